@@ -1,0 +1,1 @@
+"""The language model: network, tokenizer, corpora, pretraining and checkpoints."""

@@ -1,0 +1,1 @@
+"""Controlled corpora: one package each, with generator, text, parser and checker."""
