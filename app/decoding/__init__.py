@@ -1,0 +1,1 @@
+"""What a researcher edits: signals, sampling and strategies."""

@@ -1,0 +1,1 @@
+"""The event loop of decoding: batching, KV cache, randomness."""

@@ -1,0 +1,1 @@
+"""What reads the model's mind: probes on its hidden states."""
