@@ -1,0 +1,44 @@
+# The build stage installs into /opt/demur; the final stage is a plain Python with that folder copied in.
+FROM python:3.11-slim-bookworm AS build
+
+# PyPI's torch for Linux on x86-64 brings several GB of CUDA. PyTorch's own index has the CPU build of the
+# same version; leave it empty where pip is set up to find one, or name a CUDA index for a GPU image.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+
+RUN python -m venv /opt/demur
+
+WORKDIR /src
+COPY requirements.lock .
+RUN /opt/demur/bin/pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint requirements.lock torch
+RUN /opt/demur/bin/pip install --requirement requirements.lock
+
+COPY pyproject.toml README.md LICENSE ./
+COPY models models
+COPY probes probes
+COPY app app
+RUN /opt/demur/bin/pip install --no-deps .
+
+
+FROM python:3.11-slim-bookworm
+LABEL org.opencontainers.image.title="demur" \
+      org.opencontainers.image.description="A sampling service for language models that know when they are unsure" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+COPY --from=build /opt/demur /opt/demur
+
+# Nothing is written outside /tmp, and no model is ever looked for on a hub.
+# USER names the uid for libraries that ask who they run as: it has no entry in /etc/passwd.
+ENV PATH=/opt/demur/bin:$PATH \
+    HOME=/tmp USER=demur \
+    MPLCONFIGDIR=/tmp/matplotlib \
+    HF_HUB_OFFLINE=1 \
+    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+WORKDIR /tmp
+USER 10001:10001
+
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/health/ready', timeout=2)"]
+ENTRYPOINT ["demur"]
+CMD ["serve", "--host", "0.0.0.0", "--port", "8000"]

@@ -1,0 +1,62 @@
+# Everything runs in .venv, which is made once and again when the lock changes.
+PYTHON ?= $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || echo python3)
+PORT ?= 8000
+BIN := .venv/bin
+READY := .venv/.ready
+
+# Where pip looks for torch besides its usual index, e.g. PyTorch's index of CPU or CUDA builds.
+TORCH_INDEX ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+FROM := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.PHONY: help serve test test-slow check format lock image-test clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
+
+serve: $(READY)  ## serve the embedded checkpoint on http://localhost:8000
+	$(BIN)/demur serve --port $(PORT)
+
+test: $(READY)  ## run the tests
+	$(BIN)/python -m pytest
+
+test-slow: $(READY)  ## run the tests marked slow
+	$(BIN)/python -m pytest -m slow
+
+check: $(READY)  ## format, lint, types, layers and tests: what CI runs
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+format: $(READY)  ## format the code and fix what ruff can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+$(READY): requirements-dev.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) install $(FROM) -r requirements-dev.lock
+	$(PIP) install --no-deps --editable .
+	touch $@
+
+# Locks pin what the wheels of torch's CPU build ask for, so that no CUDA library is in them; without
+# its `+cpu`, the same line takes the CPU build where one is offered and another build elsewhere.
+# Pins are kept while pyproject.toml admits them; UPGRADE=--upgrade takes the newest of everything.
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/pip-compile --quiet $(UPGRADE) $(FROM) \
+	--allow-unsafe --strip-extras --annotation-style=line \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+lock:  ## pin every dependency again; elsewhere than where pip offers a CPU build, set TORCH_INDEX
+	test -x build/lock/bin/pip-compile || { \
+	  $(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet pip-tools==7.6.2; }
+	$(COMPILE) --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	sed -i.bak 's/^\(torch==[0-9.]*\)+[a-z0-9.]*/\1/' requirements.lock requirements-dev.lock
+	rm -f requirements.lock.bak requirements-dev.lock.bak
+	! grep -n '^nvidia-\|^cuda-\|^triton' requirements.lock requirements-dev.lock
+
+clean:  ## remove the environment, builds and caches
+	rm -rf .venv build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find app models probes tests -name __pycache__ -type d -prune -exec rm -rf {} +
