@@ -1,0 +1,416 @@
+"""The handle through which a strategy writes text: draw, extend, fork, rewind, force, finish.
+
+A sequence is plain data. Awaiting `next` or `gather` hands a request object to whatever drives the
+coroutine (the engine's event loop), which answers with tokens. So a strategy reads like the
+pseudo-code of its paper, and batching, caches and devices stay out of its sight.
+
+Positions count the completion's tokens: 0 is the first token after the prompt.
+"""
+
+import collections.abc
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from app.decoding.types import Event, FinishReason, SamplingParams, StoppingParams, Token
+from app.errors import StrategyError
+
+T = TypeVar("T")
+
+SamplingPolicy = Callable[[Mapping[str, float]], SamplingParams]
+"""Chooses a row's sampling chain after its signals are known and before its token is drawn."""
+
+NO_SIGNALS: Mapping[str, float] = {}
+
+
+@dataclass(frozen=True)
+class SequenceSpec:
+    """What all sequences of one choice share.
+
+    context_length: most tokens of prompt and completion together.
+    vocabulary: the bytes of every token id; empty for tokens without text.
+    """
+
+    prompt_ids: tuple[int, ...]
+    sampling: SamplingParams
+    stopping: StoppingParams
+    context_length: int
+    end_token_id: int | None
+    vocabulary: collections.abc.Sequence[bytes]
+    seed: int = 0
+
+    def text(self, tokens: collections.abc.Iterable[Token]) -> str:
+        """The tokens' text; bytes that are no valid UTF-8 read as U+FFFD."""
+        return b"".join(self.vocabulary[token.id] for token in tokens).decode(errors="replace")
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How a sequence ended.
+
+    cut: number of bytes at the end of its text that belong to what ended it.
+    ended_by_token: its last token is an end or stop token and no part of the text.
+    """
+
+    reason: FinishReason
+    stop_reason: str | int | None = None
+    cut: int = 0
+    ended_by_token: bool = False
+
+
+@dataclass
+class Ledger:
+    """What all sequences of one choice add up to.
+
+    spent: tokens drawn and forced so far, in whatever branch.
+    output, committed: the sequence that spoke last for the choice, and how many of its tokens
+        are final and may be sent.
+    """
+
+    events: list[Event] = field(default_factory=list[Event])
+    spent: int = 0
+    output: "Sequence | None" = None
+    committed: int = 0
+
+
+class Context:
+    """Token ids of prompt and completion, as the engine's cache sees them.
+
+    unchanged: how many leading ids are still the ones that the cache last wrote.
+    """
+
+    __slots__ = ("ids", "unchanged")
+
+    def __init__(self, ids: list[int]) -> None:
+        self.ids = ids
+        self.unchanged = 0
+
+    def truncate(self, length: int) -> None:
+        del self.ids[length:]
+        self.unchanged = min(self.unchanged, length)
+
+
+class NextToken:
+    """Asks the engine for one token of a sequence."""
+
+    __slots__ = ("sampling", "sequence")
+
+    def __init__(self, sequence: "Sequence", sampling: SamplingParams | SamplingPolicy) -> None:
+        self.sequence = sequence
+        self.sampling = sampling
+
+    def __await__(self) -> Generator["NextToken", Token, Token]:
+        token = yield self
+        return token
+
+
+class Gather(Generic[T]):
+    """Asks the engine to run branches side by side."""
+
+    __slots__ = ("branches",)
+
+    def __init__(self, branches: tuple[Awaitable[T], ...]) -> None:
+        self.branches = branches
+
+    def __await__(self) -> Generator["Gather[T]", list[T], list[T]]:
+        results = yield self
+        return results
+
+
+def gather(*branches: Awaitable[T]) -> Gather[T]:
+    """Run branches side by side; awaiting it gives their results in order.
+
+    If one raises, the others are stopped and its exception comes out of the await.
+    """
+    return Gather(branches)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Consecutive tokens as they stood when the span was taken; a later rewind leaves it alone."""
+
+    start: int
+    tokens: tuple[Token, ...]
+    spec: SequenceSpec = field(repr=False)
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.tokens)
+
+    @property
+    def last(self) -> Token:
+        """The last token. Raises `StrategyError` if the span is empty."""
+        if not self.tokens:
+            raise StrategyError(
+                f"The span at position {self.start} is empty and has no last token; "
+                "look at `sequence.finished` before extending it."
+            )
+        return self.tokens[-1]
+
+    @property
+    def text(self) -> str:
+        return self.spec.text(self.tokens)
+
+
+Until = Callable[[Span], bool]
+"""Says of the span written so far, after each token, whether it is complete."""
+
+
+def text_ends_with(*endings: str) -> Until:
+    """Complete when the text ends with one of `endings`."""
+    return lambda span: span.text.endswith(endings)
+
+
+class Sequence:
+    """One text being written. Strategies get the first one and fork the others from it."""
+
+    def __init__(self, spec: SequenceSpec, ledger: Ledger, branch: tuple[int, ...] = (0,)) -> None:
+        self.spec = spec
+        self.ledger = ledger
+        self.branch = branch
+        self.context = Context(list(spec.prompt_ids))
+        self.origin: Context | None = None
+        self.pending = False
+        self._tokens: list[Token] = []
+        self._finish: Finish | None = None
+        self._committed = 0
+        self._forks = 0
+        self._attempts: dict[int, int] = {}
+        self._max_length = min(spec.stopping.max_tokens, max(0, spec.context_length - len(spec.prompt_ids)))
+        self._stops = tuple((text, text.encode()) for text in spec.stopping.stop)
+        if self._max_length == 0:
+            self._finish = Finish("length")
+
+    # What there is to read
+
+    @property
+    def sampling(self) -> SamplingParams:
+        """The request's own sampling chain."""
+        return self.spec.sampling
+
+    @property
+    def tokens(self) -> collections.abc.Sequence[Token]:
+        """The completion's tokens so far. Do not change the list."""
+        return self._tokens
+
+    @property
+    def position(self) -> int:
+        """Position of the token that comes next."""
+        return len(self._tokens)
+
+    @property
+    def text(self) -> str:
+        """The completion's text so far, with whatever ended it."""
+        return self.spec.text(self._tokens)
+
+    @property
+    def finished(self) -> bool:
+        return self._finish is not None
+
+    @property
+    def ending(self) -> Finish | None:
+        return self._finish
+
+    @property
+    def attempt(self) -> int:
+        """How often the token at `position` was drawn in this branch and taken back."""
+        return self._attempts.get(len(self._tokens), 0)
+
+    def span(self, start: int) -> Span:
+        """The tokens from `start` on."""
+        return Span(start, tuple(self._tokens[start:]), self.spec)
+
+    # What a strategy does
+
+    def next(self, sampling: SamplingParams | SamplingPolicy | None = None) -> NextToken:
+        """Await this for one token, drawn by `sampling` or else by the request's own chain.
+
+        A policy is called with the signals at this position (those that do not depend on the
+        token to be drawn) and returns the chain to draw with.
+
+        Raises:
+            StrategyError: the sequence is finished.
+        """
+        if self._finish is not None:
+            raise StrategyError(
+                f"next() on a sequence that ended with {self._finish.reason!r}; check "
+                "`sequence.finished`, or rewind() it first."
+            )
+        return NextToken(self, self.spec.sampling if sampling is None else sampling)
+
+    async def extend(
+        self,
+        until: Until | None = None,
+        max_tokens: int | None = None,
+        sampling: SamplingParams | SamplingPolicy | None = None,
+    ) -> Span:
+        """Draw tokens until `until` holds of those drawn, `max_tokens` are, or the text ends.
+
+        Returns the new tokens; none if the sequence was finished already.
+        """
+        start = self.position
+        while self._finish is None:
+            if max_tokens is not None and self.position - start >= max_tokens:
+                break
+            await self.next(sampling)
+            if until is not None and until(self.span(start)):
+                break
+        return self.span(start)
+
+    def fork(self, n: int = 1) -> "list[Sequence]":
+        """`n` independent sequences that go on from here. This one stays usable.
+
+        Each has random numbers of its own. They cost nothing until they draw a token, and free
+        their place in the cache as soon as the strategy drops them.
+        """
+        self._require_idle("fork")
+        if n < 1:
+            raise StrategyError(f"fork(n={n}); n must be at least 1.")
+        return [self._fork() for _ in range(n)]
+
+    def rewind(self, to: int, reason: str, detail: Mapping[str, float | int | str] | None = None) -> None:
+        """Take back all tokens from position `to` on, and note it in the trace as rule `reason`.
+
+        The next token drawn there gets a fresh random number.
+
+        Raises:
+            StrategyError: `to` is negative, ahead of the text, or before a committed token.
+        """
+        self._require_idle("rewind")
+        if not self._committed <= to <= self.position:
+            raise StrategyError(
+                f"rewind(to={to}); it must be between {self._committed} (tokens committed) and "
+                f"{self.position} (tokens written)."
+            )
+        discarded = self.position - to
+        for position in range(to, self.position):
+            self._attempts[position] = self._attempts.get(position, 0) + 1
+        del self._tokens[to:]
+        self.context.truncate(len(self.spec.prompt_ids) + to)
+        if discarded:
+            self._finish = None
+        self.record(reason, {"discarded": discarded, **(detail or {})})
+
+    def force(self, token_ids: collections.abc.Sequence[int], reason: str = "force") -> Span:
+        """Append given tokens, up to where they end the text, and note it in the trace.
+
+        Returns the tokens that were appended.
+
+        Raises:
+            StrategyError: the sequence is finished, or an id is outside the vocabulary.
+        """
+        self._require_idle("force")
+        if self._finish is not None:
+            raise StrategyError(
+                f"force() on a sequence that ended with {self._finish.reason!r}; rewind() it first."
+            )
+        for token_id in token_ids:
+            if not 0 <= token_id < len(self.spec.vocabulary):
+                raise StrategyError(
+                    f"force() with token id {token_id}; ids are 0 to {len(self.spec.vocabulary) - 1}."
+                )
+        start = self.position
+        for token_id in token_ids:
+            if self._finish is not None:
+                break
+            self.accept(Token(token_id, 0.0, NO_SIGNALS, forced=True))
+        self.ledger.events.append(Event(start, reason, {"forced": self.position - start}))
+        return self.span(start)
+
+    def finish(self, reason: str) -> None:
+        """End the text here, with finish reason "stop" and `reason` as its stop reason."""
+        self._require_idle("finish")
+        self._finish = Finish("stop", reason)
+        self.record("finish", {"reason": reason})
+
+    def commit(self) -> None:
+        """Declare the text so far final: it can be sent and will not be rewound.
+
+        Raises:
+            StrategyError: another branch has committed different tokens.
+        """
+        ledger = self.ledger
+        if ledger.output is not self:
+            self._require_extends_committed()
+            ledger.output = self
+        self._committed = ledger.committed = max(ledger.committed, len(self._tokens))
+
+    def record(self, rule: str, detail: Mapping[str, float | int | str]) -> None:
+        """Add an entry to the decision trace, at this position."""
+        self.ledger.events.append(Event(self.position, rule, detail))
+
+    # What the engine does
+
+    def accept(self, token: Token) -> None:
+        """Append a token and see whether it ends the text."""
+        self.context.ids.append(token.id)
+        self._tokens.append(token)
+        self.ledger.spent += 1
+        self._finish = self._ending(token.id)
+
+    def _ending(self, token_id: int) -> Finish | None:
+        spec = self.spec
+        if token_id == spec.end_token_id and not spec.stopping.ignore_eos:
+            return Finish("stop", ended_by_token=True)
+        if token_id in spec.stopping.stop_token_ids:
+            cut = len(spec.vocabulary[token_id])
+            return Finish("stop", token_id, cut, ended_by_token=True)
+        if self._stops and (found := self._stop_string()) is not None:
+            return found
+        if len(self._tokens) >= self._max_length:
+            return Finish("length")
+        return None
+
+    def _stop_string(self) -> Finish | None:
+        """The stop string that the last token completed; the one that begins first."""
+        vocabulary = self.spec.vocabulary
+        new = len(vocabulary[self._tokens[-1].id])
+        enough = new + max(len(stop) for _, stop in self._stops) - 1
+        tail = b""
+        for token in reversed(self._tokens):
+            tail = vocabulary[token.id] + tail
+            if len(tail) >= enough:
+                break
+        # UTF-8 is self-synchronising, so a match of bytes is a match of characters. A match that
+        # does not reach into the last token would have been found before.
+        found = [
+            (start, text)
+            for text, stop in self._stops
+            if (start := tail.find(stop, max(0, len(tail) - new - len(stop) + 1))) >= 0
+        ]
+        if not found:
+            return None
+        start, text = min(found)
+        return Finish("stop", text, cut=len(tail) - start)
+
+    def _fork(self) -> "Sequence":
+        child = Sequence(self.spec, self.ledger, (*self.branch, self._forks))
+        self._forks += 1
+        child.context.ids[:] = self.context.ids
+        child.origin = self.origin or self.context
+        child._tokens[:] = self._tokens
+        child._finish = self._finish
+        child._committed = self._committed
+        return child
+
+    def _require_idle(self, action: str) -> None:
+        if self.pending:
+            raise StrategyError(
+                f"{action}() on a sequence that another branch is drawing a token for; "
+                "fork() it and let each branch have its own."
+            )
+
+    def _require_extends_committed(self) -> None:
+        output, committed = self.ledger.output, self.ledger.committed
+        if output is None:
+            return
+        theirs = [token.id for token in output.tokens[:committed]]
+        if [token.id for token in self._tokens[:committed]] != theirs:
+            raise StrategyError(
+                f"This branch does not begin with the {committed} tokens that another branch has "
+                "committed; commit only what every branch that may win has in common."
+            )
+
+
+Command = NextToken | Gather[Any]
+"""What a strategy's coroutine hands to the engine when it awaits."""

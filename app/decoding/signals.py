@@ -1,0 +1,144 @@
+"""Signals: what the model's next-token distribution says about its own certainty.
+
+Each is a pure function of the raw float32 logits (B, V) over the whole vocabulary, before any
+sampling transform, and returns (B,) float32. Logits of -inf are tokens of probability zero.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+# exp(x) is 0 in float32 below about -104, so cutting log-probabilities here changes no sum,
+# and keeps 0 * -inf (not a number) from ever being formed.
+_LOG_ZERO = -200.0
+
+
+class Distribution:
+    """Raw logits (B, V) with what several signals share, each computed once, when asked for.
+
+    chosen: (B,) ids of the chosen tokens, once there are any.
+    """
+
+    def __init__(self, logits: Tensor, chosen: Tensor | None = None) -> None:
+        self.logits = logits
+        self.chosen = chosen
+
+    @cached_property
+    def log_probs(self) -> Tensor:
+        """(B, V) log-probabilities in nats; -inf where the probability is zero."""
+        return torch.log_softmax(self.logits, dim=-1)
+
+    @cached_property
+    def finite_log_probs(self) -> Tensor:
+        """(B, V) log-probabilities in nats, cut off where the probability is zero in float32."""
+        return self.log_probs.clamp_min(_LOG_ZERO)
+
+    @cached_property
+    def probs(self) -> Tensor:
+        """(B, V) probabilities."""
+        return self.log_probs.exp()
+
+    @cached_property
+    def entropy(self) -> Tensor:
+        """(B,) Shannon entropy in nats."""
+        return torch.linalg.vecdot(self.probs, self.finite_log_probs).neg_().clamp_min_(0.0)
+
+    @cached_property
+    def chosen_log_probs(self) -> Tensor:
+        """(B,) log-probabilities of the chosen tokens."""
+        assert self.chosen is not None, "asked for before a token was chosen"
+        return self.log_probs.gather(-1, self.chosen.unsqueeze(-1)).squeeze(-1)
+
+    @cached_property
+    def top_two(self) -> Tensor:
+        """(B, min(2, V)) log-probabilities of the two likeliest tokens."""
+        return self.log_probs.topk(min(2, self.log_probs.shape[-1]), dim=-1).values
+
+
+def entropy(distribution: Distribution) -> Tensor:
+    """Shannon entropy H = -sum p ln p, in nats, 0 to ln V."""
+    return distribution.entropy
+
+
+def varentropy(distribution: Distribution) -> Tensor:
+    """Variance of the information content, sum p (ln p + H)^2, in nats squared."""
+    deviation = distribution.finite_log_probs + distribution.entropy.unsqueeze(-1)
+    return torch.linalg.vecdot(distribution.probs, deviation.square_())
+
+
+def surprisal(distribution: Distribution) -> Tensor:
+    """Information content -ln p of the token that was chosen, in nats."""
+    return -distribution.chosen_log_probs
+
+
+def max_probability(distribution: Distribution) -> Tensor:
+    """Probability of the likeliest token."""
+    return distribution.top_two[:, 0].exp()
+
+
+def margin(distribution: Distribution) -> Tensor:
+    """Difference of the two highest probabilities (Scheffer et al., 2001)."""
+    best = distribution.top_two.exp()
+    return best[:, 0] - best[:, 1] if best.shape[-1] == 2 else best[:, 0]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A catalogue entry. `needs_chosen`: has no value before a token is chosen."""
+
+    name: str
+    unit: str
+    higher_means: Literal["uncertain", "certain"]
+    description: str
+    compute: Callable[[Distribution], Tensor]
+    needs_chosen: bool = False
+
+
+SIGNALS: Mapping[str, Signal] = MappingProxyType(
+    {
+        signal.name: signal
+        for signal in (
+            Signal(
+                "entropy",
+                "nats",
+                "uncertain",
+                "Shannon entropy of the next-token distribution, 0 to ln(vocabulary size).",
+                entropy,
+            ),
+            Signal(
+                "varentropy",
+                "nats^2",
+                "uncertain",
+                "Variance of the information content: how unequal the open alternatives are.",
+                varentropy,
+            ),
+            Signal(
+                "surprisal",
+                "nats",
+                "uncertain",
+                "Information content -ln p of the token that was chosen.",
+                surprisal,
+                needs_chosen=True,
+            ),
+            Signal(
+                "max_probability",
+                "probability",
+                "certain",
+                "Probability of the likeliest token.",
+                max_probability,
+            ),
+            Signal(
+                "margin",
+                "probability",
+                "certain",
+                "Probability of the likeliest token less that of the second likeliest.",
+                margin,
+            ),
+        )
+    }
+)

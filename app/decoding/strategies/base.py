@@ -1,0 +1,42 @@
+"""What every strategy is: a parameter model that is data, and an object that decodes."""
+
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from app.decoding.sequence import Sequence
+
+# For `model_config` of every parameter model: immutable, and an unknown key is an error.
+PARAMS_CONFIG = ConfigDict(extra="forbid", frozen=True)
+
+
+class Strategy(Protocol):
+    """Decides how a text is decoded.
+
+    One object serves all choices of a request at once, so it keeps no state of its own between
+    or during calls: whatever changes lives in local variables of `decode`.
+    """
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Names of the signals that `decode` reads; the engine computes no others unasked."""
+        ...
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        """Write a completion and return the sequence that holds it.
+
+        That is `sequence` itself or one forked from it. A sequence that is returned unfinished
+        ends with reason "stop".
+        """
+        ...
+
+
+class StrategyModel(Protocol):
+    """What a parameter model offers besides being pydantic's."""
+
+    kind: str
+
+    def build(self) -> Strategy: ...
+
+
+__all__ = ["PARAMS_CONFIG", "BaseModel", "Strategy", "StrategyModel"]

@@ -1,0 +1,167 @@
+"""What goes into the engine and what comes out of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from app.decoding.strategies.base import Strategy
+from app.decoding.types import Event, FinishReason, SamplingParams, StoppingParams, Token
+from models.language_model import LanguageModel
+
+
+class TokenizerLike(Protocol):
+    """The part of a tokenizer that decoding uses."""
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    def token_bytes(self, token_id: int) -> bytes: ...
+
+
+class Served(Protocol):
+    """A model with its tokenizer; `models.checkpoint.LoadedCheckpoint` is one."""
+
+    @property
+    def model(self) -> LanguageModel[Any]: ...
+
+    @property
+    def tokenizer(self) -> TokenizerLike: ...
+
+
+@dataclass(frozen=True)
+class EngineLimits:
+    """How much the engine takes on.
+
+    max_rows: cache slots, which is also the most sequences in one forward pass.
+    max_waiting: requests that may wait for a free slot before further ones are refused.
+    max_choices: largest `n` of a request.
+    max_top_logprobs: largest `top_logprobs` of a request.
+    max_prefill_tokens: prompt tokens in one forward pass; keeps long prompts from holding up
+        the sequences that are being written. A single longer prompt is still taken whole.
+    max_context: positions per slot; None = the model's context length.
+    """
+
+    max_rows: int = 32
+    max_waiting: int = 256
+    max_choices: int = 128
+    max_top_logprobs: int = 20
+    max_prefill_tokens: int = 4096
+    max_context: int | None = None
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """One prompt, to be completed `n` times.
+
+    The text of choice i depends on (prompt, strategy, sampling, stopping, seed, i) only, never
+    on what else the engine is doing.
+    score_prompt: also deliver the prompt's own tokens with log-probabilities and signals.
+    """
+
+    prompt_ids: tuple[int, ...]
+    strategy: Strategy
+    sampling: SamplingParams
+    stopping: StoppingParams
+    n: int = 1
+    seed: int = 0
+    signals: tuple[str, ...] = ()
+    top_logprobs: int = 0
+    score_prompt: bool = False
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a request cost, in tokens.
+
+    completion_tokens: tokens of the returned sequences, the end token or the tokens of a stop
+        string included: they were generated, although they are not part of the text.
+    discarded_tokens: tokens that were generated and are in no returned sequence: rewound, in
+        abandoned forks, or forced and taken back.
+    cached_tokens: prompt tokens whose keys and values were still in the cache.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    discarded_tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PromptScored:
+    """The prompt's tokens from the second on (nothing predicts the first), teacher-forced.
+
+    Comes first, and only for `score_prompt`.
+    """
+
+    tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOut:
+    """A committed token of choice `index`.
+
+    text: the text that became complete with it; may be empty while a character or a possible
+        stop string is unfinished. The pieces and `ChoiceDone.text` together are the whole text.
+    """
+
+    index: int
+    token: Token
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceDone:
+    """Choice `index` is complete.
+
+    text: what was still held back. tokens: all of the choice's `TokenOut` tokens. The end token,
+    stop tokens and tokens that lie wholly in or after a stop string are in neither.
+    stop_reason: the stop string, the stop token's id or the strategy's reason; None for the end
+        token and for "length".
+    """
+
+    index: int
+    finish_reason: FinishReason
+    stop_reason: str | int | None
+    text: str
+    tokens: tuple[Token, ...]
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDone:
+    """Every choice is complete. The last item of the stream."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The request ended early. The last item of the stream."""
+
+    error: Exception
+
+
+StreamItem = PromptScored | TokenOut | ChoiceDone | RequestDone | Failed
+
+
+@dataclass(frozen=True)
+class EngineStats:
+    """Counters since the start, and gauges of this moment."""
+
+    rows_in_use: int = 0
+    max_rows: int = 0
+    waiting_requests: int = 0
+    active_requests: int = 0
+    requests_finished: int = 0
+    requests_failed: int = 0
+    requests_cancelled: int = 0
+    requests_refused: int = 0
+    prompt_tokens: int = 0
+    cached_prompt_tokens: int = 0
+    drawn_tokens: int = 0
+    discarded_tokens: int = 0
+    forward_passes: int = 0
+    forward_rows: int = 0
+    prefill_tokens: int = 0
+    scored_tokens: int = 0
+    batch_sizes: Mapping[int, int] = field(default_factory=dict[int, int])

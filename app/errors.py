@@ -1,0 +1,56 @@
+"""Errors of the `app` package. Every message names the value, what is allowed and the fix.
+
+DemurError
+├── RequestError            the request is at fault; `param` names the field             HTTP 400
+│   ├── ParameterError      a value outside its allowed range
+│   ├── UnknownNameError    a name that is in no catalogue (signal, strategy)
+│   └── ContextLengthError  more tokens than the model's context holds
+├── OverloadedError         the waiting queue is full; the same request may succeed later HTTP 429
+├── EngineStoppedError      the engine is not running                                    HTTP 503
+├── StrategyError           a strategy raised, or used its sequence in a wrong way       HTTP 500
+└── ModelFailureError       the forward pass raised, or its logits are not numbers       HTTP 500
+"""
+
+
+class DemurError(Exception):
+    """Base of every error that `app` raises on purpose."""
+
+
+class RequestError(DemurError, ValueError):
+    """The request is at fault.
+
+    `param` is the name of the field to blame, or None where no single field is.
+    """
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+
+class ParameterError(RequestError):
+    """A value is outside its allowed range."""
+
+
+class UnknownNameError(RequestError):
+    """A name is in no catalogue."""
+
+
+class ContextLengthError(RequestError):
+    """The prompt does not fit the model's context."""
+
+
+class OverloadedError(DemurError):
+    """The waiting queue is full."""
+
+
+class EngineStoppedError(DemurError):
+    """The engine is not running, so it takes no request and finishes none."""
+
+
+class StrategyError(DemurError):
+    """A strategy raised, or used its sequence in a way that has no meaning."""
+
+
+class ModelFailureError(DemurError):
+    """The model's forward pass raised, or returned logits that are not numbers."""
