@@ -12,7 +12,8 @@ def problems(spec: IgsmSpec, split: Split, seed: int, ops: range | None = None) 
     """An endless stream of problems of one split, op uniform over `ops` (the training range unless given).
 
     The stream depends on the arguments alone: the same seed gives the same problems. A draw that falls into
-    another split is drawn again with the same op and number of distractors, so these stay uniform.
+    another split is drawn again with the same op, so op stays uniform; the number of distractors is drawn
+    anew, since some pairs of the two have too few templates for every split (op 1 without any has one).
     """
     ops = ops if ops is not None else range(spec.op_min, spec.op_max + 1)
     random = Random(f"{split}/{seed}")
@@ -22,7 +23,7 @@ def problems(spec: IgsmSpec, split: Split, seed: int, ops: range | None = None) 
 
 
 def draw_in_split(random: Random, spec: IgsmSpec, split: Split, op: int) -> Problem:
-    """One problem of that split and op, with a uniform number of distractors."""
+    """One problem of that split and op; its number of distractors is uniform before the split is imposed."""
     span = spec.distractors_max - spec.distractors_min + 1
     while True:
         distractors = spec.distractors_min + int(random.random() * span)
