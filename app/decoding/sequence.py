@@ -48,7 +48,7 @@ class SequenceSpec:
 class Finish:
     """How a sequence ended.
 
-    cut: number of bytes at the end of its text that belong to what ended it.
+    cut: number of bytes at the end of its text from the stop string on.
     ended_by_token: its last token is an end or stop token and no part of the text.
     """
 
@@ -77,15 +77,18 @@ class Context:
     """Token ids of prompt and completion, as the engine's cache sees them.
 
     unchanged: how many leading ids are still the ones that the cache last wrote.
+    slot: the engine's note of where in its cache they are; None when nowhere.
     """
 
-    __slots__ = ("ids", "unchanged")
+    __slots__ = ("ids", "slot", "unchanged")
 
     def __init__(self, ids: list[int]) -> None:
         self.ids = ids
         self.unchanged = 0
+        self.slot: int | None = None
 
     def truncate(self, length: int) -> None:
+        """Drop all ids from `length` on."""
         del self.ids[length:]
         self.unchanged = min(self.unchanged, length)
 
@@ -353,8 +356,7 @@ class Sequence:
         if token_id == spec.end_token_id and not spec.stopping.ignore_eos:
             return Finish("stop", ended_by_token=True)
         if token_id in spec.stopping.stop_token_ids:
-            cut = len(spec.vocabulary[token_id])
-            return Finish("stop", token_id, cut, ended_by_token=True)
+            return Finish("stop", token_id, ended_by_token=True)
         if self._stops and (found := self._stop_string()) is not None:
             return found
         if len(self._tokens) >= self._max_length:

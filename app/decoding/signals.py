@@ -46,7 +46,8 @@ class Distribution:
     @cached_property
     def entropy(self) -> Tensor:
         """(B,) Shannon entropy in nats."""
-        return torch.linalg.vecdot(self.probs, self.finite_log_probs).neg_().clamp_min_(0.0)
+        # 0 - x rather than -x: certainty is 0.0, not -0.0.
+        return (0.0 - torch.linalg.vecdot(self.probs, self.finite_log_probs)).clamp_min_(0.0)
 
     @cached_property
     def chosen_log_probs(self) -> Tensor:
@@ -73,7 +74,7 @@ def varentropy(distribution: Distribution) -> Tensor:
 
 def surprisal(distribution: Distribution) -> Tensor:
     """Information content -ln p of the token that was chosen, in nats."""
-    return -distribution.chosen_log_probs
+    return 0.0 - distribution.chosen_log_probs
 
 
 def max_probability(distribution: Distribution) -> Tensor:

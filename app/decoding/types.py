@@ -1,6 +1,5 @@
 """The vocabulary of decoding: what is asked for, and what comes back for every token."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -98,7 +97,7 @@ class Token:
     """One token of a sequence and what the model thought when it was chosen.
 
     logprob: natural logarithm of the raw probability (before any transform). 0.0 when `forced`.
-    signals: the signals that were asked for, by name.
+    signals: the signals that the request or its strategy asked for, by name.
     top: the likeliest alternatives by raw probability, likeliest first.
     forced: a strategy put the token there; nothing was drawn, so it has no signals.
     """
@@ -108,9 +107,6 @@ class Token:
     signals: Mapping[str, float]
     top: tuple[Alternative, ...] = ()
     forced: bool = False
-
-    def __post_init__(self) -> None:
-        assert not math.isnan(self.logprob)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,49 @@
+"""Transforms that depend on what was written so far, or on nothing but the token: logits to logits.
+
+Pure functions over rows (R, V) with one parameter per row (R,); the input is never changed.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+
+def count_tokens(rows: Sequence[Sequence[int]], vocab_size: int, device: torch.device) -> Tensor:
+    """How often each token occurs in each row of ids, (R, V) float32."""
+    flat = [row * vocab_size + token_id for row, ids in enumerate(rows) for token_id in ids]
+    index = torch.tensor(flat, dtype=torch.int64, device=device)
+    counts = torch.bincount(index, minlength=len(rows) * vocab_size)
+    return counts.view(len(rows), vocab_size).float()
+
+
+def apply_repetition_penalty(logits: Tensor, seen: Tensor, penalty: Tensor) -> Tensor:
+    """CTRL's penalty (Keskar et al., 2019) as transformers and vLLM have it.
+
+    Of tokens in `seen` (R, V) bool (prompt and completion), a positive logit is divided by `penalty`
+    (R,), a negative one multiplied; 1 changes nothing, more discourages repetition.
+    """
+    factor = penalty.unsqueeze(-1)
+    return torch.where(seen, torch.where(logits > 0, logits / factor, logits * factor), logits)
+
+
+def apply_count_penalties(logits: Tensor, counts: Tensor, frequency: Tensor, presence: Tensor) -> Tensor:
+    """OpenAI's penalties: l - frequency * count - presence * [count > 0].
+
+    `counts` (R, V) are of the completion alone, as in vLLM.
+    """
+    present = (counts > 0).to(logits.dtype)
+    return logits - frequency.unsqueeze(-1) * counts - presence.unsqueeze(-1) * present
+
+
+def apply_logit_bias(logits: Tensor, biases: Sequence[Mapping[int, float]]) -> Tensor:
+    """Add each row's bias to the logits of the tokens that it names."""
+    triples = [(row, token_id, bias) for row, each in enumerate(biases) for token_id, bias in each.items()]
+    if not triples:
+        return logits
+    rows, ids, values = zip(*triples, strict=True)
+    index = (
+        torch.tensor(rows, dtype=torch.int64, device=logits.device),
+        torch.tensor(ids, dtype=torch.int64, device=logits.device),
+    )
+    return logits.index_put(index, torch.tensor(values, device=logits.device), accumulate=True)

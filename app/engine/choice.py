@@ -1,0 +1,109 @@
+"""Requests and choices that are being decoded, and what they have to tell their stream."""
+
+from dataclasses import dataclass, field
+
+from app.decoding.sequence import Ledger, Sequence, SequenceSpec
+from app.decoding.types import Token
+from app.engine.readout import Reading
+from app.engine.stream import Stream
+from app.engine.tasks import Task
+from app.engine.text import Piece, TextStream
+from app.engine.types import ChoiceDone, GenerationRequest, StreamItem, TokenOut, Usage
+from app.errors import StrategyError
+
+
+@dataclass(eq=False)
+class Choice:
+    """One completion of a request.
+
+    sent: how many tokens of the output went into `text`; emitted: those that came out.
+    """
+
+    owner: "ActiveRequest"
+    index: int
+    ledger: Ledger
+    task: Task
+    text: TextStream
+    sent: int = 0
+    emitted: list[Token] = field(default_factory=list[Token])
+
+    def committed(self) -> list[StreamItem]:
+        """Items for what the strategy has committed since the last call.
+
+        The token that ended the sequence waits for `finished`, which knows what to cut.
+        """
+        output = self.ledger.output
+        if output is None:
+            return []
+        upto = self.ledger.committed
+        if output.ending is not None and upto == output.position:
+            upto -= 1
+        items: list[StreamItem] = []
+        vocabulary = self.owner.spec.vocabulary
+        for token in output.tokens[self.sent : upto]:
+            items.extend(self._out(self.text.push(token, vocabulary[token.id])))
+        self.sent = max(self.sent, upto)
+        return items
+
+    def finished(self) -> tuple[list[StreamItem], Sequence]:
+        """The last items of the choice, and its sequence, once the strategy has returned.
+
+        Raises:
+            StrategyError: it did not return a sequence of this choice that goes on from what was
+                committed.
+        """
+        result = self.task.result
+        if not isinstance(result, Sequence) or result.ledger is not self.ledger:
+            raise StrategyError(
+                f"decode() returned {result!r}; it must return the sequence it was given or one forked "
+                "from it."
+            )
+        if result.ending is None:
+            result.finish("strategy")
+        result.commit()
+        items = self.committed()
+        ending = result.ending
+        assert ending is not None
+        rest = result.tokens[self.sent :]
+        if ending.ended_by_token:
+            rest = rest[:-1]
+        vocabulary = self.owner.spec.vocabulary
+        pieces, text = self.text.finish([(token, vocabulary[token.id]) for token in rest], ending.cut)
+        items.extend(self._out(pieces))
+        tokens, events = tuple(self.emitted), tuple(self.ledger.events)
+        items.append(ChoiceDone(self.index, ending.reason, ending.stop_reason, text, tokens, events))
+        return items, result
+
+    def _out(self, pieces: list[Piece]) -> list[StreamItem]:
+        self.emitted.extend(token for token, _ in pieces)
+        return [TokenOut(self.index, token, text) for token, text in pieces]
+
+
+@dataclass(eq=False)
+class ActiveRequest:
+    """A request from its submission to its end.
+
+    started, ended: numbers of choices. items: what its stream is to get at the end of this tick.
+    """
+
+    request: GenerationRequest
+    stream: Stream
+    spec: SequenceSpec
+    reading: Reading
+    choices: list[Choice] = field(default_factory=list[Choice])
+    started: int = 0
+    ended: int = 0
+    over: bool = False
+    completion_tokens: int = 0
+    discarded_tokens: int = 0
+    cached_tokens: int = 0
+    items: list[StreamItem] = field(default_factory=list[StreamItem])
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(
+            prompt_tokens=len(self.request.prompt_ids),
+            completion_tokens=self.completion_tokens,
+            discarded_tokens=self.discarded_tokens,
+            cached_tokens=self.cached_tokens,
+        )

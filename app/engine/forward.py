@@ -1,0 +1,153 @@
+"""One tick's forward pass: which sequences take part, what each still lacks in the cache, and the run."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from app.decoding.sequence import NextToken
+from app.engine.choice import Choice
+from app.engine.slots import Slot, SlotTable
+from app.engine.tasks import Task
+from models.language_model import KVCache, LanguageModel, PrefillRow
+
+
+@dataclass(eq=False, slots=True)
+class Pending:
+    """A task of a choice that waits for a token."""
+
+    choice: Choice
+    task: Task
+
+
+@dataclass(eq=False, slots=True)
+class Row:
+    """A pending token's place in the forward pass.
+
+    The ids from `start` to `end` go through the model. A row whose ids are the same as those of
+    `leader`, which is in the same pass, copies the leader's prefix instead and adds the last id.
+    """
+
+    pending: Pending
+    request: NextToken
+    slot: Slot
+    start: int
+    end: int
+    leader: "Row | None" = None
+
+    @property
+    def ids(self) -> list[int]:
+        return self.request.sequence.context.ids
+
+
+@dataclass
+class Outcome:
+    """logits (R, V) of `rows`, in their order, and the rows whose forward pass raised."""
+
+    rows: list[Row] = field(default_factory=list[Row])
+    logits: Tensor | None = None
+    failed: list[tuple[Row, Exception]] = field(default_factory=list[tuple[Row, Exception]])
+    passes: int = 0
+    prefill_tokens: int = 0
+
+
+class Forward:
+    """Runs a model over the sequences that wait for a token."""
+
+    def __init__(
+        self, model: LanguageModel[Any], cache: KVCache, slots: SlotTable, max_prefill_tokens: int
+    ) -> None:
+        self._model = model
+        self._cache = cache
+        self._slots = slots
+        self._max_prefill_tokens = max_prefill_tokens
+
+    def select(self, pending: Iterable[Pending]) -> tuple[list[Row], list[Pending]]:
+        """The rows of this tick, first come first served, and who has to wait for the next."""
+        rows: list[Row] = []
+        later: list[Pending] = []
+        leaders: dict[tuple[int, ...], Row] = {}
+        prefilled = 0
+        for each in pending:
+            request = each.task.request
+            if request is None:  # its branch was stopped meanwhile
+                continue
+            sequence = request.sequence
+            slot = self._slots.of(sequence) or self._slots.assign(sequence)
+            if slot is None:
+                later.append(each)
+                continue
+            end = len(sequence.context.ids)
+            # The last id always goes through the model: its logits are what is asked for.
+            row = Row(each, request, slot, min(slot.valid, end - 1), end)
+            missing = end - row.start
+            if missing > 1:
+                key = tuple(row.ids)
+                if key in leaders:
+                    row.leader = leaders[key]
+                elif prefilled and prefilled + missing > self._max_prefill_tokens:
+                    later.append(each)
+                    continue
+                else:
+                    leaders[key] = row
+                    prefilled += missing
+            slot.used = self._slots.tick
+            rows.append(row)
+        return rows, later
+
+    def run(self, rows: Sequence[Row]) -> Outcome:
+        """The forward pass: one `prefill` for rows that lack several ids, one `step` for the rest."""
+        outcome = Outcome()
+        whole = [row for row in rows if row.leader is None and row.end - row.start > 1]
+        single = [row for row in rows if row.leader is None and row.end - row.start == 1]
+        if whole:
+            followers = [row for row in rows if row.leader is not None]
+            error = self._record(outcome, whole, self._prefill)
+            if error is not None:
+                outcome.failed.extend((row, error) for row in followers)
+            else:
+                outcome.prefill_tokens = sum(row.end - row.start for row in whole)
+                single.extend(self._follow(followers))
+        if single:
+            self._record(outcome, single, self._step)
+        return outcome
+
+    def _record(
+        self, outcome: Outcome, rows: list[Row], forward: Callable[[list[Row]], Tensor]
+    ) -> Exception | None:
+        outcome.passes += 1
+        try:
+            logits = forward(rows)
+        except Exception as error:
+            for row in rows:
+                row.slot.forget()
+            outcome.failed.extend((row, error) for row in rows)
+            return error
+        for row in rows:
+            row.slot.written(row.end)
+        outcome.rows.extend(rows)
+        outcome.logits = logits if outcome.logits is None else torch.cat((outcome.logits, logits))
+        return None
+
+    def _follow(self, followers: list[Row]) -> list[Row]:
+        for row in followers:
+            assert row.leader is not None
+            self._slots.copy(row.leader.slot, row.slot, row.end - 1)
+        return followers
+
+    def _prefill(self, rows: list[Row]) -> Tensor:
+        appended = [PrefillRow(row.slot.index, row.start, tuple(row.ids[row.start :])) for row in rows]
+        return self._model.prefill(self._cache, appended).logits
+
+    def _step(self, rows: list[Row]) -> Tensor:
+        inputs = torch.tensor(
+            [
+                [row.ids[-1] for row in rows],
+                [row.slot.index for row in rows],
+                [row.end - 1 for row in rows],
+            ]
+        )
+        token_ids, slots, positions = inputs.unbind()
+        return self._model.step(self._cache, token_ids, slots, positions).logits

@@ -1,0 +1,335 @@
+"""The event loop of decoding, single-threaded: admit, one batched forward pass, draw, resume."""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Sequence as Items
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import torch
+
+from app.decoding.sequence import Ledger, Sequence, SequenceSpec
+from app.decoding.signals import Distribution
+from app.decoding.types import Token
+from app.engine.choice import ActiveRequest, Choice
+from app.engine.forward import Forward, Outcome, Pending, Row
+from app.engine.readout import Reading, read_tokens
+from app.engine.sampler import Sampler
+from app.engine.slots import SlotTable
+from app.engine.stream import Stream, Waiter, wake
+from app.engine.tasks import Task, run
+from app.engine.text import TextStream
+from app.engine.types import (
+    EngineLimits,
+    Failed,
+    GenerationRequest,
+    PromptScored,
+    RequestDone,
+    Served,
+    StreamItem,
+)
+from app.errors import DemurError, ModelFailureError, StrategyError
+
+logger = logging.getLogger(__name__)
+
+# Logits are read in pieces of this many positions, so that a long text takes little memory.
+_SCORE_CHUNK = 256
+
+
+@dataclass
+class Counters:
+    """What happened since the start; see `EngineStats`."""
+
+    finished: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    prompt_tokens: int = 0
+    cached_prompt_tokens: int = 0
+    drawn_tokens: int = 0
+    discarded_tokens: int = 0
+    forward_passes: int = 0
+    forward_rows: int = 0
+    prefill_tokens: int = 0
+    scored_tokens: int = 0
+    batch_sizes: Counter[int] = field(default_factory=Counter[int])
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """A text to be scored, and where the tokens go."""
+
+    token_ids: tuple[int, ...]
+    reading: Reading
+    result: "Future[list[Token]]"
+
+
+class DecodingLoop:
+    """Decodes all requests together. Not thread-safe: `Engine` owns the thread that it runs in."""
+
+    def __init__(self, served: Served, limits: EngineLimits) -> None:
+        self.model = served.model
+        spec = self.model.spec
+        self.context_length = min(spec.context_length, limits.max_context or spec.context_length)
+        self.vocabulary = _vocabulary(served)
+        cache = self.model.new_cache(limits.max_rows, self.context_length)
+        self.slots = SlotTable(cache)
+        self.counters = Counters()
+        self.waiting: deque[ActiveRequest] = deque()
+        self.scores: deque[ScoreJob] = deque()
+        self.active: dict[Stream, ActiveRequest] = {}
+        self._forward = Forward(self.model, cache, self.slots, limits.max_prefill_tokens)
+        self._sampler = Sampler()
+        self._pending: list[Pending] = []
+        self._speaking: dict[ActiveRequest, None] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Nothing to do until something is submitted."""
+        return not (self._pending or self.waiting or self.scores)
+
+    def submit(self, request: GenerationRequest, stream: Stream) -> None:
+        """Queue a request that was checked."""
+        spec = SequenceSpec(
+            prompt_ids=request.prompt_ids,
+            sampling=request.sampling,
+            stopping=request.stopping,
+            context_length=self.context_length,
+            end_token_id=self.model.spec.end_token_id,
+            vocabulary=self.vocabulary,
+            seed=request.seed,
+        )
+        signals = tuple(dict.fromkeys((*request.signals, *sorted(request.strategy.needs))))
+        active = ActiveRequest(request, stream, spec, Reading(signals, request.top_logprobs))
+        self.active[stream] = active
+        self.waiting.append(active)
+
+    def cancel(self, stream: Stream) -> None:
+        """Forget the request, if it is still running, and free its rows."""
+        active = self.active.get(stream)
+        if active is not None:
+            self.counters.cancelled += 1
+            self._end(active)
+
+    def fail_all(self, error: Exception) -> None:
+        """End every request with `error`."""
+        for active in list(self.active.values()):
+            self._fail(active, error)
+        while self.scores:
+            self.scores.popleft().result.set_exception(error)
+        self.flush()
+
+    def tick(self) -> None:
+        """One round of the loop; afterwards everything it brought about is delivered."""
+        self.slots.tick += 1
+        if self.scores:
+            self._score(self.scores.popleft())
+        self._admit()
+        if self._pending:
+            rows, self._pending = self._forward.select(self._pending)
+            outcome = self._forward.run(rows)
+            self._count(outcome)
+            for row, error in outcome.failed:
+                self._fail(row.pending.choice.owner, _model_failure(error))
+            if outcome.logits is not None:
+                self._resume(outcome.rows, outcome.logits)
+        self.flush()
+
+    def flush(self) -> None:
+        """Deliver what there is to tell, and wake whoever waits for it."""
+        waiters: list[Waiter] = []
+        for active in self._speaking:
+            waiter = active.stream.deliver(active.items)
+            active.items = []
+            if waiter is not None:
+                waiters.append(waiter)
+        self._speaking.clear()
+        if waiters:
+            wake(waiters)
+
+    # Beginning
+
+    def _admit(self) -> None:
+        """Start choices, first come first served, while there are slots that nobody owns."""
+        while self.waiting and self.slots.free():
+            active = self.waiting[0]
+            if active.started == 0 and active.request.score_prompt:
+                self._score_prompt(active)
+            if not active.over:
+                self._start(active)
+            if not active.over and active.started == active.request.n:
+                self.waiting.popleft()
+
+    def _start(self, active: ActiveRequest) -> None:
+        index = active.started
+        active.started += 1
+        ledger = Ledger()
+        sequence = Sequence(active.spec, ledger, (index,))
+        if not sequence.finished:
+            slot = self.slots.assign(sequence)
+            if index == 0 and slot is not None:
+                active.cached_tokens = min(slot.valid, len(active.request.prompt_ids) - 1)
+                self.counters.cached_prompt_tokens += active.cached_tokens
+        if index == 0:
+            self.counters.prompt_tokens += len(active.request.prompt_ids)
+        task = Task(active.request.strategy.decode(sequence))
+        choice = Choice(active, index, ledger, task, TextStream(active.request.stopping.stop))
+        active.choices.append(choice)
+        self._pending.extend(Pending(choice, waiting) for waiting in run(task))
+        self._settle(choice)
+
+    # Drawing
+
+    def _resume(self, rows: Items[Row], logits: torch.Tensor) -> None:
+        """Draw every row's token and let the strategies go on from it."""
+        requests = [row.request for row in rows]
+        readings = [row.pending.choice.owner.reading for row in rows]
+        try:
+            drawn = self._sampler.draw(logits, requests, readings)
+        except Exception as error:
+            logger.exception("Drawing a batch failed.")
+            for row in rows:
+                self._fail(row.pending.choice.owner, _model_failure(error))
+            return
+        for row, token in zip(rows, drawn, strict=True):
+            pending = row.pending
+            if pending.task.request is not row.request:  # stopped by a branch resumed before it
+                continue
+            row.request.sequence.pending = False
+            if isinstance(token, Exception):
+                resumed = run(pending.task, error=token)
+            elif token.logprob != token.logprob:
+                problem = "the logits are not all numbers"
+                self._fail(pending.choice.owner, ModelFailureError(f"The model failed: {problem}."))
+                continue
+            else:
+                self.counters.drawn_tokens += 1
+                row.request.sequence.accept(token)
+                resumed = run(pending.task, token)
+            for task in resumed:
+                self._pending.append(pending if task is pending.task else Pending(pending.choice, task))
+            self._settle(pending.choice)
+
+    def _settle(self, choice: Choice) -> None:
+        """Tell what the choice has committed; if its strategy is done, end it."""
+        active = choice.owner
+        if not choice.task.done:
+            items = choice.committed()
+            if items:
+                self._say(active, items)
+            return
+        error = choice.task.error
+        if error is None:
+            try:
+                items, result = choice.finished()
+            except StrategyError as wrong:
+                error = wrong
+            else:
+                self._say(active, items)
+                self._close(choice, result)
+                return
+        self._fail(active, _strategy_failure(active, error))
+
+    # Ending
+
+    def _close(self, choice: Choice, result: Sequence) -> None:
+        active = choice.owner
+        discarded = choice.ledger.spent - result.position
+        active.completion_tokens += result.position
+        active.discarded_tokens += discarded
+        self.counters.discarded_tokens += discarded
+        self.slots.release(choice.ledger)
+        active.choices.remove(choice)
+        active.ended += 1
+        if active.ended == active.request.n:
+            self.counters.finished += 1
+            self._say(active, [RequestDone(active.usage)])
+            self._end(active)
+
+    def _fail(self, active: ActiveRequest, error: Exception) -> None:
+        if not active.over:
+            self.counters.failed += 1
+            self._say(active, [Failed(error)])
+            self._end(active)
+
+    def _end(self, active: ActiveRequest) -> None:
+        """Stop whatever of the request still runs, and free its rows."""
+        active.over = True
+        for choice in active.choices:
+            choice.task.close()
+            self.slots.release(choice.ledger)
+        active.choices.clear()
+        del self.active[active.stream]
+        with suppress(ValueError):  # not all of its choices had begun
+            self.waiting.remove(active)
+
+    def _say(self, active: ActiveRequest, items: Items[StreamItem]) -> None:
+        active.items.extend(items)
+        self._speaking[active] = None
+
+    def _count(self, outcome: Outcome) -> None:
+        counters = self.counters
+        counters.forward_passes += outcome.passes
+        counters.prefill_tokens += outcome.prefill_tokens
+        counters.forward_rows += len(outcome.rows)
+        counters.batch_sizes[len(outcome.rows)] += 1
+
+    # Scoring
+
+    def _score_prompt(self, active: ActiveRequest) -> None:
+        try:
+            tokens = self._scored(active.request.prompt_ids, active.reading)
+        except Exception as error:
+            self._fail(active, _model_failure(error))
+        else:
+            self._say(active, [PromptScored(tuple(tokens))])
+
+    def _score(self, job: ScoreJob) -> None:
+        if not job.result.set_running_or_notify_cancel():
+            return
+        try:
+            job.result.set_result(self._scored(job.token_ids, job.reading))
+        except Exception as error:
+            job.result.set_exception(_model_failure(error))
+
+    def _scored(self, token_ids: Items[int], reading: Reading) -> list[Token]:
+        """The tokens from the second on, each read from the logits before it."""
+        if len(token_ids) < 2:
+            return []
+        logits = self.model.score(token_ids).logits
+        self.counters.scored_tokens += len(token_ids)
+        tokens: list[Token] = []
+        for start in range(0, len(token_ids) - 1, _SCORE_CHUNK):
+            ids = list(token_ids[start + 1 : start + 1 + _SCORE_CHUNK])
+            chosen = torch.tensor(ids, device=logits.device)
+            distribution = Distribution(logits[start : start + len(ids)], chosen)
+            tokens.extend(read_tokens(distribution, [reading] * len(ids), ids))
+        return tokens
+
+
+def _vocabulary(served: Served) -> list[bytes]:
+    """Bytes of every id; the end token and ids that the tokenizer does not know have no text."""
+    spec, tokenizer = served.model.spec, served.tokenizer
+    return [
+        tokenizer.token_bytes(token_id)
+        if token_id < tokenizer.vocab_size and token_id != spec.end_token_id
+        else b""
+        for token_id in range(spec.vocab_size)
+    ]
+
+
+def _model_failure(error: Exception) -> DemurError:
+    if isinstance(error, DemurError):
+        return error
+    failure = ModelFailureError(f"The model failed: {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure
+
+
+def _strategy_failure(active: ActiveRequest, error: Exception) -> DemurError:
+    if isinstance(error, DemurError):
+        return error
+    name = type(active.request.strategy).__name__
+    failure = StrategyError(f"The strategy {name} raised {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure

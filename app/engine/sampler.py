@@ -1,0 +1,81 @@
+"""From a batch's logits to its tokens: signals, policies, sampling chains, draws."""
+
+from collections.abc import Sequence as Items
+
+from torch import Tensor
+
+from app.decoding.chain import History, SamplingChain
+from app.decoding.sequence import NextToken
+from app.decoding.signals import Distribution
+from app.decoding.types import SamplingParams, Token
+from app.engine.randomness import uniform
+from app.engine.readout import Reading, read_signals, read_tokens
+from app.errors import ParameterError
+
+
+class Sampler:
+    """Draws the tokens of a batch; keeps the compiled chains while the batch's parameters stay."""
+
+    def __init__(self) -> None:
+        self._chain: SamplingChain | None = None
+
+    def draw(
+        self, logits: Tensor, requests: Items[NextToken], readings: Items[Reading]
+    ) -> list[Token | Exception]:
+        """One token per row of logits (R, V), or what a row's sampling policy raised."""
+        distribution = Distribution(logits)
+        params, errors = _resolve(distribution, requests, readings)
+        chain = self._chain
+        if chain is None or chain.params != params:
+            chain = self._chain = SamplingChain(params, logits.device)
+        uniforms = [_uniform(requests[row]) for row in chain.sampled]
+        histories = [_history(requests[row]) for row in chain.penalised]
+        distribution.chosen = chain.choose(logits, uniforms, histories)
+        tokens = read_tokens(distribution, readings, distribution.chosen.tolist())
+        if not errors:
+            return list(tokens)
+        return [errors.get(row, token) for row, token in enumerate(tokens)]
+
+
+def _resolve(
+    distribution: Distribution, requests: Items[NextToken], readings: Items[Reading]
+) -> tuple[list[SamplingParams], dict[int, Exception]]:
+    """Every row's parameters; policies are asked for theirs, and those that raise are noted."""
+    params: list[SamplingParams] = []
+    errors: dict[int, Exception] = {}
+    signals: list[dict[str, float]] | None = None
+    for row, request in enumerate(requests):
+        sampling = request.sampling
+        if isinstance(sampling, SamplingParams):
+            params.append(sampling)
+            continue
+        if signals is None:
+            signals = read_signals(distribution, readings)
+        try:
+            chosen = sampling(signals[row])
+            require_biased_ids(chosen, distribution.logits.shape[-1])
+        except Exception as error:
+            errors[row], chosen = error, request.sequence.sampling
+        params.append(chosen)
+    return params, errors
+
+
+def require_biased_ids(params: SamplingParams, vocab_size: int) -> None:
+    """Raise `ParameterError` if the logit bias names a token that the model does not have."""
+    for token_id in params.logit_bias:
+        if token_id >= vocab_size:
+            raise ParameterError(
+                f"logit_bias names token {token_id}; the model's token ids are 0 to {vocab_size - 1}.",
+                param="logit_bias",
+            )
+
+
+def _uniform(request: NextToken) -> float:
+    sequence = request.sequence
+    return uniform(sequence.spec.seed, sequence.branch, sequence.position, sequence.attempt)
+
+
+def _history(request: NextToken) -> History:
+    sequence = request.sequence
+    prompt_ids = sequence.spec.prompt_ids
+    return History(prompt_ids, sequence.context.ids[len(prompt_ids) :])

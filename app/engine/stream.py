@@ -1,0 +1,88 @@
+"""The consumer's end of a request: what the engine's thread delivers, another thread or task reads."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from app.engine.types import Failed, RequestDone, StreamItem
+
+Waiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
+
+
+class Stream:
+    """Items of one request, in order; ends after `RequestDone` or `Failed`, or when cancelled.
+
+    For one consumer, either `for item in stream` or `async for item in stream`.
+    """
+
+    def __init__(self, on_cancel: "Callable[[Stream], None]") -> None:
+        self._on_cancel = on_cancel
+        self._items: deque[StreamItem] = deque()
+        self._changed = threading.Condition()
+        self._waiter: Waiter | None = None
+        self._ended = False
+
+    def cancel(self) -> None:
+        """Stop the request; its rows are free within one tick. Harmless when it has ended."""
+        with self._changed:
+            if self._ended:
+                return
+            self._ended = True
+            self._items.clear()
+            self._changed.notify_all()
+        self._on_cancel(self)
+
+    def __iter__(self) -> "Stream":
+        return self
+
+    def __next__(self) -> StreamItem:
+        with self._changed:
+            while not self._items:
+                if self._ended:
+                    raise StopIteration
+                self._changed.wait()
+            return self._items.popleft()
+
+    def __aiter__(self) -> "Stream":
+        return self
+
+    async def __anext__(self) -> StreamItem:
+        while True:
+            with self._changed:
+                if self._items:
+                    return self._items.popleft()
+                if self._ended:
+                    raise StopAsyncIteration
+                loop = asyncio.get_running_loop()
+                future: asyncio.Future[None] = loop.create_future()
+                self._waiter = (loop, future)
+            await future
+
+    def deliver(self, items: Sequence[StreamItem]) -> Waiter | None:
+        """Add items, in the engine's thread. Returns the task to wake, if one is waiting."""
+        with self._changed:
+            if self._ended:
+                return None
+            self._items.extend(items)
+            self._ended = isinstance(items[-1], RequestDone | Failed)
+            self._changed.notify_all()
+            waiter, self._waiter = self._waiter, None
+            return waiter
+
+
+def wake(waiters: Iterable[Waiter]) -> None:
+    """Wake waiting tasks, with one call into each of their event loops."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for loop, future in waiters:
+        by_loop.setdefault(loop, []).append(future)
+    for loop, futures in by_loop.items():
+        # A consumer's loop may have been closed under it; then nobody is left to wake.
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_resolve, futures)
+
+
+def _resolve(futures: Sequence["asyncio.Future[None]"]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)

@@ -1,0 +1,61 @@
+"""What the engine checks before it takes a request, so that every mistake is found before the first token."""
+
+from collections.abc import Sequence
+
+from app.decoding.signals import SIGNALS
+from app.engine.sampler import require_biased_ids
+from app.engine.types import EngineLimits, GenerationRequest
+from app.errors import ContextLengthError, ParameterError, UnknownNameError
+
+
+def check_request(
+    request: GenerationRequest, limits: EngineLimits, context_length: int, vocab_size: int
+) -> None:
+    """Raise the `RequestError` that says what is wrong with the request, if anything is."""
+    check_prompt(request.prompt_ids, vocab_size)
+    check_readings((*request.signals, *sorted(request.strategy.needs)), request.top_logprobs, limits)
+    length = len(request.prompt_ids)
+    room = context_length - length
+    if room < 0 or (room == 0 and request.stopping.max_tokens > 0):
+        raise ContextLengthError(
+            f"The prompt has {length} tokens; the context holds {context_length}, the completion included, "
+            f"so a prompt may have {context_length - 1}. Shorten it.",
+            param="prompt",
+        )
+    if not 1 <= request.n <= limits.max_choices:
+        raise ParameterError(f"n is {request.n}; it must be between 1 and {limits.max_choices}.", param="n")
+    if not -(2**63) <= request.seed < 2**64:
+        raise ParameterError(f"seed is {request.seed}; it must fit 64 bits.", param="seed")
+    check_ids(request.stopping.stop_token_ids, vocab_size, "stop_token_ids")
+    require_biased_ids(request.sampling, vocab_size)
+
+
+def check_prompt(token_ids: Sequence[int], vocab_size: int) -> None:
+    """Raise `ParameterError` unless there is at least one id and all are in the vocabulary."""
+    if not token_ids:
+        raise ParameterError("The prompt is empty; it needs at least one token.", param="prompt")
+    check_ids(token_ids, vocab_size, "prompt")
+
+
+def check_ids(token_ids: Sequence[int], vocab_size: int, param: str) -> None:
+    """Raise `ParameterError` for the first id that is not in the vocabulary."""
+    for token_id in token_ids:
+        if not 0 <= token_id < vocab_size:
+            raise ParameterError(
+                f"{param} has token id {token_id}; the model's token ids are 0 to {vocab_size - 1}.",
+                param=param,
+            )
+
+
+def check_readings(signals: Sequence[str], top_logprobs: int, limits: EngineLimits) -> None:
+    """Raise unless every signal exists and `top_logprobs` is within the limit."""
+    for name in signals:
+        if name not in SIGNALS:
+            raise UnknownNameError(
+                f"There is no signal {name!r}; there are {', '.join(SIGNALS)}.", param="signals"
+            )
+    if not 0 <= top_logprobs <= limits.max_top_logprobs:
+        raise ParameterError(
+            f"top_logprobs is {top_logprobs}; it must be between 0 and {limits.max_top_logprobs}.",
+            param="top_logprobs",
+        )
