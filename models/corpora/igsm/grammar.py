@@ -148,7 +148,7 @@ def _fits(word: str, part: str) -> bool:
 def _begins(word: str, part: str) -> bool:
     match part:
         case "SUBJECT" | "NOUN":
-            return _fits(f"{word}s", part)  # any letters begin a noun, those of a fixed word too
+            return _fits(f"{word}x", part)  # any letters begin a noun, those of a fixed word too
         case "NUMBER" | "OPERATOR":
             return _fits(word, part)
         case _:
