@@ -6,6 +6,11 @@ from random import Random
 from models.corpora.igsm.graph import Problem, draw_problem
 from models.corpora.igsm.spec import IgsmSpec
 from models.corpora.igsm.split import Split, split_of
+from models.errors import SpecError
+
+_DRAWS = 10_000
+"""After so many draws without a problem of the split there is taken to be none: where a split has any, it has
+more than one problem in a hundred."""
 
 
 def problems(spec: IgsmSpec, split: Split, seed: int, ops: range | None = None) -> Iterator[Problem]:
@@ -23,10 +28,21 @@ def problems(spec: IgsmSpec, split: Split, seed: int, ops: range | None = None) 
 
 
 def draw_in_split(random: Random, spec: IgsmSpec, split: Split, op: int) -> Problem:
-    """One problem of that split and op; its number of distractors is uniform before the split is imposed."""
+    """One problem of that split and op; its number of distractors is uniform before the split is imposed.
+
+    Raises:
+        SpecError: the op is below 1, there are too few nouns for it, or the split has no such problem, as
+            problems so small have only a handful of templates.
+    """
+    if not 1 <= op <= spec.nouns - spec.distractors_max:
+        raise SpecError(f"op is {op}; it must be between 1 and {spec.nouns - spec.distractors_max}")
     span = spec.distractors_max - spec.distractors_min + 1
-    while True:
+    for _ in range(_DRAWS):
         distractors = spec.distractors_min + int(random.random() * span)
         problem = draw_problem(random, spec, op, distractors)
         if split_of(problem) == split:
             return problem
+    raise SpecError(
+        f"no problem of op {op} with {spec.distractors_min} to {spec.distractors_max} distractors falls into "
+        f"the split {split!r}; raise op or the number of distractors"
+    )

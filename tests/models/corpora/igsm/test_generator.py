@@ -237,6 +237,21 @@ def test_every_split_has_problems_of_every_op(split: str) -> None:
         assert draw_in_split(random, SPEC, check_split(split), op).op == op
 
 
+def test_split_without_a_template_is_refused_instead_of_searched_for_ever() -> None:
+    spec = IgsmSpec(distractors_max=0)
+    lone = split_of(draw_problem(Random(0), spec, 1, 0))
+    other = next(split for split in SPLITS if split != lone)
+    assert draw_in_split(Random(0), spec, lone, 1).op == 1
+    with pytest.raises(SpecError, match=f"no problem of op 1 with 0 to 0 distractors .* '{other}'"):
+        draw_in_split(Random(0), spec, other, 1)
+
+
+@pytest.mark.parametrize("op", [0, 58])
+def test_op_without_enough_nouns_is_refused(op: int) -> None:
+    with pytest.raises(SpecError, match=f"op is {op}; it must be between 1 and 57"):
+        draw_in_split(Random(0), SPEC, "train", op)
+
+
 @pytest.mark.parametrize(
     ("parameters", "named"),
     [
