@@ -1,0 +1,27 @@
+"""The tokenizer of an igsm corpus: trained on its problems, with every phrase of the corpus as one token."""
+
+from itertools import islice
+
+from models.corpora.igsm import text
+from models.corpora.igsm.dataset import problems
+from models.corpora.igsm.spec import IgsmSpec
+from models.tokenizer import Tokenizer, train
+
+_DOCUMENTS = 5_000
+_PHRASES = (text.MORE_THAN, text.HOW_MANY, text.ANSWER)
+
+
+def igsm_tokenizer(spec: IgsmSpec) -> Tokenizer:
+    """Train the tokenizer; the same spec always gives the same one.
+
+    Raises:
+        SpecError: a phrase of the corpus did not become one token.
+    """
+    sample = islice(problems(spec, "train", seed=0), _DOCUMENTS)
+    tokenizer = train(
+        ("".join(text.problem_phrases(problem) + text.solution_phrases(problem)) for problem in sample),
+        _PHRASES,
+    )
+    for phrase in text.vocabulary(spec):
+        tokenizer.phrase_id(phrase)
+    return tokenizer
