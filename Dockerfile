@@ -30,6 +30,7 @@ COPY --from=build /opt/demur /opt/demur
 # Nothing is written outside /tmp, and no model is ever looked for on a hub.
 # USER names the uid for libraries that ask who they run as: it has no entry in /etc/passwd.
 ENV PATH=/opt/demur/bin:$PATH \
+    DEMUR_HOST=0.0.0.0 DEMUR_PORT=8000 \
     HOME=/tmp USER=demur \
     MPLCONFIGDIR=/tmp/matplotlib \
     HF_HUB_OFFLINE=1 \
@@ -39,6 +40,6 @@ USER 10001:10001
 
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/health/ready', timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"DEMUR_PORT\"]}/health/ready', timeout=2)"]
 ENTRYPOINT ["demur"]
-CMD ["serve", "--host", "0.0.0.0", "--port", "8000"]
+CMD ["serve"]

@@ -6,6 +6,7 @@ READY := .venv/.ready
 
 # Where pip looks for torch besides its usual index, e.g. PyTorch's index of CPU or CUDA builds.
 TORCH_INDEX ?=
+export TORCH_INDEX
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 FROM := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
@@ -27,7 +28,7 @@ test-slow: $(READY)  ## run the tests marked slow
 check: $(READY)  ## format, lint, types, layers and tests: what CI runs
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/pyright
+	$(BIN)/pyright --project .
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
@@ -57,6 +58,9 @@ lock:  ## pin every dependency again; elsewhere than where pip offers a CPU buil
 	rm -f requirements.lock.bak requirements-dev.lock.bak
 	! grep -n '^nvidia-\|^cuda-\|^triton' requirements.lock requirements-dev.lock
 
+image-test: $(READY)  ## build the image with buildah, run it with runc; as root on Debian
+	.ci/image-test
+
 clean:  ## remove the environment, builds and caches
-	rm -rf .venv build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv dist build .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find app models probes tests -name __pycache__ -type d -prune -exec rm -rf {} +
