@@ -1,0 +1,122 @@
+"""From exceptions to the error envelope: `{"error": {"message", "type", "param", "code"}}`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.api.schemas.catalogue import ErrorEnvelope, ErrorOut
+from app.errors import ContextLengthError, DemurError, EngineStoppedError, OverloadedError, RequestError
+
+INVALID_REQUEST = "invalid_request_error"
+
+
+class ApiError(DemurError):
+    """An error with its HTTP status and its envelope."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        type: str = INVALID_REQUEST,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
+        # A client may have sent half a surrogate pair, which no UTF-8 answer can repeat.
+        readable, where = (_encodable(text) for text in (message, param or ""))
+        self.envelope = ErrorEnvelope(
+            error=ErrorOut(message=readable, type=type, param=where or None, code=code)
+        )
+
+    def response(self) -> Response:
+        """The answer to send."""
+        return Response(
+            self.envelope.model_dump_json(),
+            status_code=self.status,
+            headers=self.headers,
+            media_type="application/json",
+        )
+
+
+def not_ready(reason: str) -> ApiError:
+    """The model is not there to answer, yet or any more."""
+    return ApiError(reason, status=503, type="server_error", code="not_ready", headers={"retry-after": "1"})
+
+
+def model_not_found(name: str, served: str) -> ApiError:
+    """A model by a name that is not served."""
+    return ApiError(
+        f"model is {name!r}, which is not served here; use {served!r}, or leave it out",
+        status=404,
+        param="model",
+        code="model_not_found",
+    )
+
+
+def internal(request_id: str) -> ApiError:
+    """A fault of ours, without its details: those are in the log."""
+    return ApiError(
+        f"The server failed on this request; its log says why, under request id {request_id}",
+        status=500,
+        type="server_error",
+        code="internal_error",
+    )
+
+
+def to_api_error(error: Exception, request_id: str) -> ApiError:
+    """The answer to any exception that a request ran into."""
+    match error:
+        case ApiError():
+            return error
+        case ContextLengthError():
+            return ApiError(error.message, param=error.param, code="context_length_exceeded")
+        case RequestError():
+            return ApiError(error.message, param=error.param, code="invalid_value")
+        case OverloadedError():
+            return ApiError(
+                str(error),
+                status=429,
+                type="rate_limit_error",
+                code="overloaded",
+                headers={"retry-after": "1"},
+            )
+        case EngineStoppedError():
+            return not_ready(str(error))
+        case HTTPException():
+            return _of_routing(error)
+        case _:
+            return internal(request_id)
+
+
+def is_ours(error: Exception) -> bool:
+    """Whether the log should say why, because the answer does not."""
+    return to_api_error(error, "").status >= 500 and not isinstance(error, (ApiError, EngineStoppedError))
+
+
+def _of_routing(error: HTTPException) -> ApiError:
+    headers: dict[str, str] = dict(error.headers or {})
+    known: dict[int, tuple[str, str]] = {
+        404: ("There is no such route; GET /docs lists those there are", "route_not_found"),
+        405: (f"This route takes {headers.get('Allow', 'another method')}", "method_not_allowed"),
+    }
+    message, code = known.get(error.status_code, (str(error.detail), "http_error"))
+    kind = INVALID_REQUEST if error.status_code < 500 else "server_error"
+    return ApiError(message, status=error.status_code, type=kind, code=code, headers=headers)
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorEnvelope, "description": "The request is at fault; `param` names the field."},
+    404: {"model": ErrorEnvelope, "description": "There is no such model."},
+    429: {"model": ErrorEnvelope, "description": "Too many requests are waiting; try again."},
+    503: {"model": ErrorEnvelope, "description": "The model is being loaded, or the server is stopping."},
+}

@@ -1,0 +1,171 @@
+"""The engine's streams of one HTTP request: merged, collected, and stopped when the client goes away."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+from app.api.metrics import Metrics
+from app.engine.engine import Engine
+from app.engine.stream import Stream
+from app.engine.types import (
+    ChoiceDone,
+    Failed,
+    GenerationRequest,
+    PromptScored,
+    RequestDone,
+    StreamItem,
+    TokenOut,
+    Usage,
+)
+
+T = TypeVar("T")
+
+Item = PromptScored | TokenOut | ChoiceDone | RequestDone
+
+
+@dataclass(frozen=True)
+class Written:
+    """A finished choice: number `index` of prompt number `prompt`."""
+
+    prompt: int
+    index: int
+    text: str
+    done: ChoiceDone
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Everything that the streams of one request brought."""
+
+    choices: list[Written]
+    scored: dict[int, PromptScored]
+    usage: Usage
+
+
+class Generation:
+    """The streams of one HTTP request, one per prompt."""
+
+    def __init__(self, streams: Sequence[Stream], metrics: Metrics) -> None:
+        self._streams = streams
+        self._metrics = metrics
+        self._started = time.perf_counter()
+
+    @classmethod
+    def submit(cls, engine: Engine, requests: Sequence[GenerationRequest], metrics: Metrics) -> "Generation":
+        """Hand all requests to the engine, or none.
+
+        Raises:
+            RequestError, OverloadedError, EngineStoppedError: the engine refuses one of them.
+        """
+        streams: list[Stream] = []
+        try:
+            for request in requests:
+                streams.append(engine.submit(request))
+        except Exception:
+            for stream in streams:
+                stream.cancel()
+            raise
+        return cls(streams, metrics)
+
+    def cancel(self) -> None:
+        """Free every row; nothing happens to streams that have ended."""
+        for stream in self._streams:
+            stream.cancel()
+
+    async def items(self) -> AsyncIterator[tuple[int, Item]]:
+        """What the streams bring, as it comes, each with the number of its prompt.
+
+        Raises:
+            Exception: what the engine failed with.
+        """
+        first = True
+        async for prompt, item in _merged(self._streams):
+            if isinstance(item, Failed):
+                raise item.error
+            if first and isinstance(item, TokenOut):
+                self._metrics.observe_first_token(time.perf_counter() - self._started)
+                first = False
+            yield prompt, item
+
+    async def collect(self) -> Collected:
+        """Wait for the end of every stream; choices come in the order of prompts, then of choices."""
+        texts: dict[tuple[int, int], list[str]] = {}
+        choices: list[Written] = []
+        scored: dict[int, PromptScored] = {}
+        usages: list[Usage] = []
+        async for prompt, item in self.items():
+            match item:
+                case TokenOut():
+                    texts.setdefault((prompt, item.index), []).append(item.text)
+                case ChoiceDone():
+                    text = "".join([*texts.pop((prompt, item.index), []), item.text])
+                    choices.append(Written(prompt, item.index, text, item))
+                case PromptScored():
+                    scored[prompt] = item
+                case RequestDone():
+                    usages.append(item.usage)
+        choices.sort(key=lambda choice: (choice.prompt, choice.index))
+        return Collected(choices, scored, total(usages))
+
+
+def total(usages: Sequence[Usage]) -> Usage:
+    """The sum of usages."""
+    return Usage(
+        prompt_tokens=sum(usage.prompt_tokens for usage in usages),
+        completion_tokens=sum(usage.completion_tokens for usage in usages),
+        discarded_tokens=sum(usage.discarded_tokens for usage in usages),
+        cached_tokens=sum(usage.cached_tokens for usage in usages),
+    )
+
+
+async def unless_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is cancelled if the client closes the connection first.
+
+    Raises:
+        ClientDisconnect: it did.
+    """
+    working = asyncio.create_task(work)
+    gone = asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        gone.cancel()
+        working.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _merged(streams: Sequence[Stream]) -> AsyncIterator[tuple[int, StreamItem]]:
+    if len(streams) == 1:
+        async for item in streams[0]:
+            yield 0, item
+        return
+    arrived: asyncio.Queue[tuple[int, StreamItem | None]] = asyncio.Queue()
+
+    async def forward(number: int, stream: Stream) -> None:
+        async for item in stream:
+            arrived.put_nowait((number, item))
+        arrived.put_nowait((number, None))
+
+    tasks = [asyncio.create_task(forward(number, stream)) for number, stream in enumerate(streams)]
+    try:
+        running = len(tasks)
+        while running:
+            number, item = await arrived.get()
+            if item is None:
+                running -= 1
+            else:
+                yield number, item
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -1,0 +1,104 @@
+"""Prometheus metrics: HTTP requests as they pass, and the engine's counters as they stand when scraped."""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from app.engine.types import EngineStats
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """The metrics of one application, in a registry of their own."""
+
+    content_type = "text/plain; version=0.0.4; charset=utf-8"
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = Counter(
+            "demur_http_requests",
+            "Requests answered, by route and status.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "demur_http_request_seconds",
+            "Time from a request to the last byte of its answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._first_token = Histogram(
+            "demur_time_to_first_token_seconds",
+            "Time from submitting a generation to its first token.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def observe_first_token(self, seconds: float) -> None:
+        """Record how long a generation waited for its first token."""
+        self._first_token.observe(seconds)
+
+    def watch_engine(self, stats: Callable[[], EngineStats]) -> None:
+        """Report the engine's statistics at every scrape from now on."""
+        self.registry.register(_EngineCollector(stats))
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class _EngineCollector(Collector):
+    def __init__(self, stats: Callable[[], EngineStats]) -> None:
+        self._stats = stats
+
+    def collect(self) -> Iterable[Metric]:
+        stats = self._stats()
+        gauges = {
+            "demur_rows_in_use": ("Sequences that are decoding now.", stats.rows_in_use),
+            "demur_rows": ("Sequences that can decode at the same time.", stats.max_rows),
+            "demur_requests_waiting": ("Requests that wait for a free row.", stats.waiting_requests),
+            "demur_requests_active": ("Requests that are decoding now.", stats.active_requests),
+        }
+        counters = {
+            "demur_requests_finished": ("Generations that ended by themselves.", stats.requests_finished),
+            "demur_requests_failed": ("Generations that ended with an error.", stats.requests_failed),
+            "demur_requests_cancelled": ("Generations whose client went away.", stats.requests_cancelled),
+            "demur_requests_refused": ("Generations refused by the engine.", stats.requests_refused),
+            "demur_prompt_tokens": ("Tokens of prompts.", stats.prompt_tokens),
+            "demur_cached_prompt_tokens": ("Of these, still in the cache.", stats.cached_prompt_tokens),
+            "demur_generated_tokens": ("Tokens drawn.", stats.drawn_tokens),
+            "demur_discarded_tokens": ("Tokens drawn that are in no completion.", stats.discarded_tokens),
+            "demur_scored_tokens": ("Tokens of texts that were scored.", stats.scored_tokens),
+            "demur_forward_passes": ("Forward passes of the model.", stats.forward_passes),
+        }
+        for name, (help_text, value) in gauges.items():
+            yield GaugeMetricFamily(name, help_text, value=value)
+        for name, (help_text, value) in counters.items():
+            yield CounterMetricFamily(name, help_text, value=value)
+        yield _batch_sizes(stats)
+
+
+def _batch_sizes(stats: EngineStats) -> HistogramMetricFamily:
+    """Rows per forward pass of decoding, cumulative over the bounds as Prometheus wants them."""
+    sizes = dict(stats.batch_sizes)
+    buckets = [
+        (str(bound), float(sum(count for size, count in sizes.items() if size <= bound)))
+        for bound in _BATCH_SIZES
+    ]
+    return HistogramMetricFamily(
+        "demur_batch_size",
+        "Sequences per decoding step.",
+        buckets=[*buckets, ("+Inf", float(sum(sizes.values())))],
+        sum_value=float(sum(size * count for size, count in sizes.items())),
+    )

@@ -1,0 +1,87 @@
+"""What happens around every request: its id, its API key, its metrics, and answers to faults of ours."""
+
+import logging
+import re
+import secrets
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.errors import ApiError, internal
+from app.api.metrics import Metrics
+
+log = logging.getLogger("demur.api")
+
+_USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_CLIENT_GONE = 499  # no answer was sent; nginx's number for it
+
+
+class RequestContext:
+    """Gives every request an id, counts it, and answers 500 to what nothing else has caught."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope))
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        status = _CLIENT_GONE
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            log.info("request %s: the client went away", request_id)
+        except Exception:
+            log.exception("request %s failed", request_id)
+            if status != _CLIENT_GONE:
+                raise  # the answer has begun; only closing the connection tells the client
+            await internal(request_id).response()(scope, receive, send_with_id)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self.metrics.observe_request(scope["method"], route, status, time.perf_counter() - started)
+
+
+class ApiKeyGate:
+    """Lets requests to /v1 through only with the key."""
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self.app = app
+        self._expected = f"Bearer {key}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            given = Headers(scope=scope).get("authorization", "").encode()
+            if not secrets.compare_digest(given, self._expected):
+                await _unauthorized(given).response()(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def _unauthorized(given: bytes) -> ApiError:
+    what = "The API key is not the right one" if given else "There is no API key"
+    return ApiError(
+        f"{what}; send it as the header `Authorization: Bearer KEY`",
+        status=401,
+        type="authentication_error",
+        code="invalid_api_key",
+        headers={"www-authenticate": "Bearer"},
+    )
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if _USABLE_ID.fullmatch(given) else f"req-{secrets.token_hex(12)}"

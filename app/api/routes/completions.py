@@ -1,0 +1,55 @@
+"""POST /v1/completions."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from app.api.answers import JsonAnswer, head
+from app.api.body import StrictJsonRoute
+from app.api.completions import CompletionAnswer, scores_prompt
+from app.api.errors import ERROR_RESPONSES
+from app.api.generation import Generation, unless_disconnected
+from app.api.plan import Limit, plan
+from app.api.prompts import read_prompts
+from app.api.rendering import TokenTexts
+from app.api.schemas.requests import CompletionRequest
+from app.api.schemas.responses import Completion
+from app.api.service import Serving, request_id_of, service_of, serving_of
+from app.api.streaming import EventStream
+
+router = APIRouter(route_class=StrictJsonRoute)
+
+
+@router.post("/v1/completions", tags=["generation"], response_model=Completion, responses=ERROR_RESPONSES)
+async def complete(
+    request: Request, body: CompletionRequest, serving: Annotated[Serving, Depends(serving_of)]
+) -> Response:
+    """Continue one or more prompts, `n` times each.
+
+    Choices are numbered prompt by prompt. With `stream: true` the answer is a sequence of server-sent events
+    of the same shape, and the last one is `[DONE]`, or an error.
+    """
+    service = service_of(request)
+    serving.require_model(body.model)
+    tokenizer = serving.checkpoint.tokenizer
+    prompts = read_prompts(body.prompt, "prompt", tokenizer)
+    requests = plan(
+        body,
+        prompts,
+        limit=Limit("max_tokens", body.max_tokens),
+        top_logprobs=body.logprobs or 0,
+        score_prompt=scores_prompt(body),
+        serving=serving,
+        settings=service.settings,
+    )
+    answer = CompletionAnswer(head("cmpl", serving, requests[0].seed), body, prompts, TokenTexts(tokenizer))
+    generation = Generation.submit(serving.engine, requests, service.metrics)
+    if body.stream:
+        return EventStream(
+            answer.chunks(generation), request_id=request_id_of(request), close=generation.cancel
+        )
+    try:
+        collected = await unless_disconnected(request, generation.collect())
+    finally:
+        generation.cancel()
+    return JsonAnswer(answer.whole(collected))

@@ -1,0 +1,41 @@
+"""GET /health/live, /health/ready, /metrics and /: for whoever runs the service."""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from app.api.schemas.catalogue import Health
+from app.api.service import service_of
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/health/live", responses={503: {"model": Health}})
+async def live(request: Request, response: Response) -> Health:
+    """Whether the process works; 503 once only a restart can help."""
+    health = service_of(request).health()
+    if health.status != "failed":
+        return Health(status="ok")
+    response.status_code = 503
+    return health
+
+
+@router.get("/health/ready", responses={503: {"model": Health}})
+async def ready(request: Request, response: Response) -> Health:
+    """Whether the model is loaded; 503 until then."""
+    health = service_of(request).health()
+    if health.status != "ok":
+        response.status_code = 503
+    return health
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Metrics in Prometheus' text format."""
+    service = service_of(request)
+    return Response(service.metrics.render(), headers={"content-type": service.metrics.content_type})
+
+
+@router.get("/", include_in_schema=False)
+async def root() -> RedirectResponse:
+    """The documentation of the routes."""
+    return RedirectResponse("/docs")

@@ -1,0 +1,83 @@
+"""The bodies of the catalogues: what is served and what can be asked of it."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+
+class ModelOut(BaseModel):
+    """A served model."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str = "demur"
+    context_length: int
+    vocab_size: int
+    parameters: int
+    layers: int
+    d_model: int
+    end_token_id: int | None
+    identity: dict[str, Any] = Field(description="Hashes of the checkpoint's files.")
+    card: dict[str, Any] = Field(description="How the checkpoint was made and what it reaches.")
+
+
+class ModelList(BaseModel):
+    """Answer of GET /v1/models."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelOut]
+
+
+class StrategyOut(BaseModel):
+    """A strategy."""
+
+    kind: str
+    summary: str
+    params_schema: dict[str, Any] = Field(description="JSON Schema of the request's `strategy` object.")
+
+
+class StrategyList(BaseModel):
+    """Answer of GET /v1/strategies."""
+
+    object: Literal["list"] = "list"
+    data: list[StrategyOut]
+
+
+class SignalOut(BaseModel):
+    """A signal."""
+
+    name: str
+    unit: str
+    higher_means: Literal["uncertain", "certain"]
+    description: str
+
+
+class SignalList(BaseModel):
+    """Answer of GET /v1/signals."""
+
+    object: Literal["list"] = "list"
+    data: list[SignalOut]
+    value_schema: dict[str, Any] = Field(description="JSON Schema of the request's `signals` array.")
+
+
+class Health(BaseModel):
+    """Answer of the health routes."""
+
+    status: Literal["ok", "loading", "failed"]
+    detail: str | None = None
+
+
+class ErrorOut(BaseModel):
+    """What went wrong and how to put it right."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorEnvelope(BaseModel):
+    """The body of every answer that is not a success."""
+
+    error: ErrorOut

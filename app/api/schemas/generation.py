@@ -1,0 +1,188 @@
+"""The fields that /v1/completions and /v1/chat/completions have in common."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from app.api.schemas.foreign import Foreign, keep_own, refusal
+from app.decoding.strategies import StrategyParams
+
+REQUEST_CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+MAX_STOPS = 16
+MAX_STOP_TOKEN_IDS = 64
+MAX_BIASES = 1024
+MAX_TOP_LOGPROBS = 20
+
+ModelName = Annotated[
+    str | None,
+    Field(description="Name of the served model, as GET /v1/models lists it. Default: the served model."),
+]
+StopString = Annotated[str, Field(min_length=1, max_length=256)]
+SignalNames = Annotated[
+    list[str],
+    Field(
+        max_length=64,
+        description="Names of signals to return for every token, as GET /v1/signals lists them: "
+        '["entropy", "varentropy"].',
+    ),
+]
+
+
+class StreamOptions(BaseModel):
+    """Options of a streamed answer."""
+
+    model_config = REQUEST_CONFIG
+
+    include_usage: bool = Field(
+        default=False,
+        description="Send one more chunk at the end, with no choices and the usage of the whole request.",
+    )
+
+
+class GenerationFields(BaseModel):
+    """What is the same for every request that generates text."""
+
+    model_config = REQUEST_CONFIG
+
+    foreign: ClassVar[Mapping[str, Foreign]] = {}
+
+    model: ModelName = None
+    temperature: float = Field(
+        default=1.0,
+        ge=0,
+        le=100,
+        description="Divides the logits, 0 to 100: 1 draws from the model's own distribution, 0 always takes "
+        "the likeliest token.",
+    )
+    top_k: int = Field(
+        default=0,
+        ge=-1,
+        le=2**31 - 1,
+        description="Draw among the k likeliest tokens, 1 or more; 0 or -1 turns it off.",
+    )
+    top_p: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Draw among the likeliest tokens that together reach probability top_p, 0 to 1; "
+        "1 turns it off.",
+    )
+    min_p: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Draw among tokens with at least min_p times the probability of the likeliest, 0 to 1; "
+        "0 turns it off.",
+    )
+    typical_p: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Draw among the tokens whose surprisal is nearest to the entropy and that together reach "
+        "probability typical_p, 0 to 1; 1 turns it off.",
+    )
+    presence_penalty: float = Field(
+        default=0.0,
+        ge=-2,
+        le=2,
+        description="Lowers the logit of a token that was already written, -2 to 2; 0 is off.",
+    )
+    frequency_penalty: float = Field(
+        default=0.0,
+        ge=-2,
+        le=2,
+        description="The same, for each time that it was written, -2 to 2; 0 is off.",
+    )
+    repetition_penalty: float = Field(
+        default=1.0,
+        ge=0.01,
+        le=100,
+        description="Divides positive and multiplies negative logits of tokens of prompt and completion, "
+        "0.01 to 100; 1 is off.",
+    )
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] = Field(
+        default_factory=dict,
+        max_length=MAX_BIASES,
+        description="Token id, as a string, to what is added to its logit, -100 to 100.",
+    )
+    seed: int | None = Field(
+        default=None,
+        ge=-(2**63),
+        le=2**63 - 1,
+        description="The same seed, prompt and parameters give the same text, whatever else the server is "
+        "doing. A 64-bit integer. Default: drawn at random; the answer's `seed` says which.",
+    )
+    n: int = Field(default=1, ge=1, description="Completions per prompt, 1 or more.")
+    stop: StopString | list[StopString] = Field(
+        default_factory=list,
+        max_length=256,
+        description=f"A string or up to {MAX_STOPS} strings, none empty, that end the text and are not part "
+        "of it.",
+    )
+    stop_token_ids: list[Annotated[int, Field(ge=0)]] = Field(
+        default_factory=list[int],
+        max_length=MAX_STOP_TOKEN_IDS,
+        description=f"Up to {MAX_STOP_TOKEN_IDS} token ids that end the text as the end token does.",
+    )
+    max_tokens: int | None = Field(
+        default=None,
+        ge=0,
+        le=2**31 - 1,
+        description="Most tokens of a completion, 0 or more; with the prompt they have to fit the model's "
+        "context. Default: what the context still holds, up to the server's default_max_tokens; unlike "
+        "OpenAI's 16, which would cut every solution short.",
+    )
+    ignore_eos: bool = Field(default=False, description="Go on past the model's end token.")
+    stream: bool = Field(
+        default=False, description="Send the text as server-sent events while it is written."
+    )
+    stream_options: StreamOptions | None = Field(default=None, description="Only together with stream.")
+    user: str | None = Field(
+        default=None, max_length=512, description="Accepted for compatibility; has no effect."
+    )
+    strategy: StrategyParams | None = Field(
+        default=None,
+        description='How the text is decoded: {"kind": ...} with the parameters that GET /v1/strategies '
+        "lists. Default: sample; greedy if temperature is 0.",
+    )
+    signals: SignalNames = Field(default_factory=list[str])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_fields_only(cls, data: Any) -> Any:
+        return keep_own(data, cls.model_fields, cls.foreign)
+
+    @field_validator("stop")
+    @classmethod
+    def _few_stops(cls, stop: str | list[str]) -> str | list[str]:
+        if isinstance(stop, list) and len(stop) > MAX_STOPS:
+            raise refusal("stop", f"stop has {len(stop)} strings; at most {MAX_STOPS} are allowed")
+        return stop
+
+    @field_validator("logit_bias")
+    @classmethod
+    def _keys_are_token_ids(cls, bias: dict[str, float]) -> dict[str, float]:
+        for key in bias:
+            if not (key.isascii() and key.isdecimal() and len(key) <= 9):
+                raise refusal(
+                    "logit_bias", f"logit_bias has the key {key!r}; keys are token ids such as '42'"
+                )
+        return bias
+
+    @model_validator(mode="after")
+    def _stream_options_need_stream(self) -> Self:
+        if self.stream_options is not None and not self.stream:
+            raise refusal("stream_options", "stream_options has no meaning without stream: true")
+        return self
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """`stop` as a tuple, whichever way it was given."""
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a stream ends with a chunk of usage."""
+        return self.stream_options is not None and self.stream_options.include_usage

@@ -1,0 +1,218 @@
+"""The bodies of answers: OpenAI's shapes, and beside them our own fields `signals`, `events` and `seed`."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FinishReasonOut = Literal["stop", "length"]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+# Signals stand beside the other fields, each under its own name.
+NAMED_NUMBERS = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": {"type": "number"}})
+
+
+class TokenSignals(BaseModel):
+    """One token and its signals, each under its own name."""
+
+    model_config = NAMED_NUMBERS
+
+    token: str
+    token_id: int
+
+
+class EventOut(BaseModel):
+    """One entry of the decision trace."""
+
+    position: int = Field(description="Index into the completion's tokens at which it happened.")
+    rule: str
+    detail: dict[str, float | int | str]
+
+
+class PromptTokensDetails(BaseModel):
+    """Of the prompt's tokens."""
+
+    cached_tokens: int
+
+
+class CompletionTokensDetails(BaseModel):
+    """Beyond the completion's tokens."""
+
+    reasoning_tokens: int = 0
+    discarded_tokens: int = Field(
+        description="Tokens that were generated and are in no returned completion, nor in completion_tokens."
+    )
+
+
+class UsageOut(BaseModel):
+    """What a request cost."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokensDetails
+    completion_tokens_details: CompletionTokensDetails
+
+
+class CompletionLogprobs(BaseModel):
+    """Columns over the tokens of a completion. `text_offset` counts characters from the start of `text`."""
+
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None]
+    text_offset: list[int]
+
+
+class CompletionChoice(BaseModel):
+    """One completion, or in a stream a piece of one."""
+
+    index: int
+    text: str
+    logprobs: CompletionLogprobs | None = None
+    finish_reason: FinishReasonOut | None = None
+    stop_reason: str | int | None = Field(
+        default=None, description="The stop string, the stop token's id, or the strategy's reason."
+    )
+    signals: list[TokenSignals] | None = Field(default=None, exclude_if=_is_none)
+    events: list[EventOut] | None = Field(default=None, exclude_if=_is_none)
+
+
+class Completion(BaseModel):
+    """Answer of POST /v1/completions; chunks of a stream have the same shape."""
+
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int
+    model: str
+    system_fingerprint: str
+    seed: int = Field(description="The seed that this text can be made again with.")
+    choices: list[CompletionChoice]
+    usage: UsageOut | None = None
+
+
+class AlternativeOut(BaseModel):
+    """A token with its log-probability in nats and its UTF-8 bytes."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class ChatTokenLogprob(AlternativeOut):
+    """The same of a token that was written, with the likeliest alternatives."""
+
+    top_logprobs: list[AlternativeOut]
+
+
+class ChatLogprobs(BaseModel):
+    """Log-probabilities of a message's tokens."""
+
+    content: list[ChatTokenLogprob]
+    refusal: None = None
+
+
+class AssistantMessage(BaseModel):
+    """What the model wrote."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str
+    refusal: None = None
+
+
+class ChatChoice(BaseModel):
+    """One solution."""
+
+    index: int
+    message: AssistantMessage
+    logprobs: ChatLogprobs | None = None
+    finish_reason: FinishReasonOut
+    stop_reason: str | int | None = None
+    signals: list[TokenSignals] | None = Field(default=None, exclude_if=_is_none)
+    events: list[EventOut] = Field(default_factory=list[EventOut])
+
+
+class ChatCompletion(BaseModel):
+    """Answer of POST /v1/chat/completions."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    system_fingerprint: str
+    seed: int
+    choices: list[ChatChoice]
+    usage: UsageOut
+
+
+class Delta(BaseModel):
+    """What a chunk adds to a message."""
+
+    role: Literal["assistant"] | None = Field(default=None, exclude_if=_is_none)
+    content: str | None = Field(default=None, exclude_if=_is_none)
+
+
+class ChatChunkChoice(BaseModel):
+    """A piece of one solution."""
+
+    index: int
+    delta: Delta
+    logprobs: ChatLogprobs | None = None
+    finish_reason: FinishReasonOut | None = None
+    stop_reason: str | int | None = None
+    signals: list[TokenSignals] | None = Field(default=None, exclude_if=_is_none)
+    events: list[EventOut] | None = Field(default=None, exclude_if=_is_none)
+
+
+class ChatChunk(BaseModel):
+    """One event of a streamed chat completion."""
+
+    id: str
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+    created: int
+    model: str
+    system_fingerprint: str
+    seed: int
+    choices: list[ChatChunkChoice]
+    usage: UsageOut | None = None
+
+
+class ScoredToken(BaseModel):
+    """A token of a given text, what the model thought of it, and its signals under their own names.
+
+    Nothing predicts the first token, so its `logprob` is null and it has no signals.
+    """
+
+    model_config = NAMED_NUMBERS
+
+    token: str
+    token_id: int
+    logprob: float | None
+    top_logprobs: list[AlternativeOut] | None = Field(default=None, exclude_if=_is_none)
+
+
+class Score(BaseModel):
+    """One text, teacher-forced."""
+
+    object: Literal["score"] = "score"
+    index: int
+    logprob: float = Field(description="Sum over the tokens from the second on, in nats.")
+    tokens: list[ScoredToken]
+
+
+class ScoreUsage(BaseModel):
+    """What scoring cost."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class ScoreList(BaseModel):
+    """Answer of POST /v1/score."""
+
+    object: Literal["list"] = "list"
+    model: str
+    data: list[Score]
+    usage: ScoreUsage

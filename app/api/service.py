@@ -1,0 +1,97 @@
+"""What the routes work with: the settings, the metrics and, once loaded, the model and its engine."""
+
+import secrets
+import time
+from dataclasses import dataclass, field
+
+from fastapi import Request
+
+from app.api.errors import model_not_found, not_ready
+from app.api.metrics import Metrics
+from app.api.schemas.catalogue import Health
+from app.engine.engine import Engine
+from app.settings import Settings
+from models.checkpoint import LoadedCheckpoint
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A loaded checkpoint and the running engine that decodes with it."""
+
+    checkpoint: LoadedCheckpoint
+    engine: Engine
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    @property
+    def name(self) -> str:
+        """The model's name in requests and answers."""
+        return self.checkpoint.model.spec.name
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells apart the weights, config and tokenizers that texts were made with."""
+        return f"fp_{self.checkpoint.identity.weights[:12]}"
+
+    def require_model(self, name: str | None) -> None:
+        """Raise `ApiError` 404 unless `name` is this model or left out."""
+        if name is not None and name != self.name:
+            raise model_not_found(name, self.name)
+
+
+class Service:
+    """The one mutable object of the HTTP layer: `app.main` fills it in when the model is there."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.serving: Serving | None = None
+        self.failure: str | None = None
+
+    def ready(self) -> Serving:
+        """The loaded model.
+
+        Raises:
+            ApiError: 503 while it is being loaded, or if that failed.
+        """
+        if self.failure is not None:
+            raise not_ready(f"The model could not be loaded: {self.failure}")
+        if self.serving is None:
+            raise not_ready("The model is being loaded; try again in a moment")
+        return self.serving
+
+    def health(self) -> Health:
+        """Loading, ok, or beyond repair."""
+        if self.failure is not None:
+            return Health(status="failed", detail=self.failure)
+        if self.serving is None:
+            return Health(status="loading", detail="The model is being loaded.")
+        if not self.serving.engine.running:
+            return Health(status="failed", detail="The decoding engine has stopped.")
+        return Health(status="ok")
+
+
+def service_of(request: Request) -> Service:
+    """The service behind a request."""
+    service: Service = request.app.state.service
+    return service
+
+
+def serving_of(request: Request) -> Serving:
+    """The loaded model behind a request; a dependency of routes that need it."""
+    return service_of(request).ready()
+
+
+def request_id_of(request: Request) -> str:
+    """The id that the answer carries as x-request-id."""
+    request_id: str = request.state.request_id
+    return request_id
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id such as `cmpl-1f0c...`."""
+    return f"{prefix}-{secrets.token_hex(12)}"
+
+
+def new_seed() -> int:
+    """A seed for a request that brings none; small enough to be exact as a JavaScript number."""
+    return secrets.randbits(48)

@@ -1,0 +1,49 @@
+"""Server-sent events as OpenAI sends them: `data: {json}`, and `data: [DONE]` or an error at the end."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+
+from pydantic import BaseModel
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from app.api.errors import is_ours, to_api_error
+
+log = logging.getLogger("demur.api")
+
+
+class EventStream(StreamingResponse):
+    """A response of events that calls `close` when it ends, whichever way: done, failed or client gone."""
+
+    def __init__(
+        self, chunks: AsyncIterator[BaseModel], *, request_id: str, close: Callable[[], None]
+    ) -> None:
+        super().__init__(
+            encode(chunks, request_id),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
+        )
+        self._close = close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._close()
+
+
+async def encode(chunks: AsyncIterator[BaseModel], request_id: str) -> AsyncIterator[bytes]:
+    """The bytes of a stream. An error comes after the status was sent, so it becomes the last event."""
+    try:
+        async for chunk in chunks:
+            yield _event(chunk.model_dump_json())
+    except Exception as error:
+        if is_ours(error):
+            log.error("request %s failed while streaming", request_id, exc_info=error)
+        yield _event(to_api_error(error, request_id).envelope.model_dump_json())
+    else:
+        yield _event("[DONE]")
+
+
+def _event(data: str) -> bytes:
+    return f"data: {data}\n\n".encode()

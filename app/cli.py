@@ -1,0 +1,40 @@
+"""The command `demur`. Commands import what they need when they run, so that `demur --help` is quick."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from app.commands.generate import generate
+from app.commands.serve import serve
+
+app = typer.Typer(
+    name="demur",
+    help="A sampling service for language models that know when they are unsure.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(serve)
+app.command()(generate)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"demur {version('demur')}")
+        raise typer.Exit
+
+
+@app.callback()
+def demur(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """A sampling service for language models that know when they are unsure."""
+
+
+def main() -> None:
+    """Entry point of the console command."""
+    app()

@@ -1,0 +1,168 @@
+"""`demur generate`: one problem, solved here and now, with the model's doubt shown in colour."""
+
+import json
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.commands.failures import failing_on
+
+if TYPE_CHECKING:
+    from app.decoding.strategies import Strategy
+    from models.checkpoint import LoadedCheckpoint
+
+
+def generate(
+    problem: Annotated[
+        str, typer.Argument(help="The problem, ending in its question; - reads it from stdin.")
+    ],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where the model runs: cpu, mps, cuda or cuda:N.  [default: cpu]")
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            help='How to decode: a kind, such as greedy, or JSON with its parameters: \'{"kind": "sample"}\'.'
+            "  [default: sample; greedy at temperature 0]"
+        ),
+    ] = None,
+    temperature: Annotated[float, typer.Option(help="0 to 100; 0 takes the likeliest token.")] = 1.0,
+    top_k: Annotated[int, typer.Option(help="Draw among the k likeliest tokens; 0 is off.")] = 0,
+    top_p: Annotated[float, typer.Option(help="Draw among the likeliest that reach this probability.")] = 1.0,
+    min_p: Annotated[float, typer.Option(help="Draw among those with this share of the highest.")] = 0.0,
+    typical_p: Annotated[float, typer.Option(help="Draw among the most typical that reach this.")] = 1.0,
+    presence_penalty: Annotated[float, typer.Option(help="-2 to 2; 0 is off.")] = 0.0,
+    frequency_penalty: Annotated[float, typer.Option(help="-2 to 2; 0 is off.")] = 0.0,
+    repetition_penalty: Annotated[float, typer.Option(help="0.01 to 100; 1 is off.")] = 1.0,
+    logit_bias: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID=BIAS", help="Added to a token's logit, -100 to 100. Repeatable."),
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens.  [default: what the context still holds]")
+    ] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="A string that ends the text. Repeatable.")] = None,
+    stop_token_id: Annotated[
+        list[int] | None, typer.Option(help="A token id that ends the text. Repeatable.")
+    ] = None,
+    ignore_eos: Annotated[bool, typer.Option("--ignore-eos", help="Go on past the end token.")] = False,
+    n: Annotated[int, typer.Option("-n", "--n", help="Number of completions.")] = 1,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same text.  [default: random]")] = None,
+    signals: Annotated[
+        str, typer.Option(help="Signals to compute, separated by commas; `all` is every one.")
+    ] = "entropy,varentropy",
+    top_logprobs: Annotated[int, typer.Option(help="Likeliest alternatives to list per token.")] = 0,
+    table: Annotated[bool, typer.Option("--table", help="Also print a table of tokens.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of coloured text.")
+    ] = False,
+) -> None:
+    """Solve a problem with a local checkpoint, each token coloured by its entropy."""
+    from app.commands.written import show, to_json, write
+    from app.decoding.types import SamplingParams, StoppingParams
+    from app.engine.types import GenerationRequest
+    from app.errors import DemurError
+    from models.errors import ModelsError
+
+    with failing_on(DemurError, ModelsError):
+        loaded = _load(checkpoint, device)
+        # The line break that separates a problem from its solution is given, so that it is not shown.
+        prompt = (sys.stdin.read() if problem == "-" else problem).rstrip() + "\n"
+        prompt_ids = tuple(loaded.tokenizer.encode(prompt))
+        request = GenerationRequest(
+            prompt_ids=prompt_ids,
+            strategy=_strategy(strategy, temperature),
+            sampling=SamplingParams(
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                min_p=min_p,
+                typical_p=typical_p,
+                presence_penalty=presence_penalty,
+                frequency_penalty=frequency_penalty,
+                repetition_penalty=repetition_penalty,
+                logit_bias=_biases(logit_bias or []),
+            ),
+            stopping=StoppingParams(
+                max_tokens=_room(loaded, prompt_ids) if max_tokens is None else max_tokens,
+                stop=tuple(stop or ()),
+                stop_token_ids=tuple(stop_token_id or ()),
+                ignore_eos=ignore_eos,
+            ),
+            n=n,
+            seed=secrets.randbits(48) if seed is None else seed,
+            signals=_signal_names(signals),
+            top_logprobs=top_logprobs,
+        )
+        written = write(loaded, request)
+    if as_json:
+        typer.echo(json.dumps(to_json(written, loaded.tokenizer), ensure_ascii=False, indent=2))
+    else:
+        show(written, loaded.tokenizer, with_table=table)
+
+
+def _load(folder: Path | None, device: str | None) -> "LoadedCheckpoint":
+    from rich.console import Console
+
+    from app.settings import load_settings
+
+    settings = load_settings({"checkpoint": folder, "device": device})
+    with Console(stderr=True).status(f"Loading {settings.checkpoint}"):
+        from models import checkpoint
+
+        return checkpoint.load(settings.checkpoint, device=settings.device)
+
+
+def _strategy(given: str | None, temperature: float) -> "Strategy":
+    from pydantic import TypeAdapter, ValidationError
+
+    from app.decoding.strategies import STRATEGIES, StrategyParams
+    from app.errors import ParameterError
+
+    kind = given or ("greedy" if temperature == 0 else "sample")
+    text = kind if kind.startswith("{") else json.dumps({"kind": kind})
+    adapter: TypeAdapter[StrategyParams] = TypeAdapter(StrategyParams)
+    try:
+        return adapter.validate_json(text).build()
+    except ValidationError as error:
+        reasons = "; ".join(detail["msg"] for detail in error.errors())
+        raise ParameterError(
+            f"--strategy is {given!r}: {reasons}. Kinds are {', '.join(STRATEGIES)}.", param="strategy"
+        ) from error
+
+
+def _biases(given: Sequence[str]) -> dict[int, float]:
+    from app.errors import ParameterError
+
+    biases: dict[int, float] = {}
+    for entry in given:
+        token_id, _, bias = entry.partition("=")
+        try:
+            biases[int(token_id)] = float(bias)
+        except ValueError as error:
+            raise ParameterError(
+                f"--logit-bias is {entry!r}; write a token id, =, and a number, such as 42=-1.5.",
+                param="logit_bias",
+            ) from error
+    return biases
+
+
+def _signal_names(given: str) -> tuple[str, ...]:
+    """The signals asked for; entropy is among them, since the colours show it."""
+    from app.decoding.signals import SIGNALS
+
+    names = (
+        tuple(SIGNALS) if given == "all" else tuple(name.strip() for name in given.split(",") if name.strip())
+    )
+    return names if "entropy" in names else ("entropy", *names)
+
+
+def _room(loaded: "LoadedCheckpoint", prompt_ids: Sequence[int]) -> int:
+    return max(1, loaded.model.spec.context_length - len(prompt_ids))

@@ -1,0 +1,116 @@
+"""`demur serve`: the web service."""
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.commands.failures import fail, failing_on
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+# Flags default to None, which leaves the word to the environment (DEMUR_PORT) and then to app.settings.
+
+
+def serve(
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(help="Address to listen on; 0.0.0.0 is every interface.  [default: 127.0.0.1]"),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 takes a free one.  [default: 8000]")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where the model runs: cpu, mps, cuda or cuda:N.  [default: cpu]")
+    ] = None,
+    max_rows: Annotated[
+        int | None, typer.Option(help="Sequences that decode at the same time.  [default: 32]")
+    ] = None,
+    max_waiting: Annotated[
+        int | None, typer.Option(help="Requests that may wait; further ones get status 429.  [default: 256]")
+    ] = None,
+    max_choices: Annotated[int | None, typer.Option(help="Largest n of a request.  [default: 128]")] = None,
+    default_max_tokens: Annotated[
+        int | None,
+        typer.Option(help="Most tokens where a request names no max_tokens.  [default: 512]"),
+    ] = None,
+    max_body_bytes: Annotated[
+        int | None, typer.Option(help="Largest request body.  [default: 1048576]")
+    ] = None,
+    cors_origins: Annotated[
+        str | None,
+        typer.Option(help="Web origins that may call, separated by commas; * is all.  [default: none]"),
+    ] = None,
+    api_key: Annotated[
+        str | None,
+        typer.Option(help="Key that /v1 asks for; rather set DEMUR_API_KEY, which other users cannot see."),
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="critical, error, warning, info or debug.  [default: info]")
+    ] = None,
+) -> None:
+    """Serve a checkpoint over HTTP.
+
+    Every option can also be set in the environment, as DEMUR_ and its name in capitals.
+    """
+    flags = dict(locals())
+    from app.settings import SettingsError, load_settings
+
+    with failing_on(SettingsError):
+        settings = load_settings(flags)
+    _require_checkpoint(settings.checkpoint)
+    listener = _listen(settings.host, settings.port)
+    _run(settings, listener)
+
+
+def _require_checkpoint(folder: Path) -> None:
+    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
+    if missing:
+        raise fail(
+            f"{folder} is not a checkpoint: it has no {' and no '.join(missing)}. Name a folder with "
+            "config.json, tokenizer.json and model.safetensors with --checkpoint or DEMUR_CHECKPOINT."
+        )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind now, so that a taken port is reported before the checkpoint is loaded."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise fail(
+            f"cannot listen on {host}:{port}: {error.strerror or error}. Stop what uses the port, or choose "
+            "another with --port or DEMUR_PORT (0 takes a free one)."
+        ) from error
+
+
+def _run(settings: "Settings", listener: socket.socket) -> None:
+    import uvicorn
+    from uvicorn.config import LOGGING_CONFIG
+    from uvicorn.importer import import_from_string
+
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    typer.echo(f"demur listens on http://{shown}:{port} (routes: http://{shown}:{port}/docs)", err=True)
+    logs = {
+        **LOGGING_CONFIG,
+        "loggers": {
+            **LOGGING_CONFIG["loggers"],
+            "demur": {"handlers": ["default"], "level": settings.log_level.upper(), "propagate": False},
+        },
+    }
+    config = uvicorn.Config(
+        import_from_string("app.main:create_app")(
+            settings
+        ),  # by name, since app.main stands above the commands
+        log_level=settings.log_level,
+        log_config=logs,
+        timeout_graceful_shutdown=10,
+        server_header=False,
+    )
+    uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,187 @@
+"""What `demur generate` writes, and how it looks in a terminal and as JSON."""
+
+import codecs
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from app.decoding.signals import SIGNALS
+from app.decoding.types import Token
+from app.engine.engine import Engine
+from app.engine.types import (
+    ChoiceDone,
+    EngineLimits,
+    Failed,
+    GenerationRequest,
+    RequestDone,
+    TokenOut,
+    Usage,
+)
+from models.checkpoint import LoadedCheckpoint
+from models.tokenizer import Tokenizer
+
+# Entropy in nats below which a token gets a colour; 0.69 is a coin's.
+ENTROPY_COLOURS: Sequence[tuple[float, str]] = (
+    (0.01, "green"),
+    (0.1, "cyan"),
+    (0.4, "yellow"),
+    (0.7, "dark_orange"),
+    (float("inf"), "bold red"),
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A completion and its text."""
+
+    text: str
+    done: ChoiceDone
+
+
+@dataclass(frozen=True)
+class Written:
+    """Everything that came of one request."""
+
+    model: str
+    request: GenerationRequest
+    choices: Sequence[Choice]
+    usage: Usage
+
+
+def write(loaded: LoadedCheckpoint, request: GenerationRequest) -> Written:
+    """Run a request to its end.
+
+    Raises:
+        DemurError: the request is at fault, or the engine failed.
+    """
+    texts: dict[int, str] = {}
+    done: list[ChoiceDone] = []
+    usage = Usage(0, 0)
+    limits = EngineLimits(max_rows=max(1, min(request.n, 32)))
+    with Engine(loaded, limits) as engine:
+        for item in engine.submit(request):
+            match item:
+                case TokenOut() | ChoiceDone():
+                    texts[item.index] = texts.get(item.index, "") + item.text
+                    if isinstance(item, ChoiceDone):
+                        done.append(item)
+                case RequestDone():
+                    usage = item.usage
+                case Failed():
+                    raise item.error
+                case _:
+                    pass
+    done.sort(key=lambda choice: choice.index)
+    return Written(
+        loaded.model.spec.name, request, [Choice(texts[choice.index], choice) for choice in done], usage
+    )
+
+
+def to_json(written: Written, tokenizer: Tokenizer) -> dict[str, Any]:
+    """The result as JSON."""
+    return {
+        "model": written.model,
+        "seed": written.request.seed,
+        "choices": [
+            {
+                "index": choice.done.index,
+                "text": choice.text,
+                "finish_reason": choice.done.finish_reason,
+                "stop_reason": choice.done.stop_reason,
+                "tokens": [_token_json(token, tokenizer) for token in choice.done.tokens],
+                "events": [asdict(event) for event in choice.done.events],
+            }
+            for choice in written.choices
+        ],
+        "usage": asdict(written.usage),
+    }
+
+
+def _token_json(token: Token, tokenizer: Tokenizer) -> dict[str, Any]:
+    alternatives = [
+        {"token": tokenizer.decode([other.token_id]), "logprob": other.logprob} for other in token.top
+    ]
+    return {
+        "token": tokenizer.decode([token.id]),
+        "token_id": token.id,
+        "logprob": token.logprob,
+        **token.signals,
+        **({"top_logprobs": alternatives} if alternatives else {}),
+    }
+
+
+def show(written: Written, tokenizer: Tokenizer, *, with_table: bool) -> None:
+    """Print every completion in colour, and a legend."""
+    console = Console(highlight=False)
+    for choice in written.choices:
+        if len(written.choices) > 1:
+            console.rule(f"{choice.done.index}", align="left", style="dim")
+        console.print(coloured(choice, tokenizer))
+        if with_table:
+            console.print(_table(choice, tokenizer))
+    console.print(_legend())
+    usage = written.usage
+    reasons = ", ".join(sorted({choice.done.finish_reason for choice in written.choices}))
+    console.print(
+        f"{usage.completion_tokens} tokens, {usage.discarded_tokens} discarded, ended by {reasons}, "
+        f"seed {written.request.seed}",
+        style="dim",
+    )
+
+
+def coloured(choice: Choice, tokenizer: Tokenizer) -> Text:
+    """The completion's text, each token in the colour of its entropy."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = Text()
+    for token in choice.done.tokens:
+        text.append(
+            decoder.decode(tokenizer.token_bytes(token.id)), style=colour(token.signals.get("entropy"))
+        )
+    text.right_crop(max(0, len(text) - len(choice.text)))  # a stop string may end within a token
+    return text
+
+
+def colour(entropy: float | None) -> str:
+    """The colour of an entropy in nats; a token that was not drawn has none."""
+    if entropy is None:
+        return "dim"
+    return next(name for bound, name in ENTROPY_COLOURS if entropy < bound)
+
+
+def _legend() -> Text:
+    legend = Text("entropy in nats: ", style="dim")
+    low = "0"
+    for bound, name in ENTROPY_COLOURS:
+        label = f"{low} to {bound:g}" if bound != float("inf") else f"{low} and more"
+        legend.append(f"■ {label}  ", style=name)
+        low = f"{bound:g}"
+    return legend
+
+
+def _table(choice: Choice, tokenizer: Tokenizer) -> Table:
+    names = choice.done.tokens[0].signals if choice.done.tokens else {}
+    table = Table("#", "token", "logprob", *(f"{name} ({SIGNALS[name].unit})" for name in names))
+    has_alternatives = any(token.top for token in choice.done.tokens)
+    if has_alternatives:
+        table.add_column("likeliest")
+    for position, token in enumerate(choice.done.tokens):
+        cells = [
+            Text(str(position)),
+            Text(repr(tokenizer.decode([token.id])), style=colour(token.signals.get("entropy"))),
+            Text(f"{token.logprob:.4f}"),
+            *(Text(f"{token.signals[name]:.4f}" if name in token.signals else "") for name in names),
+        ]
+        if has_alternatives:
+            cells.append(
+                Text("  ".join(_alternative(other.token_id, other.logprob, tokenizer) for other in token.top))
+            )
+        table.add_row(*cells)
+    return table
+
+
+def _alternative(token_id: int, logprob: float, tokenizer: Tokenizer) -> str:
+    return f"{tokenizer.decode([token_id])!r} {logprob:.2f}"

@@ -1,0 +1,100 @@
+"""The web application: `uvicorn --factory app.main:create_app`, or `demur serve`."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.exceptions import HTTPException
+
+from app.api.errors import is_ours, to_api_error
+from app.api.metrics import Metrics
+from app.api.middleware import ApiKeyGate, RequestContext
+from app.api.routes import catalogue, chat, completions, operations, score
+from app.api.service import Service, Serving, request_id_of
+from app.engine.engine import Engine
+from app.engine.types import EngineLimits
+from app.errors import DemurError
+from app.settings import Settings, load_settings
+from models import checkpoint
+
+log = logging.getLogger("demur")
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application. It answers at once, and with 503 until the checkpoint is loaded.
+
+    Raises:
+        SettingsError: an environment variable has a value that is not allowed.
+    """
+    settings = settings or load_settings()
+    service = Service(settings, Metrics())
+    app = FastAPI(
+        title="demur",
+        version=version("demur"),
+        summary="A sampling service for language models that know when they are unsure.",
+        lifespan=_lifespan,
+        redoc_url=None,
+    )
+    app.state.service = service
+    for routes in (completions, chat, score, catalogue, operations):
+        app.include_router(routes.router)
+    app.add_exception_handler(DemurError, _answer_error)
+    app.add_exception_handler(HTTPException, _answer_error)
+    if settings.api_key is not None:
+        app.add_middleware(ApiKeyGate, key=settings.api_key.get_secret_value())
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["x-request-id"],
+        )
+    app.add_middleware(RequestContext, metrics=service.metrics)  # outermost: the last one added
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    service: Service = app.state.service
+    loading = asyncio.create_task(_load(service))
+    try:
+        yield
+    finally:
+        loading.cancel()
+        if service.serving is not None:
+            await asyncio.to_thread(service.serving.engine.stop)
+
+
+async def _load(service: Service) -> None:
+    """Load the checkpoint beside the event loop. A failure is reported by the health routes and the log."""
+    try:
+        serving = await asyncio.to_thread(_start_engine, service.settings)
+    except Exception as error:
+        log.exception("cannot load the checkpoint %s", service.settings.checkpoint)
+        service.failure = f"{type(error).__name__}: {error}"
+        return
+    service.metrics.watch_engine(serving.engine.stats)
+    service.serving = serving
+    log.info("serving %s from %s", serving.name, service.settings.checkpoint)
+
+
+def _start_engine(settings: Settings) -> Serving:
+    loaded = checkpoint.load(settings.checkpoint, device=settings.device)
+    limits = EngineLimits(
+        max_rows=settings.max_rows, max_waiting=settings.max_waiting, max_choices=settings.max_choices
+    )
+    engine = Engine(loaded, limits)
+    engine.start()
+    return Serving(loaded, engine)
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    request_id = request_id_of(request)
+    if is_ours(error):
+        log.error("request %s failed", request_id, exc_info=error)
+    return to_api_error(error, request_id).response()

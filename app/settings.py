@@ -1,0 +1,102 @@
+"""Settings of the service, from the environment (`DEMUR_PORT=8080`) or from the flags of `demur serve`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.errors import DemurError
+
+EMBEDDED_CHECKPOINT = Path(__file__).resolve().parent.parent / "models" / "checkpoints" / "igsm"
+
+LogLevel = Literal["critical", "error", "warning", "info", "debug"]
+
+
+class SettingsError(DemurError):
+    """A setting has a value that is not allowed."""
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Every field is read from `DEMUR_` + its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="DEMUR_", extra="forbid", frozen=True)
+
+    checkpoint: Path = Field(
+        default=EMBEDDED_CHECKPOINT,
+        description="Folder with config.json, model.safetensors and tokenizer.json; else the embedded one.",
+    )
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on; 0.0.0.0 listens on every interface."
+    )
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port to listen on, 0 to 65535; 0 takes a free one."
+    )
+    device: str = Field(
+        default="cpu",
+        pattern=r"^(cpu|mps|cuda(:\d+)?)$",
+        description="Where the model runs: cpu, mps, cuda or cuda:N.",
+    )
+    max_rows: int = Field(
+        default=32,
+        ge=1,
+        le=4096,
+        description="Sequences that decode at the same time, 1 to 4096. More take more memory.",
+    )
+    max_waiting: int = Field(
+        default=256,
+        ge=1,
+        description="Requests that may wait for a free row, 1 or more; further ones get status 429.",
+    )
+    max_choices: int = Field(default=128, ge=1, le=4096, description="Largest `n` of a request, 1 to 4096.")
+    default_max_tokens: int = Field(
+        default=512,
+        ge=1,
+        description="Most tokens of a completion that asks for no `max_tokens`, 1 or more. "
+        "The model's context may hold fewer.",
+    )
+    max_body_bytes: int = Field(
+        1_048_576,
+        ge=1024,
+        description="Largest request body in bytes, 1024 or more; a larger one gets status 413.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Web origins that may call the service, separated by commas; * allows all."
+    )
+    api_key: SecretStr | None = Field(
+        default=None, min_length=1, description="If set, /v1 routes want it as `Authorization: Bearer KEY`."
+    )
+    log_level: LogLevel = Field(default="info", description="critical, error, warning, info or debug.")
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_on_commas(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(origin.strip() for origin in value.split(",") if origin.strip())
+        return value
+
+
+def load_settings(flags: Mapping[str, object] | None = None) -> Settings:
+    """Settings from the environment; `flags` that are not None win over it.
+
+    Raises:
+        SettingsError: a value is not allowed; the message names the variable or flag, the value and what is.
+    """
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    try:
+        return Settings(**given)  # pyright: ignore[reportArgumentType] (pydantic checks the values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_describe(detail, given) for detail in error.errors())) from None
+
+
+def _describe(detail: Mapping[str, Any], flags: Mapping[str, object]) -> str:
+    name = str(detail["loc"][0])
+    source = f"--{name.replace('_', '-')}" if name in flags else f"DEMUR_{name.upper()}"
+    field = Settings.model_fields.get(name)
+    meaning = f" ({field.description})" if field else ""
+    value = repr(detail["input"])
+    if name == "api_key":  # never repeat a secret
+        value = "empty" if not os.environ.get("DEMUR_API_KEY") else "not usable"
+    return f"{source} is {value}: {detail['msg'][0].lower()}{detail['msg'][1:]}.{meaning}"
