@@ -29,7 +29,7 @@ check: $(READY)  ## format, lint, types, layers and tests: what CI runs
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/pyright --project .
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest
 
 format: $(READY)  ## format the code and fix what ruff can
