@@ -66,11 +66,12 @@ def draw(logits: Tensor, uniforms: Tensor) -> Tensor:
     """Token ids (R,): inverse CDF in the order of ids, one uniform number in [0, 1) per row.
 
     The token is the first whose cumulative probability exceeds the uniform, which no token of
-    probability 0 can be. Sums are float64, so a vocabulary of any size loses no mass.
+    probability 0 can be. Sums are float64, so a vocabulary of any size loses no mass. A row that
+    is not all numbers gives some id, for the caller to notice.
     """
     cumulative = torch.softmax(logits, dim=-1).cumsum(dim=-1, dtype=torch.float64)
     point = uniforms.unsqueeze(-1) * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, point, right=True).squeeze(-1)
+    return torch.searchsorted(cumulative, point, right=True).squeeze(-1).clamp_max_(logits.shape[-1] - 1)
 
 
 def _mass_threshold(order: Tensor, log_probs: Tensor, mass: Tensor) -> Tensor:

@@ -55,3 +55,10 @@ def test_a_large_flat_vocabulary_loses_no_mass() -> None:
     logits = torch.zeros(1, 50_257)
     chosen = draw(logits, torch.tensor([ALMOST_ONE], dtype=torch.float64))
     assert chosen.item() == 50_256
+
+
+def test_rows_that_are_not_numbers_give_an_id_and_leave_the_others_alone() -> None:
+    logits = torch.tensor([[math.nan, 0.0, 1.0], [0.0, 9.0, 0.0], [math.inf, 0.0, 0.0]])
+    chosen = draw(logits, torch.tensor([0.5, 0.5, 0.5], dtype=torch.float64)).tolist()
+    assert chosen[1] == 1
+    assert all(0 <= token_id < 3 for token_id in chosen)

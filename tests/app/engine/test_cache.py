@@ -1,0 +1,122 @@
+"""The cache after any mix of forks, rewinds and forced tokens holds what a fresh prefill would."""
+
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.decoding.sequence import Sequence, gather
+from app.decoding.types import SamplingParams, Token
+from tests.app.engine.tiny import VOCABULARY, ask, collect, fresh_logprobs, tiny_engine
+
+Operation = tuple[str, int, int]
+OPERATIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["next", "next", "fork", "rewind", "force", "drop", "together"]),
+        st.integers(0, 7),
+        st.integers(1, 4),
+    ),
+    min_size=1,
+    max_size=18,
+)
+
+
+@dataclass
+class Program:
+    """A strategy that does what it is told and notes what each token was drawn from."""
+
+    operations: list[Operation]
+    needs: frozenset[str] = frozenset()
+    drawn: list[tuple[list[int], Token]] = field(default_factory=list[tuple[list[int], Token]])
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        alive = [sequence]
+        for name, which, amount in self.operations:
+            each = alive[which % len(alive)]
+            match name:
+                case "next":
+                    await self.draw(each, amount)
+                case "fork":
+                    alive.extend(each.fork(amount))
+                case "rewind":
+                    each.rewind(max(0, each.position - amount), "told to")
+                case "force" if not each.finished:
+                    each.force([(which * 37 + i) % len(VOCABULARY) for i in range(amount)])
+                case "drop" if len(alive) > 1:
+                    alive.remove(each)
+                case "together":
+                    await gather(*(self.draw(branch, amount) for branch in alive))
+                case _:
+                    pass
+        return alive[0]
+
+    async def draw(self, sequence: Sequence, amount: int) -> None:
+        for _ in range(amount):
+            if not sequence.finished:
+                before = list(sequence.context.ids)
+                self.drawn.append((before, await sequence.next()))
+
+
+@settings(max_examples=60)
+@given(OPERATIONS, st.sampled_from([1, 2, 3, 16]), st.integers(0, 100))
+def test_every_distribution_is_that_of_a_fresh_prefill(
+    operations: list[Operation], max_rows: int, seed: int
+) -> None:
+    program = Program(operations)
+    with tiny_engine(max_rows=max_rows, max_top_logprobs=len(VOCABULARY)) as engine:
+        request = ask(
+            range(1, 25),
+            program,
+            SamplingParams(temperature=2.0),
+            20,
+            seed=seed,
+            top_logprobs=len(VOCABULARY),
+        )
+        result = collect(engine.submit(request))
+        stats = engine.stats()
+    assert result.error is None
+    for before, token in program.drawn:
+        read = torch.empty(len(VOCABULARY))
+        read[[each.token_id for each in token.top]] = torch.tensor([each.logprob for each in token.top])
+        torch.testing.assert_close(read, fresh_logprobs(before), atol=1e-4, rtol=0)
+    # Every drawn token is one row of a forward pass, and every one is accounted for.
+    assert stats.forward_rows == stats.drawn_tokens == len(program.drawn)
+    assert result.usage is not None
+    forced = sum(int(event.detail["forced"]) for event in result.only.events if event.rule == "force")
+    total = result.usage.completion_tokens + result.usage.discarded_tokens
+    assert total == len(program.drawn) + forced
+
+
+def test_n_choices_prefill_their_prompt_once() -> None:
+    with tiny_engine(max_rows=8) as engine:
+        result = collect(engine.submit(ask(range(1, 41), n=20, max_tokens=3)))
+        stats = engine.stats()
+    assert len(result.choices) == 20
+    assert stats.prefill_tokens == 40
+    assert stats.forward_rows == 60
+
+
+def test_requests_with_the_same_prompt_share_its_prefill() -> None:
+    with tiny_engine() as engine:
+        first = collect(engine.submit(ask(range(1, 41), max_tokens=3)))
+        second = collect(engine.submit(ask(range(1, 41), max_tokens=3)))
+        longer = collect(engine.submit(ask([*range(1, 41), 7, 8], max_tokens=3)))
+        stats = engine.stats()
+    assert [each.usage and each.usage.cached_tokens for each in (first, second, longer)] == [0, 39, 40]
+    assert second.only.ids == first.only.ids
+    assert stats.prefill_tokens == 40 + 2
+    assert stats.cached_prompt_tokens == 79
+
+
+@pytest.mark.parametrize("limit", [1, 10, 1000])
+def test_a_limit_on_prefill_delays_prompts_but_loses_none(limit: int) -> None:
+    with tiny_engine(max_prefill_tokens=limit) as engine:
+        streams = [engine.submit(ask(range(i, i + 9), max_tokens=4, seed=i)) for i in range(1, 7)]
+        texts = [collect(stream).only.ids for stream in streams]
+    with tiny_engine() as engine:
+        alone = [
+            collect(engine.submit(ask(range(i, i + 9), max_tokens=4, seed=i))).only.ids for i in range(1, 7)
+        ]
+    assert texts == alone

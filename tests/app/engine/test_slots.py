@@ -1,0 +1,109 @@
+"""Slots: prefixes that are found, and whose place is given away."""
+
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.decoding.sequence import Ledger, Sequence, SequenceSpec
+from app.decoding.types import SamplingParams, StoppingParams
+from app.engine.slots import MIN_SHARED_PREFIX, Slot, SlotTable, shared_prefix
+
+
+@dataclass
+class RecordingCache:
+    """A cache that only remembers what was copied."""
+
+    slots: int
+    length: int = 100
+    copies: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        self.copies.append((source, target, length))
+
+
+def sequence(ids: list[int]) -> Sequence:
+    spec = SequenceSpec(tuple(ids), SamplingParams(), StoppingParams(50), 100, None, [b"x"] * 100)
+    return Sequence(spec, Ledger())
+
+
+def place(table: SlotTable, each: Sequence) -> Slot:
+    table.tick += 1
+    slot = table.assign(each)
+    assert slot is not None
+    slot.written(len(each.context.ids))
+    return slot
+
+
+@given(st.lists(st.integers(0, 2)), st.lists(st.integers(0, 2)), st.integers(0, 12))
+def test_shared_prefix_is_the_longest(left: list[int], right: list[int], limit: int) -> None:
+    count = 0
+    while count < min(len(left), len(right), limit) and left[count] == right[count]:
+        count += 1
+    assert shared_prefix(left, right, limit) == count
+
+
+def test_the_sequence_idle_longest_gives_way_and_a_waiting_one_never() -> None:
+    table = SlotTable(RecordingCache(2))
+    first, second = sequence([1]), sequence([2])
+    place(table, first)
+    place(table, second)
+    third = sequence([3])
+    assert place(table, third).index == 0
+    assert table.of(first) is None
+    second.pending = third.pending = True
+    assert table.assign(first) is None
+    second.pending = False
+    assert place(table, first).index == 1
+
+
+def test_a_dropped_sequence_frees_its_slot_and_leaves_its_prefix_to_others() -> None:
+    cache = RecordingCache(3)
+    table = SlotTable(cache)
+    prompt = list(range(MIN_SHARED_PREFIX + 4))
+    first = sequence(prompt)
+    place(table, first)
+    assert table.free() == 2
+    del first
+    assert table.free() == 3
+    second = sequence([*prompt, 77])
+    slot = table.assign(second)
+    assert slot is not None
+    assert slot.valid == len(prompt)
+    assert cache.copies == []  # taken over where it lay
+
+
+def test_a_fork_copies_what_it_shares_with_where_it_came_from() -> None:
+    cache = RecordingCache(3)
+    table = SlotTable(cache)
+    parent = sequence([1, 2, 3])
+    parent.force([4, 5])
+    place(table, parent)
+    (child,) = parent.fork()
+    parent.rewind(0, "x")
+    parent.force([9])
+    slot = table.assign(child)
+    assert slot is not None
+    assert slot.valid == 3
+    assert cache.copies == [(0, 1, 3)]
+
+
+def test_a_short_common_prefix_is_not_worth_a_copy() -> None:
+    cache = RecordingCache(2)
+    table = SlotTable(cache)
+    short = list(range(MIN_SHARED_PREFIX - 1))
+    first = sequence([*short, 90])
+    place(table, first)
+    second = table.assign(sequence([*short, 91]))
+    assert second is not None
+    assert second.valid == 0
+
+
+def test_rewinding_shortens_what_the_slot_holds() -> None:
+    table = SlotTable(RecordingCache(1))
+    each = sequence([1, 2])
+    each.force([3, 4])
+    slot = place(table, each)
+    each.rewind(1, "x")
+    each.force([8, 9])
+    assert slot.valid == 3

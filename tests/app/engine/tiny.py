@@ -1,0 +1,158 @@
+"""A real, tiny, random GPT-2 behind the engine, and the shortest way to ask it for something."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import torch
+
+from app.decoding.sequence import Sequence, gather
+from app.decoding.strategies import SampleParams, Strategy
+from app.decoding.types import Event, SamplingParams, StoppingParams, Token
+from app.engine.engine import ChoiceDone, Engine, Failed, GenerationRequest, RequestDone, TokenOut, Usage
+from app.engine.types import EngineLimits, StreamItem
+from models.decoder import Decoder
+from models.gpt2 import GPT2, GPT2Config
+from models.language_model import LanguageModel
+
+END = 0
+CONTEXT = 64
+# Single bytes, so that characters of several bytes come in pieces, and some longer tokens.
+VOCABULARY = [b"<end>", *(bytes([byte]) for byte in range(1, 256)), b"the", " né".encode(), b"ab", b"bc"]
+
+
+@dataclass(frozen=True)
+class ByteTokenizer:
+    """Looks ids up in `VOCABULARY`."""
+
+    vocab_size: int = len(VOCABULARY)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        return VOCABULARY[token_id]
+
+
+@dataclass(frozen=True)
+class TinyCheckpoint:
+    """What the engine is given."""
+
+    model: LanguageModel[Any]
+    tokenizer: ByteTokenizer = field(default_factory=ByteTokenizer)
+
+
+@cache
+def tiny_model() -> Decoder:
+    """Two layers, random weights of a size that leaves several tokens likely."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        network = GPT2(GPT2Config(len(VOCABULARY), CONTEXT, d_model=32, n_layers=2, n_heads=2))
+        with torch.no_grad():
+            network.token_embedding.weight.mul_(0.5)
+    return Decoder(network.eval(), "tiny", END)
+
+
+def tiny_engine(model: LanguageModel[Any] | None = None, **limits: Any) -> Engine:
+    return Engine(TinyCheckpoint(model or tiny_model()), EngineLimits(**limits))
+
+
+def ask(
+    prompt: Iterable[int] = (3, 1, 4, 1, 5),
+    strategy: Strategy | None = None,
+    sampling: SamplingParams | None = None,
+    max_tokens: int = 12,
+    stop: tuple[str, ...] = (),
+    stop_token_ids: tuple[int, ...] = (),
+    ignore_eos: bool = True,
+    **rest: Any,
+) -> GenerationRequest:
+    return GenerationRequest(
+        prompt_ids=tuple(prompt),
+        strategy=strategy or SampleParams().build(),
+        sampling=sampling or SamplingParams(),
+        stopping=StoppingParams(max_tokens, stop, stop_token_ids, ignore_eos),
+        **rest,
+    )
+
+
+@dataclass
+class Answer:
+    """A choice, put together from the items of a stream."""
+
+    text: str = ""
+    tokens: list[Token] = field(default_factory=list[Token])
+    done: ChoiceDone | None = None
+
+    @property
+    def ids(self) -> list[int]:
+        return [token.id for token in self.tokens]
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        assert self.done is not None
+        return self.done.events
+
+
+@dataclass
+class Result:
+    """A whole stream."""
+
+    choices: dict[int, Answer] = field(default_factory=dict[int, Answer])
+    usage: Usage | None = None
+    error: Exception | None = None
+
+    @property
+    def only(self) -> Answer:
+        assert self.error is None, self.error
+        (answer,) = self.choices.values()
+        return answer
+
+
+def collect(items: Iterable[StreamItem]) -> Result:
+    """Put a stream together; checks that its end is where an end belongs."""
+    result = Result()
+    for item in items:
+        assert result.usage is None
+        assert result.error is None
+        match item:
+            case TokenOut(index=index, token=token, text=text):
+                answer = result.choices.setdefault(index, Answer())
+                assert answer.done is None
+                answer.tokens.append(token)
+                answer.text += text
+            case ChoiceDone(index=index, text=text, tokens=tokens):
+                answer = result.choices.setdefault(index, Answer())
+                answer.text += text
+                answer.done = item
+                assert list(tokens) == answer.tokens
+            case RequestDone(usage=usage):
+                result.usage = usage
+            case Failed(error=error):
+                result.error = error
+            case _:
+                pass
+    return result
+
+
+def fresh_logprobs(ids: list[int]) -> torch.Tensor:
+    """(V,) log-probabilities after `ids`, from a prefill of a new cache."""
+    return tiny_model().score(ids).logits[-1].log_softmax(-1)
+
+
+class Wanderer:
+    """A strategy that does everything a strategy can do, differently in every place."""
+
+    needs: frozenset[str] = frozenset({"entropy"})
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        await sequence.extend(max_tokens=3)
+        if sequence.finished:
+            return sequence
+        if sequence.tokens[-1].signals["entropy"] > 1.0:
+            sequence.rewind(1, "uncertain")
+        left, right = sequence.fork(2)
+        spans = await gather(left.extend(max_tokens=2), right.extend(max_tokens=4))
+        best = left if spans[0].last.logprob > spans[1].last.logprob else right
+        if not best.finished:
+            best.force([65, 66])
+        await best.extend(max_tokens=6)
+        return best
