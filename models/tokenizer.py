@@ -17,8 +17,8 @@ from models.errors import ArtifactError, SpecError
 
 END_OF_TEXT = "<|endoftext|>"
 
-# Alternatives in order: the sentence end with its space, line breaks, the given multi-word phrases, then words,
-# numbers and punctuation, each with the space before it, as in GPT-2.
+# Alternatives in order: the sentence end with its space, line breaks, the given multi-word phrases, then
+# words, numbers and punctuation, each with the space before it, as in GPT-2.
 _SPLIT = r"\. |\n|{phrases} ?\p{{L}}+| ?\p{{N}}+| ?[^\s\p{{L}}\p{{N}}]+|\s"
 
 
@@ -60,7 +60,9 @@ class Tokenizer:
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of the ids; bytes that are not UTF-8 become the replacement character."""
-        return b"".join(self.token_bytes(token_id) for token_id in token_ids).decode("utf-8", errors="replace")
+        return b"".join(self.token_bytes(token_id) for token_id in token_ids).decode(
+            "utf-8", errors="replace"
+        )
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes that one token stands for.

@@ -1,0 +1,141 @@
+"""What the decoding engine needs from a language model, whichever network is behind it.
+
+A cache holds keys and values only, no lengths: the caller says at which position a row goes on. So a rewind
+is a smaller position, a fork is a copy of a prefix, and positions beyond the current one are never attended
+to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from torch import Tensor
+
+from models.errors import CapacityError
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a loaded model is. `end_token_id` is None for a model without an end token."""
+
+    name: str
+    vocab_size: int
+    context_length: int
+    d_model: int
+    n_layers: int
+    parameters: int
+    end_token_id: int | None
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """Result of a forward pass, one row per sequence (or per position, from `score`).
+
+    Attributes:
+        logits: (B, V) float32, raw, at the last token of each row.
+        hidden: layer to (B, D) float32, the residual stream there; layer 0 is after the embedding, layer k
+            after block k, before the final norm.
+    """
+
+    logits: Tensor
+    hidden: Mapping[int, Tensor]
+
+
+@dataclass(frozen=True)
+class PrefillRow:
+    """Tokens to append to one slot, from position `start` on; they see all earlier positions."""
+
+    slot: int
+    start: int
+    token_ids: tuple[int, ...]
+
+
+class KVCache(Protocol):
+    """Keys and values of `slots` rows with `length` positions each."""
+
+    @property
+    def slots(self) -> int: ...
+
+    @property
+    def length(self) -> int: ...
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Copy the first `length` positions of slot `source` over those of slot `target`."""
+        ...
+
+
+Cache = TypeVar("Cache", bound=KVCache)
+
+
+def check_rows(cache: KVCache, rows: Sequence[PrefillRow]) -> None:
+    """Refuse rows that a cache cannot take.
+
+    Raises:
+        CapacityError: no row, an empty one, a slot or position outside the cache, or a slot named twice.
+    """
+    if not rows:
+        raise CapacityError("a prefill needs at least one row")
+    for row in rows:
+        end = row.start + len(row.token_ids)
+        if not row.token_ids:
+            raise CapacityError(f"slot {row.slot}: a prefill needs at least one token")
+        if not 0 <= row.slot < cache.slots:
+            raise CapacityError(f"slot {row.slot} is not one of the cache's slots 0 to {cache.slots - 1}")
+        if not 0 <= row.start < end <= cache.length:
+            raise CapacityError(
+                f"slot {row.slot}: positions {row.start} to {end - 1} do not fit the cache's 0 to "
+                f"{cache.length - 1}"
+            )
+    if len({row.slot for row in rows}) < len(rows):
+        raise CapacityError("a slot is named twice in one prefill")
+
+
+def check_cache_size(spec: ModelSpec, slots: int, length: int) -> None:
+    """Refuse a cache that makes no sense for the model.
+
+    Raises:
+        CapacityError: more positions than the model's context, or not a positive number of either.
+    """
+    if not 1 <= length <= spec.context_length:
+        raise CapacityError(f"a cache of {length} positions: the model takes 1 to {spec.context_length}")
+    if slots < 1:
+        raise CapacityError(f"a cache of {slots} slots: it needs at least 1")
+
+
+class LanguageModel(Protocol[Cache]):
+    """A causal language model with a slotted KV cache."""
+
+    @property
+    def spec(self) -> ModelSpec: ...
+
+    def new_cache(self, slots: int, length: int) -> Cache:
+        """An empty cache.
+
+        Raises:
+            CapacityError: more positions than the model's context, or not a positive number of slots.
+        """
+        ...
+
+    def prefill(
+        self, cache: Cache, rows: Sequence[PrefillRow], hidden_layers: Sequence[int] = ()
+    ) -> StepOutput:
+        """Append several tokens to each of several slots, ragged; the output is at each row's last token.
+
+        Raises:
+            CapacityError: an empty row, a slot or position outside the cache, or a slot named twice.
+        """
+        ...
+
+    def step(
+        self,
+        cache: Cache,
+        token_ids: Tensor,
+        slots: Tensor,
+        positions: Tensor,
+        hidden_layers: Sequence[int] = (),
+    ) -> StepOutput:
+        """Append one token to each of several slots: (B,) ids at (B,) slots and (B,) positions, all int64."""
+        ...
+
+    def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:
+        """Logits (T, V) and hidden states (T, D) at every position of one text, without a cache."""
+        ...

@@ -1,0 +1,255 @@
+"""The trainer: fresh problems on the fly, on a CPU, one GPU, or several processes under `torchrun`.
+
+A run lives in a folder: `state.safetensors` (weights, optimisers, progress; replaced atomically), `loss.csv`
+and `validation.csv`. Started again on the same folder it goes on from the last state and ends with the same
+weights as an undisturbed run, since batches, schedule and initial weights are functions of the config and the
+step."""
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.corpora.igsm.tokenizer import igsm_tokenizer
+from models.decoder import Decoder
+from models.errors import ArtifactError, SpecError
+from models.evaluate import OpResult, draw_set, evaluate
+from models.gpt2 import GPT2, GPT2Config
+from models.tokenizer import Tokenizer
+from models.training.config import PretrainConfig
+from models.training.data import batch_source
+from models.training.initialise import initialise
+from models.training.log import LossRow, TrainingLog, ValidationRow
+from models.training.optimisers import Optimisers
+from models.training.packing import Batch
+from models.training.processes import Processes, join
+from models.training.state import Progress, load_state, read_progress, save_state
+
+STATE_FILE = "state.safetensors"
+LOG_STEPS = 20
+STATE_SECONDS = 60.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Observer:
+    """What is told to whoever watches a run; every callback may be left out."""
+
+    started: Callable[[PretrainConfig, Progress], None] = lambda _config, _progress: None
+    stepped: Callable[[LossRow], None] = lambda _row: None
+    validated: Callable[[int, list[OpResult]], None] = lambda _step, _results: None
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedModel:
+    """What a run ends with."""
+
+    network: GPT2
+    tokenizer: Tokenizer
+    config: PretrainConfig
+    progress: Progress
+
+
+def pretrain(
+    config: PretrainConfig,
+    folder: Path,
+    device: str = "auto",
+    compile_network: bool | None = None,
+    observer: Observer | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrainedModel:
+    """Run, or go on with, a pretraining run.
+
+    Args:
+        folder: where the run lives; made if needed. A state found there is resumed.
+        device: `auto`, `cpu` or `cuda`.
+        compile_network: use torch.compile; by default where a C++ compiler or CUDA is found.
+        should_stop: asked every `LOG_STEPS` steps; a run that stops early has saved its state.
+
+    Raises:
+        ArtifactError: the folder holds the state of a run with another config.
+        SpecError: rows that do not divide among the processes.
+    """
+    observer = observer or Observer()
+    with join(device) as processes:
+        if config.rows % processes.count:
+            raise SpecError(
+                f"rows is {config.rows}; it must be a multiple of the {processes.count} processes"
+            )
+        return _run(config, folder, processes, compile_network, observer, should_stop)
+
+
+def new_network(config: PretrainConfig, tokenizer: Tokenizer) -> GPT2:
+    """The network at step 0."""
+    network = GPT2(
+        GPT2Config(
+            vocab_size=tokenizer.vocab_size,
+            context_length=config.context_length,
+            d_model=config.d_model,
+            n_layers=config.n_layers,
+            n_heads=config.n_heads,
+            positions=config.positions,
+        )
+    )
+    tokens = [
+        tokenizer.token_bytes(token_id).decode("utf-8", "replace") for token_id in range(tokenizer.vocab_size)
+    ]
+    initialise(network, tokens, config.seed)
+    return network
+
+
+def validate(config: PretrainConfig, network: GPT2, tokenizer: Tokenizer) -> list[OpResult]:
+    """Greedy accuracy on the validation split, for every op trained and those up to `ood_extra` beyond."""
+    decoder = Decoder(network, "in training", tokenizer.end_token_id)
+    spec = config.corpus
+    return [
+        evaluate(
+            decoder,
+            tokenizer,
+            draw_set(spec, "validation", op, config.validate_problems, seed=0),
+            spec.modulus,
+        )
+        for op in range(spec.op_min, spec.op_max + spec.ood_extra + 1)
+    ]
+
+
+def _run(
+    config: PretrainConfig,
+    folder: Path,
+    processes: Processes,
+    compile_network: bool | None,
+    observer: Observer,
+    should_stop: Callable[[], bool],
+) -> TrainedModel:
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = igsm_tokenizer(config.corpus)
+    network = new_network(config, tokenizer).to(processes.device)
+    optimisers = Optimisers(network, config)
+    tensors = {f"network.{name}": p for name, p in network.state_dict().items()} | optimisers.state()
+    progress = _resume(config, folder / STATE_FILE, tensors)
+    log = TrainingLog(folder)
+    if processes.is_main:
+        log.start(progress.step)
+    observer.started(config, progress)
+
+    train_steps = _stepper(config, network, optimisers, tokenizer, processes, compile_network)
+    began = time.monotonic() - progress.seconds
+    saved_at = time.monotonic()
+    while progress.step < config.steps:
+        steps = range(progress.step, min(progress.step + LOG_STEPS, config.steps))
+        losses, tokens = train_steps(steps)
+        progress = Progress(steps.stop, progress.tokens + tokens, time.monotonic() - began)
+        stopping = should_stop()
+        if processes.is_main:
+            row = LossRow(
+                *dataclasses.astuple(progress)[:2], *losses, config.rate_factor(steps[-1]), progress.seconds
+            )
+            log.append(row)
+            observer.stepped(row)
+            if config.validation_due(steps):
+                results = validate(config, network, tokenizer)
+                for result in results:
+                    log.append(
+                        ValidationRow(
+                            progress.step, progress.tokens, result.op, result.problems, result.solved
+                        )
+                    )
+                observer.validated(progress.step, results)
+            if stopping or steps.stop == config.steps or time.monotonic() - saved_at > STATE_SECONDS:
+                save_state(folder / STATE_FILE, tensors, progress, config.to_card())
+                saved_at = time.monotonic()
+        if stopping:
+            break
+    return TrainedModel(network, tokenizer, config, progress)
+
+
+def _resume(config: PretrainConfig, state_file: Path, tensors: dict[str, Tensor]) -> Progress:
+    """Fill the tensors from a stored state, if there is one, and say how far it had come."""
+    if not state_file.exists():
+        return Progress()
+    progress, stored = read_progress(state_file)
+    # The length of the run may change as long as its learning rate has not begun to fall.
+    free = ("tokens", "decay_tokens")
+    wanted = config.to_card()
+    fixed = {name: stored.get(name) for name in wanted if name not in free}
+    differing = [name for name, value in fixed.items() if value != wanted[name]]
+    before = PretrainConfig.from_card(stored)
+    if (before.steps, before.decay_steps) != (config.steps, config.decay_steps) and progress.step > min(
+        run.steps - run.decay_steps for run in (before, config)
+    ):
+        differing += free
+    if differing:
+        details = ", ".join(f"{name} {stored.get(name)!r} there, {wanted[name]!r} here" for name in differing)
+        raise ArtifactError(
+            f"{state_file} belongs to another run ({details}); use its settings or another folder"
+        )
+    load_state(state_file, tensors)
+    return progress
+
+
+def _stepper(
+    config: PretrainConfig,
+    network: GPT2,
+    optimisers: Optimisers,
+    tokenizer: Tokenizer,
+    processes: Processes,
+    compile_network: bool | None,
+) -> Callable[[range], tuple[tuple[float, float], int]]:
+    """A function that trains on some steps and returns their mean losses (all, solution) and their tokens."""
+    batches = batch_source(config, tokenizer, processes.rank, processes.count)
+    losses_of = _loss_function(network, processes.device, compile_network)
+    parameters = list(network.parameters())
+
+    def train_steps(steps: range) -> tuple[tuple[float, float], int]:
+        sums = torch.zeros(2, device=processes.device)
+        tokens = 0
+        for step in steps:
+            batch = batches(step)
+            losses = losses_of(*_tensors(batch, processes.device))
+            losses[0].backward()
+            processes.average(p.grad for p in parameters if p.grad is not None)
+            optimisers.step(config.rate_factor(step))
+            sums += losses.detach()
+            tokens += batch.tokens * processes.count
+        mean = (sums / len(steps)).tolist()
+        return (mean[0], mean[1]), tokens
+
+    return train_steps
+
+
+def _loss_function(
+    network: GPT2, device: torch.device, compile_network: bool | None
+) -> Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]:
+    """A function from a batch to the weighted loss and the mean loss on solutions, in nats per token."""
+    autocast = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()  # pyright: ignore[reportPrivateUsage]
+
+    def losses(
+        token_ids: Tensor, positions: Tensor, documents: Tensor, targets: Tensor, weights: Tensor
+    ) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            logits = network(token_ids, positions, documents)
+        each = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none").view_as(
+            weights
+        )
+        solution = weights == 1
+        return torch.stack(
+            ((each * weights).sum() / weights.sum(), (each * solution).sum().detach() / solution.sum())
+        )
+
+    if compile_network is None:
+        compile_network = device.type == "cuda" or any(
+            shutil.which(name) for name in ("g++", "clang++", "c++")
+        )
+    return torch.compile(losses) if compile_network else losses
+
+
+def _tensors(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    arrays = (batch.token_ids, batch.positions, batch.documents, batch.targets, batch.weights)
+    first, second, third, fourth, fifth = (
+        torch.from_numpy(array).to(device, non_blocking=True) for array in arrays
+    )
+    return first, second, third, fourth, fifth

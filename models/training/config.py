@@ -1,0 +1,104 @@
+"""Everything that decides the outcome of a pretraining run."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from models.corpora.igsm.spec import IgsmSpec
+from models.errors import SpecError
+from models.gpt2 import Positions
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """A pretraining run. Two runs with equal configs on the same machine give the same weights.
+
+    Attributes:
+        tokens: tokens to train on, padding excluded in good part (packed rows are about 95% full).
+        decay_tokens: the last so many, over which the learning rate falls linearly to zero; constant before.
+        rows, row_length: rows per step, over all processes, and tokens per row.
+        muon_rate: peak learning rate of matrices inside blocks; adamw_rate: of everything else.
+        prompt_weight: weight of prompt tokens in the loss; solution tokens weigh 1.
+        op_start, op_ramp_tokens: the largest op drawn grows from `op_start` to the corpus's `op_max` over the
+            first `op_ramp_tokens`; 0 starts with the whole range.
+        validate_tokens: tokens between two validations; validate_problems: problems per op in each.
+
+    Raises:
+        SpecError: a value outside its range.
+    """
+
+    corpus: IgsmSpec = field(default_factory=IgsmSpec)
+    positions: Positions = "rotary"
+    context_length: int = 256
+    d_model: int = 192
+    n_layers: int = 6
+    n_heads: int = 6
+    tokens: int = 40_000_000
+    decay_tokens: int = 16_000_000
+    warmup_steps: int = 20
+    rows: int = 24
+    row_length: int = 128
+    muon_rate: float = 0.02
+    muon_momentum: float = 0.95
+    adamw_rate: float = 2e-3
+    prompt_weight: float = 0.2
+    op_start: int = 5
+    op_ramp_tokens: int = 0
+    validate_tokens: int = 2_000_000
+    validate_problems: int = 100
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "rows", "row_length", "warmup_steps", "validate_tokens", "validate_problems"):
+            if getattr(self, name) < 1:
+                raise SpecError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("muon_rate", "adamw_rate"):
+            if not 0 < getattr(self, name) < 1:
+                raise SpecError(f"{name} is {getattr(self, name)}; it must be between 0 and 1, both excluded")
+        for name in ("prompt_weight", "muon_momentum"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SpecError(f"{name} is {getattr(self, name)}; it must be between 0 and 1")
+        if not 0 <= self.decay_tokens <= self.tokens:
+            raise SpecError(
+                f"decay_tokens is {self.decay_tokens}; it must be between 0 and tokens = {self.tokens}"
+            )
+        if not self.corpus.op_min <= self.op_start <= self.corpus.op_max:
+            low, high = self.corpus.op_min, self.corpus.op_max
+            raise SpecError(f"op_start is {self.op_start}; it must be in the corpus's range {low} to {high}")
+        if self.row_length > self.context_length:
+            raise SpecError(f"row_length {self.row_length} exceeds context_length {self.context_length}")
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the run."""
+        return max(1, self.tokens // (self.rows * self.row_length))
+
+    @property
+    def decay_steps(self) -> int:
+        """Steps over which the learning rate falls to zero."""
+        return self.decay_tokens // (self.rows * self.row_length)
+
+    def rate_factor(self, step: int) -> float:
+        """Factor on both learning rates at step 0, 1, ...: linear warm-up, constant, linear decay."""
+        warm = min(1.0, (step + 1) / self.warmup_steps)
+        return min(warm, (self.steps - step) / (self.decay_steps + 1))
+
+    def op_max_at(self, step: int) -> int:
+        """Largest op drawn at a step."""
+        ramp_steps = self.op_ramp_tokens // (self.rows * self.row_length)
+        if step >= ramp_steps:
+            return self.corpus.op_max
+        return self.op_start + (self.corpus.op_max - self.op_start) * step // ramp_steps
+
+    def validation_due(self, steps: range) -> bool:
+        """Whether a multiple of `validate_tokens`, or the end of the run, falls into these steps."""
+        every = max(1, self.validate_tokens // (self.rows * self.row_length))
+        return steps.stop == self.steps or steps.stop // every > steps.start // every
+
+    def to_card(self) -> dict[str, Any]:
+        """The config as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_card(cls, values: dict[str, Any]) -> "PretrainConfig":
+        """The config that `to_card` wrote."""
+        return cls(**{**values, "corpus": IgsmSpec(**values["corpus"])})
