@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from app.commands import corpus
+from app.commands.evaluate import evaluate
 from app.commands.generate import generate
+from app.commands.pretrain import pretrain
 from app.commands.serve import serve
 
 app = typer.Typer(
@@ -17,6 +20,9 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(generate)
+app.command()(evaluate)
+app.command()(pretrain)
+app.add_typer(corpus.app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -38,3 +44,7 @@ def demur(
 def main() -> None:
     """Entry point of the console command."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -52,6 +52,7 @@ class TrainedModel:
     tokenizer: Tokenizer
     config: PretrainConfig
     progress: Progress
+    is_main: bool
 
 
 def pretrain(
@@ -164,7 +165,7 @@ def _run(
                 saved_at = time.monotonic()
         if stopping:
             break
-    return TrainedModel(network, tokenizer, config, progress)
+    return TrainedModel(network, tokenizer, config, progress, processes.is_main)
 
 
 def _resume(config: PretrainConfig, state_file: Path, tensors: dict[str, Tensor]) -> Progress:

@@ -1,0 +1,155 @@
+"""`demur pretrain`: train a GPT-2 on the igsm corpus, from nothing to a checkpoint folder."""
+
+import shlex
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.commands.failures import failing_on
+
+if TYPE_CHECKING:
+    from models.pretrain import TrainedModel
+    from models.training.config import PretrainConfig
+
+Millions = Annotated[float, typer.Option(min=0.001)]
+
+
+def pretrain(
+    out: Annotated[Path, typer.Argument(help="Checkpoint folder to write when the run is complete.")],
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run's state and log.  [default: runs/ and the checkpoint's name]"),
+    ] = None,
+    tokens: Annotated[float, typer.Option(min=0.001, help="Tokens to train on, in millions.")] = 50.0,
+    decay: Annotated[
+        float, typer.Option(min=0.0, help="The last so many million tokens lower the learning rate to zero.")
+    ] = 20.0,
+    layers: Annotated[int, typer.Option(min=1, help="Transformer blocks.")] = 6,
+    width: Annotated[int, typer.Option(min=8, help="Width of the residual stream.")] = 192,
+    heads: Annotated[int, typer.Option(min=1, help="Attention heads per block.")] = 6,
+    positions: Annotated[str, typer.Option(help="rotary or learned.")] = "rotary",
+    context: Annotated[int, typer.Option(min=16, help="Context length in tokens.")] = 256,
+    rows: Annotated[int, typer.Option(min=1, help="Packed rows per step, over all processes.")] = 24,
+    row_length: Annotated[int, typer.Option(min=16, help="Tokens per packed row.")] = 128,
+    muon_rate: Annotated[float, typer.Option(help="Peak learning rate of Muon, for the matrices.")] = 0.02,
+    adamw_rate: Annotated[float, typer.Option(help="Peak learning rate of AdamW, for the rest.")] = 0.002,
+    prompt_weight: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Weight of prompt tokens in the loss; solutions weigh 1.")
+    ] = 0.2,
+    op_max: Annotated[int, typer.Option(min=1, help="Largest op that is trained on.")] = 5,
+    op_start: Annotated[
+        int | None, typer.Option(min=1, help="Largest op at the start of the run.  [default: --op-max]")
+    ] = None,
+    op_ramp: Annotated[
+        float, typer.Option(min=0.0, help="Million tokens over which op grows from --op-start to --op-max.")
+    ] = 0.0,
+    distractors: Annotated[int, typer.Option(min=0, help="Largest number of distractors.")] = 3,
+    nouns: Annotated[int, typer.Option(min=4, help="Number of nouns.")] = 60,
+    modulus: Annotated[int, typer.Option(min=3, max=99, help="Arithmetic is modulo this number.")] = 11,
+    validate_every: Annotated[
+        float, typer.Option(min=0.001, help="Million tokens between validations.")
+    ] = 2.0,
+    validate_problems: Annotated[int, typer.Option(min=1, help="Problems per op in a validation.")] = 100,
+    seed: Annotated[int, typer.Option(help="Decides initial weights and data.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  [default: one per core]")] = None,
+    compile_network: Annotated[
+        bool | None,
+        typer.Option("--compile/--no-compile", help="torch.compile.  [default: where a compiler is found]"),
+    ] = None,
+) -> None:
+    """Pretrain a GPT-2 on fresh igsm problems and write it in Hugging Face format.
+
+    The run can be stopped at any moment, by Ctrl-C or by a kill: the same command goes on where it was, and
+    ends with the same weights as a run that was never stopped. --tokens and --decay may be changed until the
+    learning rate begins to fall. With several processes or GPUs: torchrun --nproc-per-node N -m app.cli
+    pretrain ...
+    """
+    from models.corpora.igsm.spec import IgsmSpec
+    from models.errors import ModelsError
+    from models.training.config import PretrainConfig
+
+    with failing_on(ModelsError):
+        config = PretrainConfig(
+            corpus=IgsmSpec(modulus=modulus, nouns=nouns, op_max=op_max, distractors_max=distractors),
+            positions=_positions(positions),
+            context_length=context,
+            d_model=width,
+            n_layers=layers,
+            n_heads=heads,
+            tokens=round(tokens * 1e6),
+            decay_tokens=round(decay * 1e6),
+            rows=rows,
+            row_length=row_length,
+            muon_rate=muon_rate,
+            adamw_rate=adamw_rate,
+            prompt_weight=prompt_weight,
+            op_start=op_max if op_start is None else op_start,
+            op_ramp_tokens=round(op_ramp * 1e6),
+            validate_tokens=round(validate_every * 1e6),
+            validate_problems=validate_problems,
+            seed=seed,
+        )
+        run = run if run is not None else Path("runs") / out.name
+        trained = _train(config, run, device, threads, compile_network)
+        _finish(trained, run, out)
+
+
+def _positions(name: str) -> Any:
+    from models.errors import SpecError
+
+    if name not in ("rotary", "learned"):
+        raise SpecError(f"--positions is {name!r}; choose rotary or learned")
+    return name
+
+
+def _train(
+    config: "PretrainConfig", run: Path, device: str, threads: int | None, compile_network: bool | None
+) -> "TrainedModel":
+    import torch
+
+    from app.commands.training_progress import TrainingProgress
+    from models.pretrain import pretrain as train
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    stop_asked: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _frame: stop_asked.append(received))
+    with TrainingProgress(config, run) as progress:
+        return train(config, run, device, compile_network, progress.observer, lambda: bool(stop_asked))
+
+
+def _finish(trained: "TrainedModel", run: Path, out: Path) -> None:
+    """Write the checkpoint of a complete run; say how to go on with one that was stopped."""
+    from rich.console import Console
+
+    from models import checkpoint
+    from models.training.plot import plot_log
+
+    console = Console()
+    if trained.progress.step < trained.config.steps:
+        console.print(f"Stopped after step {trained.progress.step}; the same command goes on from there.")
+        raise typer.Exit(130)
+    if not trained.is_main:
+        return
+    card = {
+        "name": out.name,
+        "made": datetime.now(UTC).date().isoformat(),
+        "command": shlex.join(["demur", *sys.argv[1:]]),
+        "corpus": {"name": "igsm", **trained.config.corpus.to_card()},
+        "training": {
+            "seed": trained.config.seed,
+            "tokens_seen": trained.progress.tokens,
+            "steps": trained.progress.step,
+            "seconds": round(trained.progress.seconds),
+            "config": trained.config.to_card(),
+        },
+    }
+    checkpoint.save(out, trained.network, trained.tokenizer, card)
+    plot_log(run, run / "training.png")
+    console.print(f"Wrote {out} and {run / 'training.png'}. Measure it: demur evaluate --checkpoint {out}")
