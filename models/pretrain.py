@@ -137,7 +137,7 @@ def _run(
         log.start(progress.step)
     observer.started(config, progress)
 
-    train_steps = _stepper(config, network, optimisers, tokenizer, processes, compile_network)
+    train_steps = stepper(config, network, optimisers, tokenizer, processes, compile_network)
     began = time.monotonic() - progress.seconds
     saved_at = time.monotonic()
     while progress.step < config.steps:
@@ -192,7 +192,7 @@ def _resume(config: PretrainConfig, state_file: Path, tensors: dict[str, Tensor]
     return progress
 
 
-def _stepper(
+def stepper(
     config: PretrainConfig,
     network: GPT2,
     optimisers: Optimisers,
