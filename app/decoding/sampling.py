@@ -15,9 +15,13 @@ equal probability are kept or removed together.
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 _FIRST_CANDIDATES = 64
 _CANDIDATE_GROWTH = 8
+_DIRECT_SUM = 4096
+_BLOCK = 256
+_ALMOST_ONE = 1 - 2**-53
 
 
 def apply_temperature(logits: Tensor, temperature: Tensor) -> Tensor:
@@ -69,31 +73,47 @@ def draw(logits: Tensor, uniforms: Tensor) -> Tensor:
     probability 0 can be. Sums are float64, so a vocabulary of any size loses no mass. A row that
     is not all numbers gives some id, for the caller to notice.
     """
-    cumulative = torch.softmax(logits, dim=-1).cumsum(dim=-1, dtype=torch.float64)
+    probs = torch.softmax(logits, dim=-1)
+    rows, vocab_size = probs.shape
+    if vocab_size <= _DIRECT_SUM:
+        return _first_above(probs, uniforms)
+    # Blocks first, then one block token by token: a running sum over a large vocabulary costs more
+    # than all else here.
+    blocks = F.pad(probs, (0, -vocab_size % _BLOCK)).view(rows, -1, _BLOCK)
+    sums = blocks.sum(dim=-1, dtype=torch.float64)
+    block = _first_above(sums, uniforms)
+    ends = sums.cumsum(dim=-1)
+    share = sums.gather(-1, block.unsqueeze(-1)).squeeze(-1)
+    start = ends.gather(-1, block.unsqueeze(-1)).squeeze(-1) - share
+    inside = ((uniforms * ends[:, -1] - start) / share).clamp_(0.0, _ALMOST_ONE)
+    chosen = blocks[torch.arange(rows, device=probs.device), block]
+    return (block * _BLOCK + _first_above(chosen, inside)).clamp_max_(vocab_size - 1)
+
+
+def _first_above(mass: Tensor, uniforms: Tensor) -> Tensor:
+    """The first index (R,) at which the running sum of masses (R, N) exceeds uniform * total."""
+    cumulative = mass.cumsum(dim=-1, dtype=torch.float64)
     point = uniforms.unsqueeze(-1) * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, point, right=True).squeeze(-1).clamp_max_(logits.shape[-1] - 1)
+    # Only a total that is not a number is never exceeded.
+    return torch.searchsorted(cumulative, point, right=True).squeeze(-1).clamp_max_(mass.shape[-1] - 1)
 
 
-def _mass_threshold(order: Tensor, log_probs: Tensor, mass: Tensor) -> Tensor:
+def _mass_threshold(
+    order: Tensor, log_probs: Tensor, mass: Tensor, candidates: int = _FIRST_CANDIDATES
+) -> Tensor:
     """The `order` value (R,) down to which tokens must be kept for their mass to reach `mass`.
 
     Looks at the foremost 64 tokens, then at 8 times as many for the rows that need more, and so
     on: real distributions are steep, and sorting a vocabulary costs more than the whole step.
     """
-    rows, vocab_size = order.shape
-    threshold = order.new_empty(rows)
-    remaining = torch.arange(rows, device=order.device)
-    candidates = min(_FIRST_CANDIDATES, vocab_size)
-    while True:
-        values, ids = order[remaining].topk(candidates, dim=-1)
-        reached = log_probs[remaining].gather(-1, ids).exp().cumsum(dim=-1, dtype=torch.float64)
-        wanted = mass[remaining].unsqueeze(-1)
-        # Of a whole vocabulary rounding may leave the mass a little short of 1: keep everything.
-        count = (reached < wanted).sum(dim=-1)
-        enough = (count < candidates) | (candidates == vocab_size)
-        last = values.gather(-1, count.clamp_max(candidates - 1).unsqueeze(-1)).squeeze(-1)
-        threshold[remaining[enough]] = last[enough]
-        remaining = remaining[~enough]
-        if not remaining.numel():
-            return threshold
-        candidates = min(candidates * _CANDIDATE_GROWTH, vocab_size)
+    candidates = min(candidates, order.shape[-1])
+    values, ids = order.topk(candidates, dim=-1)
+    reached = log_probs.gather(-1, ids).exp_().cumsum(dim=-1, dtype=torch.float64)
+    count = (reached < mass.unsqueeze(-1)).sum(dim=-1)
+    threshold = values.gather(-1, count.clamp(max=candidates - 1).unsqueeze(-1)).squeeze(-1)
+    # Of a whole vocabulary rounding may leave the mass a little short of 1: keep everything.
+    short = count == candidates
+    if candidates < order.shape[-1] and bool(short.any()):
+        more = candidates * _CANDIDATE_GROWTH
+        threshold[short] = _mass_threshold(order[short], log_probs[short], mass[short], more)
+    return threshold

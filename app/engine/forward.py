@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -142,12 +143,7 @@ class Forward:
         return self._model.prefill(self._cache, appended).logits
 
     def _step(self, rows: list[Row]) -> Tensor:
-        inputs = torch.tensor(
-            [
-                [row.ids[-1] for row in rows],
-                [row.slot.index for row in rows],
-                [row.end - 1 for row in rows],
-            ]
-        )
-        token_ids, slots, positions = inputs.unbind()
+        columns = [[row.ids[-1], row.slot.index, row.end - 1] for row in rows]
+        # By way of numpy: torch reads nested lists several times slower.
+        token_ids, slots, positions = torch.from_numpy(np.array(columns, dtype=np.int64).T.copy()).unbind()
         return self._model.step(self._cache, token_ids, slots, positions).logits

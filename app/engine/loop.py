@@ -4,7 +4,6 @@ import logging
 from collections import Counter, deque
 from collections.abc import Sequence as Items
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import torch
@@ -260,7 +259,7 @@ class DecodingLoop:
             self.slots.release(choice.ledger)
         active.choices.clear()
         del self.active[active.stream]
-        with suppress(ValueError):  # not all of its choices had begun
+        if active in self.waiting:  # not all of its choices had begun
             self.waiting.remove(active)
 
     def _say(self, active: ActiveRequest, items: Items[StreamItem]) -> None:

@@ -74,6 +74,5 @@ def _alternatives(distribution: Distribution, counts: Sequence[int]) -> list[tup
     top: tuple[Tensor, Tensor] = distribution.log_probs.topk(most, dim=-1)
     logprobs, ids = top[0].tolist(), top[1].tolist()
     return [
-        tuple(Alternative(ids[row][i], logprobs[row][i]) for i in range(min(count, most)))
-        for row, count in enumerate(counts)
+        tuple(map(Alternative, ids[row][:count], logprobs[row][:count])) for row, count in enumerate(counts)
     ]

@@ -19,7 +19,8 @@ class Stream:
     def __init__(self, on_cancel: "Callable[[Stream], None]") -> None:
         self._on_cancel = on_cancel
         self._items: deque[StreamItem] = deque()
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.Lock())
+        self._sleeping = False
         self._waiter: Waiter | None = None
         self._ended = False
 
@@ -31,6 +32,9 @@ class Stream:
             self._ended = True
             self._items.clear()
             self._changed.notify_all()
+            waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            wake([waiter])
         self._on_cancel(self)
 
     def __iter__(self) -> "Stream":
@@ -41,6 +45,7 @@ class Stream:
             while not self._items:
                 if self._ended:
                     raise StopIteration
+                self._sleeping = True
                 self._changed.wait()
             return self._items.popleft()
 
@@ -66,7 +71,9 @@ class Stream:
                 return None
             self._items.extend(items)
             self._ended = isinstance(items[-1], RequestDone | Failed)
-            self._changed.notify_all()
+            if self._sleeping:
+                self._sleeping = False
+                self._changed.notify_all()
             waiter, self._waiter = self._waiter, None
             return waiter
 

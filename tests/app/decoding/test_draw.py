@@ -51,6 +51,22 @@ def test_the_ends_of_the_interval_pick_possible_tokens(point: float) -> None:
     assert chosen == (40_000 if point >= 0.5 else 17)
 
 
+@pytest.mark.parametrize("vocab_size", [4096, 4097, 50_257])
+@pytest.mark.parametrize("spread", [0.0, 3.0, 40.0])
+def test_a_vocabulary_of_any_size_is_inverted_alike(vocab_size: int, spread: float) -> None:
+    generator = torch.Generator().manual_seed(vocab_size)
+    logits = torch.randn(300, vocab_size, generator=generator) * spread
+    logits[:, ::2] = -math.inf
+    points = torch.rand(300, generator=generator, dtype=torch.float64)
+    chosen = draw(logits, points)
+    assert torch.all(logits.gather(-1, chosen.unsqueeze(-1)) > -math.inf)
+    cumulative = logits.double().softmax(-1).cumsum(-1)
+    upper = cumulative.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
+    lower = cumulative.gather(-1, (chosen - 1).clamp_min(0).unsqueeze(-1)).squeeze(-1)
+    assert torch.all(points <= upper + 1e-6)
+    assert torch.all((points >= lower - 1e-6) | (chosen <= 1))
+
+
 def test_a_large_flat_vocabulary_loses_no_mass() -> None:
     logits = torch.zeros(1, 50_257)
     chosen = draw(logits, torch.tensor([ALMOST_ONE], dtype=torch.float64))

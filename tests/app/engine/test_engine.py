@@ -12,7 +12,15 @@ import torch
 from app.decoding.sequence import Sequence, gather
 from app.decoding.strategies import GreedyParams
 from app.decoding.types import SamplingParams
-from app.engine.engine import ChoiceDone, GenerationRequest, PromptScored, RequestDone, TokenOut
+from app.engine.engine import (
+    ChoiceDone,
+    Engine,
+    GenerationRequest,
+    PromptScored,
+    RequestDone,
+    StreamItem,
+    TokenOut,
+)
 from app.errors import (
     ContextLengthError,
     EngineStoppedError,
@@ -415,14 +423,14 @@ def test_stopping_ends_what_runs_and_refuses_what_comes() -> None:
 
 
 def test_streams_are_read_by_many_tasks_of_an_event_loop() -> None:
-    async def read(engine: Any, seed: int) -> list[int]:
+    async def read(engine: Engine, seed: int) -> list[int]:
         ids: list[int] = []
         async for item in engine.submit(ask(seed=seed, max_tokens=20)):
             if isinstance(item, TokenOut):
                 ids.append(item.token.id)
         return ids
 
-    async def main(engine: Any) -> tuple[list[list[int]], int]:
+    async def main(engine: Engine) -> tuple[list[list[int]], int]:
         texts, scored = await asyncio.gather(
             asyncio.gather(*(read(engine, seed) for seed in range(12))), engine.score_async([1, 2, 3])
         )
@@ -433,6 +441,55 @@ def test_streams_are_read_by_many_tasks_of_an_event_loop() -> None:
         alone = [collect(engine.submit(ask(seed=seed, max_tokens=20))).only.ids for seed in range(12)]
     assert texts == alone
     assert scored == 2
+
+
+def test_cancelling_ends_the_wait_of_another_task_or_thread() -> None:
+    async def main(engine: Engine) -> list[StreamItem]:
+        stream = engine.submit(ask(strategy=Silent()))
+
+        async def read() -> list[StreamItem]:
+            return [item async for item in stream]
+
+        reader = asyncio.create_task(read())
+        await asyncio.sleep(0)  # it waits now
+        stream.cancel()
+        return await asyncio.wait_for(reader, 10)
+
+    with tiny_engine() as engine:
+        assert asyncio.run(main(engine)) == []
+        stream = engine.submit(ask(strategy=Silent()))
+        read: list[StreamItem] = []
+        reader = threading.Thread(target=lambda: read.extend(stream))
+        reader.start()
+        stream.cancel()
+        reader.join(10)
+        assert not reader.is_alive()
+        assert read == []
+
+
+class Silent:
+    """Writes for ever and commits nothing."""
+
+    needs: frozenset[str] = frozenset()
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        while True:
+            (each,) = sequence.fork()
+            await each.extend(max_tokens=3)
+
+
+def test_a_strategy_that_fails_at_once_leaves_the_queue() -> None:
+    class Broken:
+        needs: frozenset[str] = frozenset()
+
+        async def decode(self, sequence: Sequence) -> Sequence:
+            raise RuntimeError(f"before the first token of {sequence.position}")
+
+    with tiny_engine() as engine:
+        for n in (1, 3):
+            assert isinstance(collect(engine.submit(ask(strategy=Broken(), n=n))).error, StrategyError)
+        assert collect(engine.submit(ask())).error is None
+        assert engine.stats().waiting_requests == 0
 
 
 def test_tokens_come_out_while_the_rest_is_still_being_written() -> None:
