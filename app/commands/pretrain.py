@@ -24,18 +24,19 @@ def pretrain(
         Path | None,
         typer.Option(help="Folder of the run's state and log.  [default: runs/ and the checkpoint's name]"),
     ] = None,
-    tokens: Annotated[float, typer.Option(min=0.001, help="Tokens to train on, in millions.")] = 50.0,
+    tokens: Annotated[float, typer.Option(min=0.001, help="Tokens to train on, in millions.")] = 30.0,
     decay: Annotated[
         float, typer.Option(min=0.0, help="The last so many million tokens lower the learning rate to zero.")
-    ] = 20.0,
+    ] = 22.0,
     layers: Annotated[int, typer.Option(min=1, help="Transformer blocks.")] = 6,
     width: Annotated[int, typer.Option(min=8, help="Width of the residual stream.")] = 192,
     heads: Annotated[int, typer.Option(min=1, help="Attention heads per block.")] = 6,
     positions: Annotated[str, typer.Option(help="rotary or learned.")] = "rotary",
+    rotary_base: Annotated[float, typer.Option(help="Base of the rotary frequencies.")] = 1e6,
     context: Annotated[int, typer.Option(min=16, help="Context length in tokens.")] = 256,
     rows: Annotated[int, typer.Option(min=1, help="Packed rows per step, over all processes.")] = 24,
     row_length: Annotated[int, typer.Option(min=16, help="Tokens per packed row.")] = 128,
-    muon_rate: Annotated[float, typer.Option(help="Peak learning rate of Muon, for the matrices.")] = 0.02,
+    muon_rate: Annotated[float, typer.Option(help="Peak learning rate of Muon, for the matrices.")] = 0.01,
     adamw_rate: Annotated[float, typer.Option(help="Peak learning rate of AdamW, for the rest.")] = 0.002,
     prompt_weight: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Weight of prompt tokens in the loss; solutions weigh 1.")
@@ -77,6 +78,7 @@ def pretrain(
         config = PretrainConfig(
             corpus=IgsmSpec(modulus=modulus, nouns=nouns, op_max=op_max, distractors_max=distractors),
             positions=_positions(positions),
+            rotary_base=rotary_base,
             context_length=context,
             d_model=width,
             n_layers=layers,

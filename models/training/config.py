@@ -15,6 +15,8 @@ class PretrainConfig:
     Attributes:
         tokens: tokens to train on, padding excluded in good part (packed rows are about 95% full).
         decay_tokens: the last so many, over which the learning rate falls linearly to zero; constant before.
+        rotary_base: base of the rotary frequencies. A large one turns most of a head slowly, which leaves it
+            free to match content at any distance.
         rows, row_length: rows per step, over all processes, and tokens per row.
         muon_rate: peak learning rate of matrices inside blocks; adamw_rate: of everything else.
         prompt_weight: weight of prompt tokens in the loss; solution tokens weigh 1.
@@ -28,16 +30,17 @@ class PretrainConfig:
 
     corpus: IgsmSpec = field(default_factory=IgsmSpec)
     positions: Positions = "rotary"
+    rotary_base: float = 1e6
     context_length: int = 256
     d_model: int = 192
     n_layers: int = 6
     n_heads: int = 6
-    tokens: int = 40_000_000
-    decay_tokens: int = 16_000_000
+    tokens: int = 30_000_000
+    decay_tokens: int = 22_000_000
     warmup_steps: int = 20
     rows: int = 24
     row_length: int = 128
-    muon_rate: float = 0.02
+    muon_rate: float = 0.01
     muon_momentum: float = 0.95
     adamw_rate: float = 2e-3
     prompt_weight: float = 0.2
@@ -101,4 +104,6 @@ class PretrainConfig:
     @classmethod
     def from_card(cls, values: dict[str, Any]) -> "PretrainConfig":
         """The config that `to_card` wrote."""
-        return cls(**{**values, "corpus": IgsmSpec(**values["corpus"])})
+        corpus: dict[str, Any] = values["corpus"]
+        rest = {name: value for name, value in values.items() if name != "corpus"}
+        return cls(corpus=IgsmSpec(**corpus), **rest)

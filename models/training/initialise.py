@@ -1,12 +1,18 @@
 """Initial weights: GPT-2's, plus a start on what a reader of these corpora has to find out first.
 
-Three structures, each of which a plain start learns late on a small budget (docs/pretraining.md takes them
-apart):
+The bottleneck of a small budget is retrieval: finding the sentence that defines a quantity. A transformer
+does it by induction (Olsson et al. 2022, arXiv 2209.11895): a head in one layer notes at each token what stood
+some tokens before it, and a head in the next looks for a token whose note matches the present one. Three
+structures set this up, in the spirit of mimetic initialisation (Trockman and Kolter, arXiv 2305.09828);
+training is free to change all of it (docs/pretraining.md takes the recipe apart):
 
 - tokens that differ only in case or in a leading space begin with the same vector plus a little noise;
-- the heads of the first layer look 1, 2, 3, ... tokens back, by constant query and key biases;
-- some heads of the later layers have equal query and key weights, so they attend to like content, after the
-  mimetic initialisation of Trockman and Kolter (arXiv 2305.09828).
+- heads of the first layer look 1, 2, 3 and 4 tokens back, by constant query and key biases, and write what
+  they see into a subspace of its own per distance;
+- heads of the second layer match the note of one distance at the query with that of another at the key;
+  some heads of the later layers match like content.
+
+All other projections into the residual stream start at zero, so that it holds tokens and notes and no noise.
 """
 
 import math
@@ -16,12 +22,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.gpt2 import GPT2, Block, rotary_angles
+from models.gpt2 import GPT2, Block, GPT2Config, rotary_angles
 
+_EMBEDDING_STD = 0.08
 _FORM_NOISE = 0.5
-_LOOK_BACK = (1, 1, 2, 3)
+_LOOK_BACK = (1, 2, 3, 4)
 _LOOK_BACK_STRENGTH = 5.8
-_LIKENESS = 1.0
+_MATCHES = ((0, 2), (0, 4), (1, 2), (2, 3), (3, 4))
+"""Pairs (tokens back from the query, tokens back from the key) that the second layer's heads match."""
+_MATCH_GAIN = 1.2
+_COPY_GAIN = 0.2
 
 
 @torch.no_grad()
@@ -43,16 +53,17 @@ def initialise(network: GPT2, tokens: Sequence[str], seed: int) -> None:
             module.weight.fill_(1.0)
             module.bias.zero_()
         elif isinstance(module, nn.Embedding):
-            module.weight.normal_(0.0, 0.02, generator=generator)
+            module.weight.normal_(0.0, _EMBEDDING_STD, generator=generator)
     blocks = [block for block in network.blocks if isinstance(block, Block)]
     for block in blocks:
-        for projection in (block.attention_out, block.mlp_out):
-            projection.weight.div_(math.sqrt(2 * config.n_layers))
+        block.attention_out.weight.zero_()
+        block.mlp_out.weight.zero_()
     _share_forms(network.token_embedding.weight, tokens, generator)
-    if config.positions == "rotary":
-        _look_back(network, blocks[0])
+    if config.positions == "rotary" and config.n_layers > 1:
+        notes = _look_back(config, blocks[0], generator)
+        _match_notes(config, blocks[1], notes, generator)
     for block in blocks[1:]:
-        _attend_to_likeness(network, block)
+        _match_content(config, block)
 
 
 def _share_forms(embedding: Tensor, tokens: Sequence[str], generator: torch.Generator) -> None:
@@ -64,37 +75,62 @@ def _share_forms(embedding: Tensor, tokens: Sequence[str], generator: torch.Gene
             forms[word].append(token_id)
     for ids in forms.values():
         if len(ids) > 1:
-            shared = torch.empty(embedding.shape[1]).normal_(0.0, 0.02, generator=generator)
+            shared = torch.empty(embedding.shape[1]).normal_(0.0, _EMBEDDING_STD, generator=generator)
             embedding[ids] = (shared + _FORM_NOISE * embedding[ids]) / math.sqrt(1 + _FORM_NOISE**2)
 
 
-def _look_back(network: GPT2, block: Block) -> None:
-    """Let the first heads attend a fixed distance back, and copy what they see in their own subspace.
+def _look_back(config: GPT2Config, block: Block, generator: torch.Generator) -> dict[int, Tensor]:
+    """Let heads of the first layer attend a fixed distance back and note what they see.
 
     With a query bias (a, 0) and a key bias (a cos(d w), a sin(d w)) per frequency w, the rotated scores are
     a^2 cos((i - j - d) w), which peak where the key is d tokens before the query.
+
+    Returns:
+        Distance to the map (head size, D) that reads its note from the residual stream; distance 0 reads the
+        token itself.
     """
-    config = network.config
-    size, width = config.head_size, config.d_model
+    size, half = config.head_size, config.head_size // 2
+    weights, biases = block.qkv.weight.view(3, config.d_model, -1), block.qkv.bias.view(3, -1)
+    reader = _orthonormal(size, config.d_model, generator)
+    notes = {0: reader}
+    spaces = _orthonormal(config.d_model, config.d_model, generator).split(size)
     for head, distance in enumerate(_LOOK_BACK[: config.n_heads]):
         rows = slice(head * size, (head + 1) * size)
-        cosine, sine = (angles[0] for angles in rotary_angles(config, torch.tensor([distance])))
-        half = size // 2
-        query, key, value = block.qkv.bias.view(3, width), block.qkv.bias.view(3, width), block.qkv.weight
-        query[0, rows] = torch.cat((torch.full((half,), _LOOK_BACK_STRENGTH), torch.zeros(half)))
-        key[1, rows] = torch.cat((cosine[:half], sine[:half])) * _LOOK_BACK_STRENGTH
-        value.view(3, width, width)[:2, rows] *= 0.1
-        copied = value.view(3, width, width)[2, rows]
-        copied.copy_(torch.linalg.qr(copied.mT)[0].mT)
-        block.attention_out.weight[:, rows] = copied.mT
+        cosine, sine = (angles[0, :half] for angles in rotary_angles(config, torch.tensor([distance])))
+        biases[0, rows] = torch.cat((torch.ones(half), torch.zeros(half))) * _LOOK_BACK_STRENGTH
+        biases[1, rows] = torch.cat((cosine, sine)) * _LOOK_BACK_STRENGTH
+        weights[:2, rows] = 0.0
+        weights[2, rows] = reader
+        notes[distance] = spaces[head]
+        block.attention_out.weight[:, rows] = spaces[head].mT * _COPY_GAIN
+    return notes
 
 
-def _attend_to_likeness(network: GPT2, block: Block) -> None:
-    """Equal query and key weights in every second head."""
-    config = network.config
-    size, width = config.head_size, config.d_model
-    weights = block.qkv.weight.view(3, width, width)
-    for head in range(0, config.n_heads, 2):
+def _match_notes(
+    config: GPT2Config, block: Block, notes: dict[int, Tensor], generator: torch.Generator
+) -> None:
+    """Let heads attend where the key's note is like the query's, at two distances, and copy the token there."""
+    size = config.head_size
+    weights = block.qkv.weight.view(3, config.d_model, -1)
+    matches = [match for match in _MATCHES if set(match) <= set(notes)]
+    for head, (query, key) in enumerate(matches[: config.n_heads]):
         rows = slice(head * size, (head + 1) * size)
-        weights[0, rows] *= _LIKENESS * math.sqrt(2)
-        weights[1, rows] = weights[0, rows]
+        weights[0, rows] = notes[query] * _MATCH_GAIN
+        weights[1, rows] = notes[key] * _MATCH_GAIN
+        weights[2, rows] = _orthonormal(size, config.d_model, generator)
+        block.attention_out.weight[:, rows] = weights[2, rows].mT * _COPY_GAIN
+
+
+def _match_content(config: GPT2Config, block: Block) -> None:
+    """Equal query and key weights in every second head that has no structure yet."""
+    size = config.head_size
+    weights = block.qkv.weight.view(3, config.d_model, -1)
+    for head in range(1, config.n_heads, 2):
+        rows = slice(head * size, (head + 1) * size)
+        if not bool(block.attention_out.weight[:, rows].any()):
+            weights[1, rows] = weights[0, rows]
+
+
+def _orthonormal(rows: int, columns: int, generator: torch.Generator) -> Tensor:
+    """A random matrix (rows, columns) with orthonormal rows; rows <= columns."""
+    return torch.linalg.qr(torch.empty(columns, rows).normal_(generator=generator))[0].mT
