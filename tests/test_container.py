@@ -23,6 +23,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parent.parent
 PROBLEM = "Boats are 3 times kites. Kites are 7. How many boats?"
+ANSWER = "Answer: 10"
 START_LIMIT_S = 120.0
 STOP_LIMIT_S = 15.0
 
@@ -209,7 +210,7 @@ def test_the_dockerfile_installs_and_starts_a_healthy_server(sandbox: Sandbox, t
             json={"prompt": PROBLEM, "max_tokens": 64, "temperature": 0, "signals": ["entropy"]},
         )
         assert answer.status_code == 200, answer.text
-        assert answer.json()["choices"][0]["text"].startswith("\n")
+        assert answer.json()["choices"][0]["text"].endswith(ANSWER)
     finally:
         server.terminate()
-    server.wait(STOP_LIMIT_S)
+        server.wait(STOP_LIMIT_S)
