@@ -1,10 +1,10 @@
 """Initial weights: GPT-2's, plus a start on what a reader of these corpora has to find out first.
 
 The bottleneck of a small budget is retrieval: finding the sentence that defines a quantity. A transformer
-does it by induction (Olsson et al. 2022, arXiv 2209.11895): a head in one layer notes at each token what stood
-some tokens before it, and a head in the next looks for a token whose note matches the present one. Three
-structures set this up, in the spirit of mimetic initialisation (Trockman and Kolter, arXiv 2305.09828);
-training is free to change all of it (docs/pretraining.md takes the recipe apart):
+does it by induction (Olsson et al. 2022, arXiv 2209.11895): a head in one layer notes at each token what
+stood some tokens before it, and a head in the next looks for a token whose note matches the present one.
+Three structures set this up, in the spirit of mimetic initialisation (Trockman and Kolter, arXiv
+2305.09828); training is free to change all of it (docs/pretraining.md takes the recipe apart):
 
 - tokens that differ only in case or in a leading space begin with the same vector plus a little noise;
 - heads of the first layer look 1, 2, 3 and 4 tokens back, by constant query and key biases, and write what
@@ -109,7 +109,7 @@ def _look_back(config: GPT2Config, block: Block, generator: torch.Generator) -> 
 def _match_notes(
     config: GPT2Config, block: Block, notes: dict[int, Tensor], generator: torch.Generator
 ) -> None:
-    """Let heads attend where the key's note is like the query's, at two distances, and copy the token there."""
+    """Let heads attend where the key's note is like the query's, and copy the token that stands there."""
     size = config.head_size
     weights = block.qkv.weight.view(3, config.d_model, -1)
     matches = [match for match in _MATCHES if set(match) <= set(notes)]
