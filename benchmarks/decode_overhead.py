@@ -10,6 +10,7 @@ Without a checkpoint: a random network of the size of the embedded one.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from rich.table import Table
 
 from app.decoding.strategies import GreedyParams, SampleParams, Strategy
 from app.decoding.types import SamplingParams, StoppingParams
-from app.engine.engine import Engine, GenerationRequest
+from app.engine.engine import Engine, GenerationRequest, RequestDone
 from app.engine.types import EngineLimits, Served
 from models.checkpoint import load
 from models.decoder import Decoder
@@ -61,9 +62,11 @@ class Variant:
     sampling: SamplingParams
     signals: tuple[str, ...] = ()
     top_logprobs: int = 0
+    streamed: bool = True
 
 
 VARIANTS = (
+    Variant("greedy, not streamed", GreedyParams().build(), SamplingParams(), streamed=False),
     Variant("greedy", GreedyParams().build(), SamplingParams()),
     Variant("sample", SampleParams().build(), SamplingParams()),
     Variant(
@@ -120,8 +123,8 @@ def through_engine(engine: Engine, variant: Variant, batch: int, tokens: int) ->
         for ids in prompts(batch, engine.model.spec.vocab_size)
     ]
     for stream in streams:
-        for _ in stream:
-            pass
+        items = iter(stream) if variant.streamed else stream.collect()
+        assert isinstance(deque(items, maxlen=1).pop(), RequestDone)
 
 
 def seconds(action: Callable[[], None]) -> float:

@@ -8,54 +8,20 @@ Positions count the completion's tokens: 0 is the first token after the prompt.
 """
 
 import collections.abc
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from app.decoding.types import Event, FinishReason, SamplingParams, StoppingParams, Token
+from app.decoding.ending import Finish, find_ending
+from app.decoding.gather import Gather
+from app.decoding.span import SequenceSpec, Span, Until
+from app.decoding.types import Event, SamplingParams, Token
 from app.errors import StrategyError
-
-T = TypeVar("T")
 
 SamplingPolicy = Callable[[Mapping[str, float]], SamplingParams]
 """Chooses a row's sampling chain after its signals are known and before its token is drawn."""
 
 NO_SIGNALS: Mapping[str, float] = {}
-
-
-@dataclass(frozen=True)
-class SequenceSpec:
-    """What all sequences of one choice share.
-
-    context_length: most tokens of prompt and completion together.
-    vocabulary: the bytes of every token id; empty for tokens without text.
-    """
-
-    prompt_ids: tuple[int, ...]
-    sampling: SamplingParams
-    stopping: StoppingParams
-    context_length: int
-    end_token_id: int | None
-    vocabulary: collections.abc.Sequence[bytes]
-    seed: int = 0
-
-    def text(self, tokens: collections.abc.Iterable[Token]) -> str:
-        """The tokens' text; bytes that are no valid UTF-8 read as U+FFFD."""
-        return b"".join(self.vocabulary[token.id] for token in tokens).decode(errors="replace")
-
-
-@dataclass(frozen=True)
-class Finish:
-    """How a sequence ended.
-
-    cut: number of bytes at the end of its text from the stop string on.
-    ended_by_token: its last token is an end or stop token and no part of the text.
-    """
-
-    reason: FinishReason
-    stop_reason: str | int | None = None
-    cut: int = 0
-    ended_by_token: bool = False
 
 
 @dataclass
@@ -107,63 +73,6 @@ class NextToken:
         return token
 
 
-class Gather(Generic[T]):
-    """Asks the engine to run branches side by side."""
-
-    __slots__ = ("branches",)
-
-    def __init__(self, branches: tuple[Awaitable[T], ...]) -> None:
-        self.branches = branches
-
-    def __await__(self) -> Generator["Gather[T]", list[T], list[T]]:
-        results = yield self
-        return results
-
-
-def gather(*branches: Awaitable[T]) -> Gather[T]:
-    """Run branches side by side; awaiting it gives their results in order.
-
-    If one raises, the others are stopped and its exception comes out of the await.
-    """
-    return Gather(branches)
-
-
-@dataclass(frozen=True)
-class Span:
-    """Consecutive tokens as they stood when the span was taken; a later rewind leaves it alone."""
-
-    start: int
-    tokens: tuple[Token, ...]
-    spec: SequenceSpec = field(repr=False)
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self.tokens)
-
-    @property
-    def last(self) -> Token:
-        """The last token. Raises `StrategyError` if the span is empty."""
-        if not self.tokens:
-            raise StrategyError(
-                f"The span at position {self.start} is empty and has no last token; "
-                "look at `sequence.finished` before extending it."
-            )
-        return self.tokens[-1]
-
-    @property
-    def text(self) -> str:
-        return self.spec.text(self.tokens)
-
-
-Until = Callable[[Span], bool]
-"""Says of the span written so far, after each token, whether it is complete."""
-
-
-def text_ends_with(*endings: str) -> Until:
-    """Complete when the text ends with one of `endings`."""
-    return lambda span: span.text.endswith(endings)
-
-
 class Sequence:
     """One text being written. Strategies get the first one and fork the others from it."""
 
@@ -180,7 +89,6 @@ class Sequence:
         self._forks = 0
         self._attempts: dict[int, int] = {}
         self._max_length = min(spec.stopping.max_tokens, max(0, spec.context_length - len(spec.prompt_ids)))
-        self._stops = tuple((text, text.encode()) for text in spec.stopping.stop)
         if self._max_length == 0:
             self._finish = Finish("length")
 
@@ -349,41 +257,7 @@ class Sequence:
         self.context.ids.append(token.id)
         self._tokens.append(token)
         self.ledger.spent += 1
-        self._finish = self._ending(token.id)
-
-    def _ending(self, token_id: int) -> Finish | None:
-        spec = self.spec
-        if token_id == spec.end_token_id and not spec.stopping.ignore_eos:
-            return Finish("stop", ended_by_token=True)
-        if token_id in spec.stopping.stop_token_ids:
-            return Finish("stop", token_id, ended_by_token=True)
-        if self._stops and (found := self._stop_string()) is not None:
-            return found
-        if len(self._tokens) >= self._max_length:
-            return Finish("length")
-        return None
-
-    def _stop_string(self) -> Finish | None:
-        """The stop string that the last token completed; the one that begins first."""
-        vocabulary = self.spec.vocabulary
-        new = len(vocabulary[self._tokens[-1].id])
-        enough = new + max(len(stop) for _, stop in self._stops) - 1
-        tail = b""
-        for token in reversed(self._tokens):
-            tail = vocabulary[token.id] + tail
-            if len(tail) >= enough:
-                break
-        # UTF-8 is self-synchronising, so a match of bytes is a match of characters. A match that
-        # does not reach into the last token would have been found before.
-        found = [
-            (start, text)
-            for text, stop in self._stops
-            if (start := tail.find(stop, max(0, len(tail) - new - len(stop) + 1))) >= 0
-        ]
-        if not found:
-            return None
-        start, text = min(found)
-        return Finish("stop", text, cut=len(tail) - start)
+        self._finish = find_ending(self.spec, self._tokens, self._max_length)
 
     def _fork(self) -> "Sequence":
         child = Sequence(self.spec, self.ledger, (*self.branch, self._forks))

@@ -10,8 +10,9 @@ from concurrent.futures import Future
 import torch
 
 from app.decoding.types import Token
-from app.engine.loop import DecodingLoop, ScoreJob
+from app.engine.loop import DecodingLoop
 from app.engine.readout import Reading
+from app.engine.scoring import ScoreJob
 from app.engine.stream import Stream
 from app.engine.types import (
     ChoiceDone,

@@ -1,20 +1,20 @@
 """The event loop of decoding, single-threaded: admit, one batched forward pass, draw, resume."""
 
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence as Items
-from concurrent.futures import Future
-from dataclasses import dataclass, field
 
 import torch
 
-from app.decoding.sequence import Ledger, Sequence, SequenceSpec
-from app.decoding.signals import Distribution
+from app.decoding.sequence import Ledger, Sequence
+from app.decoding.span import SequenceSpec
 from app.decoding.types import Token
 from app.engine.choice import ActiveRequest, Choice
-from app.engine.forward import Forward, Outcome, Pending, Row
-from app.engine.readout import Reading, read_tokens
+from app.engine.counters import Counters
+from app.engine.forward import Forward, Pending, Row
+from app.engine.readout import Reading
 from app.engine.sampler import Sampler
+from app.engine.scoring import ScoreJob, score_tokens
 from app.engine.slots import SlotTable
 from app.engine.stream import Stream, Waiter, wake
 from app.engine.tasks import Task, run
@@ -31,36 +31,6 @@ from app.engine.types import (
 from app.errors import DemurError, ModelFailureError, StrategyError
 
 logger = logging.getLogger(__name__)
-
-# Logits are read in pieces of this many positions, so that a long text takes little memory.
-_SCORE_CHUNK = 256
-
-
-@dataclass
-class Counters:
-    """What happened since the start; see `EngineStats`."""
-
-    finished: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    prompt_tokens: int = 0
-    cached_prompt_tokens: int = 0
-    drawn_tokens: int = 0
-    discarded_tokens: int = 0
-    forward_passes: int = 0
-    forward_rows: int = 0
-    prefill_tokens: int = 0
-    scored_tokens: int = 0
-    batch_sizes: Counter[int] = field(default_factory=Counter[int])
-
-
-@dataclass(frozen=True)
-class ScoreJob:
-    """A text to be scored, and where the tokens go."""
-
-    token_ids: tuple[int, ...]
-    reading: Reading
-    result: "Future[list[Token]]"
 
 
 class DecodingLoop:
@@ -127,7 +97,7 @@ class DecodingLoop:
         if self._pending:
             rows, self._pending = self._forward.select(self._pending)
             outcome = self._forward.run(rows)
-            self._count(outcome)
+            self.counters.count(outcome)
             for row, error in outcome.failed:
                 self._fail(row.pending.choice.owner, _model_failure(error))
             if outcome.logits is not None:
@@ -266,18 +236,11 @@ class DecodingLoop:
         active.items.extend(items)
         self._speaking[active] = None
 
-    def _count(self, outcome: Outcome) -> None:
-        counters = self.counters
-        counters.forward_passes += outcome.passes
-        counters.prefill_tokens += outcome.prefill_tokens
-        counters.forward_rows += len(outcome.rows)
-        counters.batch_sizes[len(outcome.rows)] += 1
-
     # Scoring
 
     def _score_prompt(self, active: ActiveRequest) -> None:
         try:
-            tokens = self._scored(active.request.prompt_ids, active.reading)
+            tokens = self._read(active.request.prompt_ids, active.reading)
         except Exception as error:
             self._fail(active, _model_failure(error))
         else:
@@ -287,22 +250,13 @@ class DecodingLoop:
         if not job.result.set_running_or_notify_cancel():
             return
         try:
-            job.result.set_result(self._scored(job.token_ids, job.reading))
+            job.result.set_result(self._read(job.token_ids, job.reading))
         except Exception as error:
             job.result.set_exception(_model_failure(error))
 
-    def _scored(self, token_ids: Items[int], reading: Reading) -> list[Token]:
-        """The tokens from the second on, each read from the logits before it."""
-        if len(token_ids) < 2:
-            return []
-        logits = self.model.score(token_ids).logits
+    def _read(self, token_ids: Items[int], reading: Reading) -> list[Token]:
+        tokens = score_tokens(self.model, token_ids, reading)
         self.counters.scored_tokens += len(token_ids)
-        tokens: list[Token] = []
-        for start in range(0, len(token_ids) - 1, _SCORE_CHUNK):
-            ids = list(token_ids[start + 1 : start + 1 + _SCORE_CHUNK])
-            chosen = torch.tensor(ids, device=logits.device)
-            distribution = Distribution(logits[start : start + len(ids)], chosen)
-            tokens.extend(read_tokens(distribution, [reading] * len(ids), ids))
         return tokens
 
 

@@ -21,6 +21,7 @@ class Stream:
         self._items: deque[StreamItem] = deque()
         self._changed = threading.Condition(threading.Lock())
         self._sleeping = False
+        self._collecting = False
         self._waiter: Waiter | None = None
         self._ended = False
 
@@ -59,10 +60,31 @@ class Stream:
                     return self._items.popleft()
                 if self._ended:
                     raise StopAsyncIteration
-                loop = asyncio.get_running_loop()
-                future: asyncio.Future[None] = loop.create_future()
-                self._waiter = (loop, future)
+                future = self._wait()
             await future
+
+    def collect(self) -> list[StreamItem]:
+        """All items that are left, once the request is over.
+
+        Cheaper than iterating: nobody is woken for every token.
+        """
+        with self._changed:
+            self._collecting = True
+            while not self._ended:
+                self._sleeping = True
+                self._changed.wait()
+            return self._drain()
+
+    async def collect_async(self) -> list[StreamItem]:
+        """`collect` for an event loop."""
+        with self._changed:
+            self._collecting = True
+            if self._ended:
+                return self._drain()
+            future = self._wait()
+        await future
+        with self._changed:
+            return self._drain()
 
     def deliver(self, items: Sequence[StreamItem]) -> Waiter | None:
         """Add items, in the engine's thread. Returns the task to wake, if one is waiting."""
@@ -71,11 +93,24 @@ class Stream:
                 return None
             self._items.extend(items)
             self._ended = isinstance(items[-1], RequestDone | Failed)
+            if self._collecting and not self._ended:
+                return None
             if self._sleeping:
                 self._sleeping = False
                 self._changed.notify_all()
             waiter, self._waiter = self._waiter, None
             return waiter
+
+    def _wait(self) -> "asyncio.Future[None]":
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self._waiter = (loop, future)
+        return future
+
+    def _drain(self) -> list[StreamItem]:
+        items = list(self._items)
+        self._items.clear()
+        return items
 
 
 def wake(waiters: Iterable[Waiter]) -> None:

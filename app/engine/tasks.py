@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.decoding.sequence import Command, Gather, NextToken
+from app.decoding.gather import Gather
+from app.decoding.sequence import Command, NextToken
 from app.decoding.types import Token
 from app.errors import StrategyError
 

@@ -1,8 +1,8 @@
-"""What every strategy is: a parameter model that is data, and an object that decodes."""
+"""What every strategy is."""
 
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from app.decoding.sequence import Sequence
 
@@ -29,14 +29,3 @@ class Strategy(Protocol):
         ends with reason "stop".
         """
         ...
-
-
-class StrategyModel(Protocol):
-    """What a parameter model offers besides being pydantic's."""
-
-    kind: str
-
-    def build(self) -> Strategy: ...
-
-
-__all__ = ["PARAMS_CONFIG", "BaseModel", "Strategy", "StrategyModel"]

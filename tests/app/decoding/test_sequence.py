@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.decoding.sequence import Ledger, NextToken, Sequence, SequenceSpec, text_ends_with
+from app.decoding.sequence import Ledger, NextToken, Sequence
+from app.decoding.span import SequenceSpec, text_ends_with
 from app.decoding.types import SamplingParams, StoppingParams, Token
 from app.errors import StrategyError
 

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.decoding.sequence import Sequence, gather
+from app.decoding.gather import gather
+from app.decoding.sequence import Sequence
 from app.decoding.types import SamplingParams, Token
 from tests.app.engine.tiny import VOCABULARY, ask, collect, fresh_logprobs, tiny_engine
 

@@ -1,133 +1,30 @@
-"""Requests from submission to end: text, limits, cancellation, failures."""
+"""Requests that are refused, cancelled, queued and stopped; streams read by threads and tasks."""
 
 import asyncio
 import threading
-from collections.abc import Sequence as Items
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import torch
 
-from app.decoding.sequence import Sequence, gather
-from app.decoding.strategies import GreedyParams
+from app.decoding.gather import gather
+from app.decoding.sequence import Sequence
 from app.decoding.types import SamplingParams
 from app.engine.engine import (
-    ChoiceDone,
     Engine,
     GenerationRequest,
-    PromptScored,
-    RequestDone,
     StreamItem,
     TokenOut,
 )
 from app.errors import (
     ContextLengthError,
     EngineStoppedError,
-    ModelFailureError,
     OverloadedError,
     ParameterError,
     RequestError,
     StrategyError,
     UnknownNameError,
 )
-from models.decoder import SlotCache
-from models.language_model import PrefillRow, StepOutput
-from tests.app.engine.tiny import CONTEXT, END, VOCABULARY, ask, collect, tiny_engine, tiny_model
-
-
-def biased(*tokens: int) -> SamplingParams:
-    """Draws nothing but these tokens."""
-    return SamplingParams(logit_bias=dict.fromkeys(tokens, 100.0))
-
-
-# Text
-
-
-def test_a_character_in_pieces_is_sent_whole() -> None:
-    with tiny_engine() as engine:
-        pieces = "€€".encode()
-        items = list(engine.submit(ask(strategy=Script(list(pieces)), max_tokens=6)))
-    texts = [item.text for item in items if isinstance(item, TokenOut)]
-    assert texts == ["", "", "€", "", "", "€"]
-
-
-@dataclass
-class Script:
-    """Writes given tokens: through the model, one by one."""
-
-    ids: list[int]
-    needs: frozenset[str] = frozenset()
-
-    async def decode(self, sequence: Sequence) -> Sequence:
-        for token_id in self.ids:
-            if not sequence.finished:
-                await sequence.next(SamplingParams(0.0, logit_bias={token_id: 100.0}))
-                sequence.commit()
-        return sequence
-
-
-@pytest.mark.parametrize(
-    ("text", "stop", "expected", "returned"),
-    [
-        ("hello STOP more", ("STOP",), "hello ", 6),
-        ("hello STO", ("STOP",), "hello STO", 9),
-        ("aab", ("ab",), "a", 1),
-        ("xéy", ("é",), "x", 1),
-        ("S", ("S",), "", 0),
-    ],
-)
-def test_a_stop_string_over_several_tokens_is_cut(
-    text: str, stop: tuple[str, ...], expected: str, returned: int
-) -> None:
-    with tiny_engine() as engine:
-        result = collect(engine.submit(ask(strategy=Script(list(text.encode())), stop=stop, max_tokens=30)))
-    answer = result.choices[0]
-    assert answer.done is not None
-    assert (answer.text, len(answer.tokens)) == (expected, returned)
-    hit = stop[0] in text
-    assert answer.done.finish_reason == "stop"
-    assert answer.done.stop_reason == (stop[0] if hit else "strategy")
-    assert result.usage is not None
-    written = text[: text.index(stop[0]) + len(stop[0])] if hit else text
-    assert result.usage.completion_tokens == len(written.encode())
-
-
-def test_the_end_token_is_counted_but_not_returned() -> None:
-    with tiny_engine() as engine:
-        result = collect(engine.submit(ask(strategy=Script([65, END]), ignore_eos=False)))
-        ignored = collect(engine.submit(ask(strategy=Script([65, END, 66]), ignore_eos=True)))
-        stopped = collect(engine.submit(ask(strategy=Script([65, 66]), stop_token_ids=(66,))))
-    for each, reason in ((result, None), (stopped, 66)):
-        answer = each.only
-        assert (answer.text, answer.ids) == ("A", [65])
-        assert answer.done is not None
-        assert (answer.done.finish_reason, answer.done.stop_reason) == ("stop", reason)
-        assert each.usage is not None
-        assert each.usage.completion_tokens == 2
-    assert (ignored.only.text, ignored.only.ids) == ("AB", [65, END, 66])
-
-
-def test_length_is_bounded_by_the_context() -> None:
-    with tiny_engine() as engine:
-        answer = collect(engine.submit(ask(range(1, 61), max_tokens=500))).only
-        fits = collect(engine.submit(ask([3] * (CONTEXT - 1), max_tokens=500))).only
-        short = tiny_engine(max_context=10)
-        assert short.context_length == 10
-    assert answer.done is not None
-    assert (len(answer.ids), answer.done.finish_reason) == (CONTEXT - 60, "length")
-    assert len(fits.ids) == 1
-
-
-def test_zero_tokens_can_be_asked_for_to_score_a_prompt() -> None:
-    prompt = [3] * CONTEXT
-    with tiny_engine() as engine:
-        items = list(engine.submit(ask(prompt, max_tokens=0, score_prompt=True, n=2)))
-        scored = engine.score(prompt)
-    assert isinstance(items[0], PromptScored)
-    assert list(items[0].tokens) == scored
-    assert [type(item) for item in items[1:]] == [ChoiceDone, ChoiceDone, RequestDone]
-
+from tests.app.engine.tiny import CONTEXT, VOCABULARY, ask, collect, tiny_engine
 
 # Requests that are refused
 
@@ -168,160 +65,6 @@ def test_scoring_checks_its_input_too() -> None:
         with pytest.raises(UnknownNameError, match="mood"):
             engine.score([1, 2], ["mood"])
         assert engine.score([1]) == []
-
-
-# Failures
-
-
-@dataclass
-class Failing:
-    """A strategy that raises after some tokens, in a branch of a gather."""
-
-    after: int
-    needs: frozenset[str] = frozenset()
-
-    async def decode(self, sequence: Sequence) -> Sequence:
-        async def branch(each: Sequence) -> None:
-            await each.extend(max_tokens=self.after)
-            raise LookupError("no such thought")
-
-        await gather(*(branch(each) for each in sequence.fork(2)))
-        return sequence
-
-
-@pytest.mark.parametrize("after", [0, 1, 4])
-def test_a_failing_strategy_fails_its_own_request_only(after: int) -> None:
-    with tiny_engine(max_rows=6) as engine:
-        good = [engine.submit(ask([i, 5], seed=i, max_tokens=20)) for i in range(1, 4)]
-        bad = collect(engine.submit(ask(strategy=Failing(after), n=2, max_tokens=20)))
-        answers = [collect(stream).only.ids for stream in good]
-        alone = [collect(engine.submit(ask([i, 5], seed=i, max_tokens=20))).only.ids for i in range(1, 4)]
-        stats = engine.stats()
-    assert isinstance(bad.error, StrategyError)
-    assert "Failing raised LookupError" in str(bad.error)
-    assert "no such thought" in str(bad.error)
-    assert isinstance(bad.error.__cause__, LookupError)
-    assert answers == alone
-    assert (stats.requests_failed, stats.requests_finished) == (1, 6)
-    assert (stats.rows_in_use, stats.active_requests) == (0, 0)
-
-
-@dataclass
-class ReturnsAnother:
-    """A strategy that returns a sequence which is not its own."""
-
-    foreign: list[Sequence]
-    needs: frozenset[str] = frozenset()
-
-    async def decode(self, sequence: Sequence) -> Sequence:
-        self.foreign.append(sequence)
-        return self.foreign[0]
-
-
-def test_a_strategy_must_return_its_own_sequence() -> None:
-    with tiny_engine() as engine:
-        result = collect(engine.submit(ask(strategy=ReturnsAnother([]), n=2)))
-    assert isinstance(result.error, StrategyError)
-    assert "must return the sequence it was given" in str(result.error)
-
-
-def test_a_sampling_policy_sees_the_signals_and_its_errors_reach_the_strategy() -> None:
-    seen: list[float] = []
-
-    class Policies:
-        needs = frozenset({"entropy", "surprisal"})
-
-        async def decode(self, sequence: Sequence) -> Sequence:
-            def policy(signals: Any) -> SamplingParams:
-                assert set(signals) == {"entropy"}
-                seen.append(signals["entropy"])
-                return SamplingParams(0.0, logit_bias={65: 100.0})
-
-            def broken(_: Any) -> SamplingParams:
-                return SamplingParams(logit_bias={10_000: 1.0})
-
-            token = await sequence.next(policy)
-            assert token.id == 65
-            assert token.signals["entropy"] == seen[0]
-            with pytest.raises(ParameterError, match="10000"):
-                await sequence.next(broken)
-            await sequence.next(policy)
-            return sequence
-
-    with tiny_engine() as engine:
-        result = collect(engine.submit(ask(strategy=Policies())))
-    assert result.only.text == "AA"
-    assert len(seen) == 2
-
-
-class Faulty:
-    """The tiny model, but some of its calls fail: they raise, or return what is not a number."""
-
-    def __init__(self, calls: set[int], broken_slot: int | None = None) -> None:
-        self.spec = tiny_model().spec
-        self.calls = 0
-        self.failing = calls
-        self.broken_slot = broken_slot
-
-    def new_cache(self, slots: int, length: int) -> SlotCache:
-        return tiny_model().new_cache(slots, length)
-
-    def prefill(
-        self, cache: SlotCache, rows: Items[PrefillRow], hidden_layers: Items[int] = ()
-    ) -> StepOutput:
-        return self._call(tiny_model().prefill(cache, rows, hidden_layers), [row.slot for row in rows])
-
-    def step(
-        self,
-        cache: SlotCache,
-        token_ids: torch.Tensor,
-        slots: torch.Tensor,
-        positions: torch.Tensor,
-        hidden_layers: Items[int] = (),
-    ) -> StepOutput:
-        output = tiny_model().step(cache, token_ids, slots, positions, hidden_layers)
-        return self._call(output, slots.tolist())
-
-    def score(self, token_ids: Items[int], hidden_layers: Items[int] = ()) -> StepOutput:
-        return self._call(tiny_model().score(token_ids, hidden_layers), [])
-
-    def _call(self, output: StepOutput, slots: list[int]) -> StepOutput:
-        self.calls += 1
-        if self.calls in self.failing:
-            raise RuntimeError("out of memory")
-        if self.broken_slot in slots:
-            output.logits[slots.index(self.broken_slot)] = torch.nan
-        return output
-
-
-@pytest.mark.parametrize("call", [1, 2, 5])
-def test_a_failing_forward_pass_fails_its_rows_and_the_engine_goes_on(call: int) -> None:
-    with tiny_engine(Faulty({call})) as engine:
-        result = collect(engine.submit(ask(range(1, 21), n=3)))
-        assert isinstance(result.error, ModelFailureError)
-        assert "RuntimeError: out of memory" in str(result.error)
-        again = collect(engine.submit(ask(range(1, 21), n=3)))
-        assert engine.stats().rows_in_use == 0
-    with tiny_engine() as engine:
-        expected = collect(engine.submit(ask(range(1, 21), n=3)))
-    assert {i: answer.ids for i, answer in again.choices.items()} == {
-        i: answer.ids for i, answer in expected.choices.items()
-    }
-
-
-def test_a_failing_score_fails_alone() -> None:
-    with tiny_engine(Faulty({1, 2})) as engine:
-        with pytest.raises(ModelFailureError, match="out of memory"):
-            engine.score([1, 2])
-        assert isinstance(collect(engine.submit(ask(score_prompt=True))).error, ModelFailureError)
-        assert len(engine.score([1, 2])) == 1
-
-
-def test_logits_that_are_not_numbers_fail_their_own_request_only() -> None:
-    with tiny_engine(Faulty(set(), broken_slot=1), max_rows=3) as engine:
-        streams = [engine.submit(ask([i, i + 1], max_tokens=6)) for i in range(1, 4)]
-        errors = [collect(stream).error for stream in streams]
-    assert [type(error) for error in errors] == [type(None), ModelFailureError, type(None)]
 
 
 # Leaving, waiting, stopping
@@ -500,10 +243,21 @@ def test_tokens_come_out_while_the_rest_is_still_being_written() -> None:
         stream.cancel()
 
 
-def test_greedy_ignores_temperature_but_not_bias() -> None:
+def test_collecting_gives_what_iterating_gives() -> None:
+    async def together(engine: Engine) -> list[list[StreamItem]]:
+        streams = [engine.submit(ask(seed=seed, n=2)) for seed in range(5)]
+        return await asyncio.gather(*(stream.collect_async() for stream in streams))
+
     with tiny_engine() as engine:
-        plain = collect(engine.submit(ask(strategy=GreedyParams().build())))
-        hot = collect(engine.submit(ask(strategy=GreedyParams().build(), sampling=SamplingParams(9.0))))
-        bias = collect(engine.submit(ask(strategy=GreedyParams().build(), sampling=biased(77))))
-    assert plain.only.ids == hot.only.ids
-    assert bias.only.ids == [77] * 12
+        iterated = [list(engine.submit(ask(seed=seed, n=2))) for seed in range(5)]
+        collected = [engine.submit(ask(seed=seed, n=2)).collect() for seed in range(5)]
+        gathered = asyncio.run(together(engine))
+        ended = engine.submit(ask(max_tokens=1))
+        assert len(ended.collect()) == 3
+        assert ended.collect() == list(ended) == asyncio.run(ended.collect_async()) == []
+    for each in (collected, gathered):
+        assert [texts(items) for items in each] == [texts(items) for items in iterated]
+
+
+def texts(items: list[StreamItem]) -> dict[int, str]:
+    return {index: answer.text for index, answer in collect(items).choices.items()}

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.decoding.sequence import Ledger, Sequence, SequenceSpec
+from app.decoding.sequence import Ledger, Sequence
+from app.decoding.span import SequenceSpec
 from app.decoding.types import SamplingParams, StoppingParams
 from app.engine.slots import MIN_SHARED_PREFIX, Slot, SlotTable, shared_prefix
 

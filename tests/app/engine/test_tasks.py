@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from app.decoding.sequence import Ledger, Sequence, SequenceSpec, gather
+from app.decoding.gather import gather
+from app.decoding.sequence import Ledger, Sequence
+from app.decoding.span import SequenceSpec
 from app.decoding.types import SamplingParams, StoppingParams, Token
 from app.engine.tasks import Task, run
 from app.errors import StrategyError

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from app.decoding.sequence import Sequence, gather
+from app.decoding.gather import gather
+from app.decoding.sequence import Sequence
 from app.decoding.strategies import SampleParams, Strategy
 from app.decoding.types import Event, SamplingParams, StoppingParams, Token
 from app.engine.engine import ChoiceDone, Engine, Failed, GenerationRequest, RequestDone, TokenOut, Usage

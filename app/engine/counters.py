@@ -1,0 +1,31 @@
+"""What happened since the engine started."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from app.engine.forward import Outcome
+
+
+@dataclass
+class Counters:
+    """What happened since the start; see `EngineStats`."""
+
+    finished: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    prompt_tokens: int = 0
+    cached_prompt_tokens: int = 0
+    drawn_tokens: int = 0
+    discarded_tokens: int = 0
+    forward_passes: int = 0
+    forward_rows: int = 0
+    prefill_tokens: int = 0
+    scored_tokens: int = 0
+    batch_sizes: Counter[int] = field(default_factory=Counter[int])
+
+    def count(self, outcome: Outcome) -> None:
+        """Add a tick's forward pass."""
+        self.forward_passes += outcome.passes
+        self.prefill_tokens += outcome.prefill_tokens
+        self.forward_rows += len(outcome.rows)
+        self.batch_sizes[len(outcome.rows)] += 1

@@ -1,0 +1,39 @@
+"""Reading a given text: the tokens as they would have been read, had the model written them."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from app.decoding.signals import Distribution
+from app.decoding.types import Token
+from app.engine.readout import Reading, read_tokens
+from models.language_model import LanguageModel
+
+# Logits are read in pieces of this many positions, so that a long text takes little memory.
+_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """A text to be scored, and where the tokens go."""
+
+    token_ids: tuple[int, ...]
+    reading: Reading
+    result: "Future[list[Token]]"
+
+
+def score_tokens(model: LanguageModel[Any], token_ids: Sequence[int], reading: Reading) -> list[Token]:
+    """The tokens from the second on, each read from the logits before it (teacher forcing)."""
+    if len(token_ids) < 2:
+        return []
+    logits = model.score(token_ids).logits
+    tokens: list[Token] = []
+    for start in range(0, len(token_ids) - 1, _CHUNK):
+        ids = list(token_ids[start + 1 : start + 1 + _CHUNK])
+        chosen = torch.tensor(ids, device=logits.device)
+        distribution = Distribution(logits[start : start + len(ids)], chosen)
+        tokens.extend(read_tokens(distribution, [reading] * len(ids), ids))
+    return tokens

@@ -1,0 +1,171 @@
+"""Strategies and models that fail: only what depends on them fails with them."""
+
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+
+from app.decoding.gather import gather
+from app.decoding.sequence import Sequence
+from app.decoding.types import SamplingParams
+from app.errors import (
+    ModelFailureError,
+    ParameterError,
+    StrategyError,
+)
+from models.decoder import SlotCache
+from models.language_model import PrefillRow, StepOutput
+from tests.app.engine.tiny import ask, collect, tiny_engine, tiny_model
+
+
+@dataclass
+class Failing:
+    """A strategy that raises after some tokens, in a branch of a gather."""
+
+    after: int
+    needs: frozenset[str] = frozenset()
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        async def branch(each: Sequence) -> None:
+            await each.extend(max_tokens=self.after)
+            raise LookupError("no such thought")
+
+        await gather(*(branch(each) for each in sequence.fork(2)))
+        return sequence
+
+
+@pytest.mark.parametrize("after", [0, 1, 4])
+def test_a_failing_strategy_fails_its_own_request_only(after: int) -> None:
+    with tiny_engine(max_rows=6) as engine:
+        good = [engine.submit(ask([i, 5], seed=i, max_tokens=20)) for i in range(1, 4)]
+        bad = collect(engine.submit(ask(strategy=Failing(after), n=2, max_tokens=20)))
+        answers = [collect(stream).only.ids for stream in good]
+        alone = [collect(engine.submit(ask([i, 5], seed=i, max_tokens=20))).only.ids for i in range(1, 4)]
+        stats = engine.stats()
+    assert isinstance(bad.error, StrategyError)
+    assert "Failing raised LookupError" in str(bad.error)
+    assert "no such thought" in str(bad.error)
+    assert isinstance(bad.error.__cause__, LookupError)
+    assert answers == alone
+    assert (stats.requests_failed, stats.requests_finished) == (1, 6)
+    assert (stats.rows_in_use, stats.active_requests) == (0, 0)
+
+
+@dataclass
+class ReturnsAnother:
+    """A strategy that returns a sequence which is not its own."""
+
+    foreign: list[Sequence]
+    needs: frozenset[str] = frozenset()
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        self.foreign.append(sequence)
+        return self.foreign[0]
+
+
+def test_a_strategy_must_return_its_own_sequence() -> None:
+    with tiny_engine() as engine:
+        result = collect(engine.submit(ask(strategy=ReturnsAnother([]), n=2)))
+    assert isinstance(result.error, StrategyError)
+    assert "must return the sequence it was given" in str(result.error)
+
+
+def test_a_sampling_policy_sees_the_signals_and_its_errors_reach_the_strategy() -> None:
+    seen: list[float] = []
+
+    class Policies:
+        needs = frozenset({"entropy", "surprisal"})
+
+        async def decode(self, sequence: Sequence) -> Sequence:
+            def policy(signals: Any) -> SamplingParams:
+                assert set(signals) == {"entropy"}
+                seen.append(signals["entropy"])
+                return SamplingParams(0.0, logit_bias={65: 100.0})
+
+            def broken(_: Any) -> SamplingParams:
+                return SamplingParams(logit_bias={10_000: 1.0})
+
+            token = await sequence.next(policy)
+            assert token.id == 65
+            assert token.signals["entropy"] == seen[0]
+            with pytest.raises(ParameterError, match="10000"):
+                await sequence.next(broken)
+            await sequence.next(policy)
+            return sequence
+
+    with tiny_engine() as engine:
+        result = collect(engine.submit(ask(strategy=Policies())))
+    assert result.only.text == "AA"
+    assert len(seen) == 2
+
+
+class Faulty:
+    """The tiny model, but some of its calls fail: they raise, or return what is not a number."""
+
+    def __init__(self, calls: set[int], broken_slot: int | None = None) -> None:
+        self.spec = tiny_model().spec
+        self.calls = 0
+        self.failing = calls
+        self.broken_slot = broken_slot
+
+    def new_cache(self, slots: int, length: int) -> SlotCache:
+        return tiny_model().new_cache(slots, length)
+
+    def prefill(
+        self, cache: SlotCache, rows: Items[PrefillRow], hidden_layers: Items[int] = ()
+    ) -> StepOutput:
+        return self._call(tiny_model().prefill(cache, rows, hidden_layers), [row.slot for row in rows])
+
+    def step(
+        self,
+        cache: SlotCache,
+        token_ids: torch.Tensor,
+        slots: torch.Tensor,
+        positions: torch.Tensor,
+        hidden_layers: Items[int] = (),
+    ) -> StepOutput:
+        output = tiny_model().step(cache, token_ids, slots, positions, hidden_layers)
+        return self._call(output, slots.tolist())
+
+    def score(self, token_ids: Items[int], hidden_layers: Items[int] = ()) -> StepOutput:
+        return self._call(tiny_model().score(token_ids, hidden_layers), [])
+
+    def _call(self, output: StepOutput, slots: list[int]) -> StepOutput:
+        self.calls += 1
+        if self.calls in self.failing:
+            raise RuntimeError("out of memory")
+        if self.broken_slot in slots:
+            output.logits[slots.index(self.broken_slot)] = torch.nan
+        return output
+
+
+@pytest.mark.parametrize("call", [1, 2, 5])
+def test_a_failing_forward_pass_fails_its_rows_and_the_engine_goes_on(call: int) -> None:
+    with tiny_engine(Faulty({call})) as engine:
+        result = collect(engine.submit(ask(range(1, 21), n=3)))
+        assert isinstance(result.error, ModelFailureError)
+        assert "RuntimeError: out of memory" in str(result.error)
+        again = collect(engine.submit(ask(range(1, 21), n=3)))
+        assert engine.stats().rows_in_use == 0
+    with tiny_engine() as engine:
+        expected = collect(engine.submit(ask(range(1, 21), n=3)))
+    assert {i: answer.ids for i, answer in again.choices.items()} == {
+        i: answer.ids for i, answer in expected.choices.items()
+    }
+
+
+def test_a_failing_score_fails_alone() -> None:
+    with tiny_engine(Faulty({1, 2})) as engine:
+        with pytest.raises(ModelFailureError, match="out of memory"):
+            engine.score([1, 2])
+        assert isinstance(collect(engine.submit(ask(score_prompt=True))).error, ModelFailureError)
+        assert len(engine.score([1, 2])) == 1
+
+
+def test_logits_that_are_not_numbers_fail_their_own_request_only() -> None:
+    with tiny_engine(Faulty(set(), broken_slot=1), max_rows=3) as engine:
+        streams = [engine.submit(ask([i, i + 1], max_tokens=6)) for i in range(1, 4)]
+        errors = [collect(stream).error for stream in streams]
+    assert [type(error) for error in errors] == [type(None), ModelFailureError, type(None)]
