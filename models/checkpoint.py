@@ -4,10 +4,8 @@
 with in float32.
 """
 
-import json
 import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,15 +13,16 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from models import hub_format
 from models.decoder import Decoder
 from models.errors import ArtifactError
+from models.files import read_bytes, read_json, replace_folder, write_json
 from models.gpt2 import GPT2
 from models.hub_adapter import load_hub_model
-from models.language_model import KVCache, LanguageModel
+from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 
 WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE, CARD_FILE = (
@@ -32,6 +31,8 @@ WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE, CARD_FILE = (
     "tokenizer.json",
     "card.json",
 )
+INDEX_FILE = "model.safetensors.index.json"
+"""Names the files of weights that are stored in several."""
 
 
 @dataclass(frozen=True)
@@ -47,28 +48,52 @@ class Identity:
 class LoadedCheckpoint:
     """A checkpoint in memory; `card` says how it was made and what it reaches, empty for a foreign one."""
 
-    model: LanguageModel[KVCache]
+    model: LanguageModel[Any]
     tokenizer: Tokenizer
     card: Mapping[str, Any]
     identity: Identity
     path: Path
 
 
+def check_target(folder: Path) -> None:
+    """Refuse a place where `save` could not put a checkpoint; worth asking before hours of training.
+
+    Raises:
+        ArtifactError: it is a file, or a folder with folders in it, which no checkpoint has.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError(f"{folder} is a file; a checkpoint is a folder")
+    inner = [path.name for path in folder.iterdir() if path.is_dir()] if folder.exists() else []
+    if inner:
+        raise ArtifactError(
+            f"{folder} holds the folder {inner[0]}, so it is no checkpoint to replace; give another folder"
+        )
+
+
 def save(folder: Path, network: GPT2, tokenizer: Tokenizer, card: Mapping[str, Any]) -> None:
-    """Write a checkpoint folder, replacing one that is there only when the new one is complete."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
-        partial = Path(name)
-        state = hub_format.to_hub(network.config, network.state_dict())
-        stored = {key: tensor.detach().cpu().to(torch.bfloat16) for key, tensor in state.items()}
-        (partial / WEIGHTS_FILE).write_bytes(save_tensors(stored, {"format": "pt"}))
-        config = hub_format.hub_config(network.config, tokenizer.end_token_id) | {"dtype": "bfloat16"}
-        write_json(partial / CONFIG_FILE, config)
-        tokenizer.save(partial)
-        write_json(partial / CARD_FILE, card)
-        folder.mkdir(exist_ok=True)
-        for path in sorted(partial.iterdir()):
-            shutil.move(path, folder / path.name)
+    """Write a checkpoint folder, in one go: a kill leaves the old one, if there was one, or the new one.
+
+    Files beside the checkpoint's own, such as a README, stay.
+
+    Raises:
+        ArtifactError: see `check_target`.
+    """
+    folder = folder.resolve()
+    check_target(folder)
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # left by a kill
+    if folder.exists():
+        shutil.copytree(folder, partial)
+    else:
+        partial.mkdir(parents=True)
+    state = hub_format.to_hub(network.config, network.state_dict())
+    stored = {name: tensor.detach().cpu().to(torch.bfloat16) for name, tensor in state.items()}
+    save_file(stored, partial / WEIGHTS_FILE, {"format": "pt"})
+    config = hub_format.hub_config(network.config, tokenizer.end_token_id) | {"dtype": "bfloat16"}
+    write_json(partial / CONFIG_FILE, config)
+    tokenizer.save(partial)
+    write_json(partial / CARD_FILE, card)
+    replace_folder(partial, folder)
 
 
 def load(folder: Path, device: str = "cpu") -> LoadedCheckpoint:
@@ -83,69 +108,64 @@ def load(folder: Path, device: str = "cpu") -> LoadedCheckpoint:
         )
     config = read_json(folder / CONFIG_FILE)
     tokenizer = Tokenizer.load(folder / TOKENIZER_FILE)
-    weights = _read(folder / WEIGHTS_FILE)
-    name = folder.resolve().name
-    if hub_format.is_ours(config):
-        end = config.get("eos_token_id")
-        end_token_id = end if isinstance(end, int) else tokenizer.end_token_id
-        model: LanguageModel[Any] = Decoder(_network(config, weights).to(device).eval(), name, end_token_id)
-    else:
-        model = load_hub_model(folder, name, device)
+    weights = _weight_files(folder)
+    identity = Identity(
+        weights=_digest(*weights),
+        config=_digest(folder / CONFIG_FILE),
+        tokenizer=_digest(folder / TOKENIZER_FILE),
+    )
+    model = _model(folder, config, weights, tokenizer, device)
     if tokenizer.vocab_size > model.spec.vocab_size:
         raise ArtifactError(
             f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens, but the model has only "
             f"{model.spec.vocab_size}"
         )
     card_file = folder / CARD_FILE
-    return LoadedCheckpoint(
-        model=model,
-        tokenizer=tokenizer,
-        card=read_json(card_file) if card_file.exists() else {},
-        identity=Identity(
-            weights=sha256(weights).hexdigest(),
-            config=_digest(folder / CONFIG_FILE),
-            tokenizer=_digest(folder / TOKENIZER_FILE),
-        ),
-        path=folder,
-    )
+    card = read_json(card_file) if card_file.exists() else {}
+    return LoadedCheckpoint(model, tokenizer, card, identity, folder)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        ArtifactError: the file is missing or holds no JSON object.
-    """
+def _model(
+    folder: Path, config: Mapping[str, Any], weights: Sequence[Path], tokenizer: Tokenizer, device: str
+) -> LanguageModel[Any]:
+    name = folder.resolve().name
     try:
-        value = json.loads(_read(path))
-    except ValueError as error:
-        raise ArtifactError(f"{path} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ArtifactError(f"{path} must hold a JSON object, not a {type(value).__name__}")
-    return value
+        if not hub_format.is_ours(config):
+            return load_hub_model(folder, name, device)
+        network = _network(config, weights)
+    except ArtifactError as error:
+        raise ArtifactError(f"{folder}: {error}") from error
+    end = config.get("eos_token_id")
+    end_token_id = end if isinstance(end, int) else tokenizer.end_token_id
+    return Decoder(network.to(device).eval(), name, end_token_id)
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON object, indented."""
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-
-
-def _network(config: Mapping[str, Any], weights: bytes) -> GPT2:
+def _network(config: Mapping[str, Any], weights: Sequence[Path]) -> GPT2:
     network = GPT2(hub_format.network_config(config))
-    try:
-        stored = load_tensors(weights)
-    except SafetensorError as error:
-        raise ArtifactError(f"{WEIGHTS_FILE} is damaged: {error}") from error
+    stored: dict[str, Tensor] = {}
+    for path in weights:
+        try:
+            stored |= load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise ArtifactError(f"{path.name} is damaged: {error}") from error
     network.load_state_dict(hub_format.from_hub(network.config, stored, network.state_dict()))
     return network.requires_grad_(False)
 
 
-def _digest(path: Path) -> str:
-    return sha256(_read(path)).hexdigest()
+def _weight_files(folder: Path) -> list[Path]:
+    """The one file of weights, or the several that an index names."""
+    index_file = folder / INDEX_FILE
+    if (folder / WEIGHTS_FILE).exists() or not index_file.exists():
+        return [folder / WEIGHTS_FILE]
+    files = read_json(index_file).get("weight_map")
+    names = set(files.values()) if isinstance(files, dict) else set[Any]()
+    if not names or any(Path(str(name)).name != name for name in names):
+        raise ArtifactError(f"{index_file} does not name files of weights beside it")
+    return [folder / name for name in sorted(names)]
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from error
+def _digest(*paths: Path) -> str:
+    digest = sha256()
+    for path in paths:
+        digest.update(read_bytes(path))
+    return digest.hexdigest()

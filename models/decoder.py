@@ -1,13 +1,21 @@
 """GPT-2 over a slotted KV cache: rows at different positions, one forward pass for all of them."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from models.gpt2 import GPT2, GPT2Config, rotary_angles, rotate
-from models.language_model import ModelSpec, PrefillRow, StepOutput, check_cache_size, check_rows
+from models.language_model import (
+    ModelSpec,
+    PrefillRow,
+    StepOutput,
+    check_cache_size,
+    check_layers,
+    check_rows,
+)
 
 
 class SlotCache:
@@ -130,6 +138,7 @@ class Decoder:
         hidden_layers: Sequence[int],
     ) -> dict[int, Tensor]:
         """Residual stream (B, T, D) at the layers asked for and at the last one, filling the cache."""
+        check_layers(self.spec, hidden_layers)
         network, config = self._network, self._network.config
         rows, width = token_ids.shape
         reach = int(positions.max()) + 1
@@ -157,7 +166,7 @@ class Decoder:
         x = network.embed(token_ids, positions)
         states = {0: x} if 0 in wanted else {}
         for layer, block in enumerate(network.blocks):
-            x = block(x, lambda qkv, layer=layer: attend_in(layer, qkv))
+            x = block(x, partial(attend_in, layer))
             if layer + 1 in wanted:
                 states[layer + 1] = x
         return states

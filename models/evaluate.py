@@ -13,7 +13,7 @@ from models.corpora.igsm.graph import Problem
 from models.corpora.igsm.spec import IgsmSpec
 from models.corpora.igsm.split import Split
 from models.corpora.igsm.text import render_problem
-from models.language_model import KVCache, LanguageModel, PrefillRow
+from models.language_model import Cache, LanguageModel, PrefillRow
 from models.tokenizer import Tokenizer
 
 
@@ -44,7 +44,7 @@ def draw_set(spec: IgsmSpec, split: Split, op: int, count: int, seed: int) -> li
 
 
 def evaluate(
-    model: LanguageModel[KVCache],
+    model: LanguageModel[Cache],
     tokenizer: Tokenizer,
     problems: Sequence[Problem],
     modulus: int,
@@ -81,7 +81,7 @@ def evaluate(
     )
 
 
-def solve_greedily(model: LanguageModel[KVCache], tokenizer: Tokenizer, prompts: Sequence[str]) -> list[str]:
+def solve_greedily(model: LanguageModel[Cache], tokenizer: Tokenizer, prompts: Sequence[str]) -> list[str]:
     """The model's greedy continuation of each prompt, up to its end token or the end of the context."""
     end, context = model.spec.end_token_id, model.spec.context_length
     prompt_ids = [tuple(tokenizer.encode(prompt)) for prompt in prompts]

@@ -2,18 +2,28 @@
 
 Each slot owns one of transformers' caches, cropped to the caller's position before it grows; rows run one
 after the other, so this is slower than `models.decoder`, but knows every architecture that transformers
-knows. Nothing is downloaded, and code that a checkpoint brings along is not run."""
+knows and whose past can be cut short. Nothing is downloaded, and code that a checkpoint brings along is not
+run."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.errors import ArtifactError, CapacityError
-from models.language_model import ModelSpec, PrefillRow, StepOutput, check_cache_size, check_rows
+from models.language_model import (
+    ModelSpec,
+    PrefillRow,
+    StepOutput,
+    check_cache_size,
+    check_layers,
+    check_rows,
+)
 
 
 class HubCache:
@@ -23,6 +33,7 @@ class HubCache:
         from transformers import DynamicCache
 
         self.length = length
+        # Without a config every layer keeps its whole past, also one that attends to a window of it.
         self.rows = [DynamicCache() for _ in range(slots)]
 
     @property
@@ -38,21 +49,27 @@ class HubCache:
 
 
 class HubModel:
-    """A `LanguageModel` over a transformers model."""
+    """A `LanguageModel` over a transformers model.
+
+    Raises:
+        ArtifactError: the model lacks a context length, keeps a past that cannot be cut short, or hides the
+            residual stream between its blocks.
+    """
 
     def __init__(self, network: Any, name: str) -> None:
         self._network = network
-        config = network.config
-        end = config.eos_token_id
+        config = network.config.get_text_config(decoder=True)
+        _check_cache(config)
         self.spec = ModelSpec(
             name=name,
-            vocab_size=config.vocab_size,
-            context_length=config.max_position_embeddings,
-            d_model=config.hidden_size,
-            n_layers=config.num_hidden_layers,
+            vocab_size=_size(config, "vocab_size"),
+            context_length=_size(config, "max_position_embeddings"),
+            d_model=_size(config, "hidden_size"),
+            n_layers=_size(config, "num_hidden_layers"),
             parameters=sum(parameter.numel() for parameter in network.parameters()),
-            end_token_id=end if isinstance(end, int) else None,
+            end_token_id=_end_token_id(config),
         )
+        self._blocks = _find_blocks(network, self.spec.n_layers)
 
     def new_cache(self, slots: int, length: int) -> HubCache:
         """An empty cache; see `LanguageModel`."""
@@ -96,22 +113,22 @@ class HubModel:
 
     def _extend(self, cache: HubCache, row: PrefillRow, hidden_layers: Sequence[int]) -> StepOutput:
         """Run one row; the output has every one of its new positions."""
+        check_layers(self.spec, hidden_layers)
         past = cache.rows[row.slot]
         if past.get_seq_length() < row.start:
             raise CapacityError(
                 f"slot {row.slot} holds {past.get_seq_length()} positions; the next cannot be {row.start}"
             )
         _crop(past, row.start)
-        output = self._network(
-            input_ids=torch.tensor([row.token_ids], device=self._network.device),
-            past_key_values=past,
-            use_cache=True,
-            output_hidden_states=bool(hidden_layers),
-        )
-        # transformers gives the last layer's states after the final norm; ours are before it.
+        with _residual_stream(self._blocks, hidden_layers) as states:
+            output = self._network(
+                input_ids=torch.tensor([row.token_ids], device=self._network.device),
+                past_key_values=past,
+                use_cache=True,
+            )
         return StepOutput(
             logits=output.logits[0].float(),
-            hidden={layer: output.hidden_states[layer][0].float() for layer in hidden_layers},
+            hidden={layer: states[layer][0].float() for layer in hidden_layers},
         )
 
 
@@ -119,19 +136,99 @@ def load_hub_model(folder: Path, name: str, device: str) -> HubModel:
     """Load a local folder with `AutoModelForCausalLM`, in float32.
 
     Raises:
-        ArtifactError: transformers cannot load it.
+        ArtifactError: transformers cannot load it, its weights do not fit its config or are not finite, or
+            it is no model for `HubModel`.
     """
     from transformers import AutoModelForCausalLM
 
     try:
-        network = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, dtype=torch.float32
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # whatever the code of some architecture stumbles over in a damaged file
+        raise ArtifactError(f"transformers cannot load it as a causal language model: {error}") from error
+    network, report = loaded
+    # transformers fills what is missing with random numbers.
+    if absent := sorted(report["missing_keys"]):
+        raise ArtifactError(f"the weights lack {', '.join(absent[:3])}")
+    for parameter_name, parameter in network.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise ArtifactError(f"{parameter_name} holds NaN or infinity")
+    return HubModel(network.to(torch.device(device)).eval().requires_grad_(False), name)
+
+
+def _size(config: Any, name: str) -> int:
+    value = getattr(config, name, None)
+    if not isinstance(value, int) or value < 1:
+        raise ArtifactError(f"the {name} of a {config.model_type} model is {value!r}, not a number from 1 up")
+    return value
+
+
+def _end_token_id(config: Any) -> int | None:
+    """The end token; of several the first, which ends a text where the others end a turn of a chat."""
+    end = config.eos_token_id
+    if isinstance(end, list) and end:
+        end = end[0]
+    return end if isinstance(end, int) else None
+
+
+def _check_cache(config: Any) -> None:
+    """Refuse recurrent and other layers whose past is not a list of keys and values."""
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+    kinds = {type(layer) for layer in DynamicCache(config=config).layers}
+    if odd := kinds - {DynamicLayer, DynamicSlidingWindowLayer}:
         raise ArtifactError(
-            f"transformers cannot load {folder} as a causal language model: {error}"
-        ) from error
-    return HubModel(network.to(device).eval().requires_grad_(False), name)
+            f"a {config.model_type} model keeps its past in {odd.pop().__name__}, which cannot be cut short; "
+            "only models with attention layers throughout can be served"
+        )
+
+
+def _find_blocks(network: Any, n_layers: int) -> list[nn.Module]:
+    """The model's blocks: the first list of as many modules as it has layers, checked by running them."""
+    lists = (m for m in network.modules() if isinstance(m, nn.ModuleList) and len(m) == n_layers)
+    blocks = list(next(lists, ()))
+    layers = range(n_layers)  # transformers gives the last layer's states after the final norm, so not those
+    try:
+        with torch.inference_mode(), _residual_stream(blocks, layers) as states:
+            token = torch.zeros(1, 1, dtype=torch.int64, device=network.device)
+            expected = network(input_ids=token, output_hidden_states=True).hidden_states
+        found = all(torch.equal(states[layer], expected[layer]) for layer in layers)
+    except (LookupError, TypeError) as error:
+        raise ArtifactError(f"a {network.config.model_type} model hides its blocks: {error}") from error
+    if not found:
+        raise ArtifactError(f"a {network.config.model_type} model hides its residual stream")
+    return blocks
+
+
+@contextmanager
+def _residual_stream(blocks: Sequence[nn.Module], layers: Sequence[int]) -> Generator[dict[int, Tensor]]:
+    """Collect the input of the first block, as layer 0, and the output of block k, as layer k, of a run."""
+    states: dict[int, Tensor] = {}
+
+    def keep_input(_block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        states[0] = args[0] if args else kwargs["hidden_states"]
+
+    def keep_output(layer: int, _block: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
+        states[layer] = output[0] if isinstance(output, tuple) else output
+
+    handles = [
+        blocks[layer - 1].register_forward_hook(partial(keep_output, layer))
+        if layer > 0
+        else blocks[0].register_forward_pre_hook(keep_input, with_kwargs=True)
+        for layer in layers
+    ]
+    try:
+        yield states
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _crop(cache: Any, length: int) -> None:

@@ -74,24 +74,31 @@ def hub_config(config: GPT2Config, end_token_id: int | None) -> dict[str, Any]:
 
 
 def is_ours(values: Mapping[str, Any]) -> bool:
-    """Whether a `config.json` describes a network that `models.gpt2` computes exactly."""
-    if not values.get("tie_word_embeddings", True):
-        return False
+    """Whether a `config.json` describes a network that `models.gpt2` computes exactly.
+
+    A field that is left out has transformers' default, sizes excepted.
+
+    Raises:
+        ArtifactError: the width is no whole number.
+    """
     if values.get("model_type") == "gpt2":
         return (
-            values.get("activation_function", "gelu_new") == "gelu_new"
-            and values.get("n_inner") in (None, 4 * values.get("n_embd", 768))
-            and values.get("scale_attn_weights", True)
+            values.get("tie_word_embeddings", True) is True
+            and values.get("activation_function", "gelu_new") == "gelu_new"
+            and values.get("n_inner") in (None, 4 * _integer(values, "n_embd"))
+            and values.get("scale_attn_weights", True) is True
             and not values.get("scale_attn_by_inverse_layer_idx", False)
             and values.get("layer_norm_epsilon", LAYER_NORM_EPSILON) == LAYER_NORM_EPSILON
         )
     if values.get("model_type") == "gpt_neox":
-        rope = values.get("rope_parameters") or {}
+        rope = values.get("rope_parameters")
         return (
-            values.get("hidden_act") == "gelu_new"
-            and values.get("intermediate_size") == 4 * values.get("hidden_size", 0)
-            and values.get("use_parallel_residual") is False
-            and values.get("attention_bias", True)
+            values.get("tie_word_embeddings", False) is True
+            and values.get("hidden_act") == "gelu_new"
+            and values.get("intermediate_size") == 4 * _integer(values, "hidden_size")
+            and values.get("use_parallel_residual", True) is False
+            and values.get("attention_bias", True) is True
+            and isinstance(rope, Mapping)
             and rope.get("rope_type") == "default"
             and rope.get("partial_rotary_factor") == 1.0
             and values.get("layer_norm_eps", LAYER_NORM_EPSILON) == LAYER_NORM_EPSILON
@@ -103,29 +110,36 @@ def network_config(values: Mapping[str, Any]) -> GPT2Config:
     """The config of a network that `is_ours`.
 
     Raises:
-        ArtifactError: a field is missing.
+        ArtifactError: a field is missing or has a value that makes no sense.
     """
     try:
         if values["model_type"] == "gpt2":
             return GPT2Config(
-                vocab_size=values["vocab_size"],
-                context_length=values["n_positions"],
-                d_model=values["n_embd"],
-                n_layers=values["n_layer"],
-                n_heads=values["n_head"],
+                vocab_size=_integer(values, "vocab_size"),
+                context_length=_integer(values, "n_positions"),
+                d_model=_integer(values, "n_embd"),
+                n_layers=_integer(values, "n_layer"),
+                n_heads=_integer(values, "n_head"),
                 positions="learned",
             )
         return GPT2Config(
-            vocab_size=values["vocab_size"],
-            context_length=values["max_position_embeddings"],
-            d_model=values["hidden_size"],
-            n_layers=values["num_hidden_layers"],
-            n_heads=values["num_attention_heads"],
+            vocab_size=_integer(values, "vocab_size"),
+            context_length=_integer(values, "max_position_embeddings"),
+            d_model=_integer(values, "hidden_size"),
+            n_layers=_integer(values, "num_hidden_layers"),
+            n_heads=_integer(values, "num_attention_heads"),
             positions="rotary",
-            rotary_base=values["rope_parameters"]["rope_theta"],
+            rotary_base=float(values["rope_parameters"]["rope_theta"]),
         )
-    except KeyError as error:
-        raise ArtifactError(f"config.json lacks the field {error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"config.json does not describe a network: {error}") from error
+
+
+def _integer(values: Mapping[str, Any], name: str) -> int:
+    value = values.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ArtifactError(f"config.json: {name} is {value!r}; it must be a whole number")
+    return value
 
 
 def to_hub(config: GPT2Config, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -148,6 +162,7 @@ def from_hub(
     """The hub's tensors as our state dict, float32.
 
     Args:
+        stored: the hub's tensors, with or without the prefix of the base model in their names.
         names: our state dict, for its names and shapes.
 
     Raises:
@@ -157,19 +172,23 @@ def from_hub(
     state: dict[str, Tensor] = {}
     for name, like in names.items():
         hub_name = _hub_name(config, name)
-        if hub_name not in stored:
+        # The original GPT-2 files were written from the base model, without a prefix.
+        found = stored.get(hub_name, stored.get(hub_name.partition(".")[2]))
+        if found is None:
             raise ArtifactError(f"the weights lack {hub_name}")
-        value = stored[hub_name].float()
-        if ".qkv." in name and not learned:
-            value = _by_part(config, value)
-        elif learned and value.ndim == 2 and name.startswith("blocks."):
-            value = value.mT
-        if value.shape != like.shape:
+        transposed = learned and like.ndim == 2 and name.startswith("blocks.")
+        shape = like.mT.shape if transposed else like.shape
+        if found.shape != shape:
             raise ArtifactError(
-                f"{hub_name} has shape {tuple(value.shape)}; config.json wants {tuple(like.shape)}"
+                f"{hub_name} has shape {tuple(found.shape)}; config.json wants {tuple(shape)}"
             )
+        value = found.float()
         if not bool(torch.isfinite(value).all()):
             raise ArtifactError(f"{hub_name} holds NaN or infinity")
+        if transposed:
+            value = value.mT
+        elif ".qkv." in name and not learned:
+            value = _by_part(config, value)
         state[name] = value.contiguous()
     return state
 

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from torch import Tensor
 
-from models.errors import CapacityError
+from models.errors import CapacityError, SpecError
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,22 @@ def check_cache_size(spec: ModelSpec, slots: int, length: int) -> None:
         raise CapacityError(f"a cache of {slots} slots: it needs at least 1")
 
 
+def check_layers(spec: ModelSpec, hidden_layers: Sequence[int]) -> None:
+    """Refuse a layer that the model does not have.
+
+    Raises:
+        SpecError: a layer outside 0 to the number of layers.
+    """
+    for layer in hidden_layers:
+        if not 0 <= layer <= spec.n_layers:
+            raise SpecError(f"hidden layer {layer} is not one of the model's 0 to {spec.n_layers}")
+
+
 class LanguageModel(Protocol[Cache]):
-    """A causal language model with a slotted KV cache."""
+    """A causal language model with a slotted KV cache.
+
+    Every pass raises SpecError for a hidden layer that the model does not have.
+    """
 
     @property
     def spec(self) -> ModelSpec: ...
@@ -137,5 +151,9 @@ class LanguageModel(Protocol[Cache]):
         ...
 
     def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:
-        """Logits (T, V) and hidden states (T, D) at every position of one text, without a cache."""
+        """Logits (T, V) and hidden states (T, D) at every position of one text, without a cache.
+
+        Raises:
+            CapacityError: no token, or more than the model's context.
+        """
         ...

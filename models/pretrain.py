@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from models.corpora.igsm.tokenizer import igsm_tokenizer
 from models.decoder import Decoder
-from models.errors import ArtifactError, SpecError
+from models.errors import SpecError
 from models.evaluate import OpResult, draw_set, evaluate
 from models.gpt2 import GPT2, GPT2Config
 from models.tokenizer import Tokenizer
@@ -28,7 +28,8 @@ from models.training.log import LossRow, TrainingLog, ValidationRow
 from models.training.optimisers import Optimisers
 from models.training.packing import Batch
 from models.training.processes import Processes, join
-from models.training.state import Progress, load_state, read_progress, save_state
+from models.training.resume import resume
+from models.training.state import Progress, save_state
 
 STATE_FILE = "state.safetensors"
 LOG_STEPS = 20
@@ -94,6 +95,7 @@ def new_network(config: PretrainConfig, tokenizer: Tokenizer) -> GPT2:
             n_layers=config.n_layers,
             n_heads=config.n_heads,
             positions=config.positions,
+            rotary_base=config.rotary_base,
         )
     )
     tokens = [
@@ -131,7 +133,7 @@ def _run(
     network = new_network(config, tokenizer).to(processes.device)
     optimisers = Optimisers(network, config)
     tensors = {f"network.{name}": p for name, p in network.state_dict().items()} | optimisers.state()
-    progress = _resume(config, folder / STATE_FILE, tensors)
+    progress = resume(config, folder / STATE_FILE, tensors)
     log = TrainingLog(folder)
     if processes.is_main:
         log.start(progress.step)
@@ -143,11 +145,18 @@ def _run(
     while progress.step < config.steps:
         steps = range(progress.step, min(progress.step + LOG_STEPS, config.steps))
         losses, tokens = train_steps(steps)
-        progress = Progress(steps.stop, progress.tokens + tokens, time.monotonic() - began)
-        stopping = should_stop()
+        # Asked and answered together: a process that stopped alone would leave the others waiting.
+        loss, solution_loss, tokens, stops = processes.sums((*losses, tokens, should_stop()))
+        stopping = stops > 0
+        progress = Progress(steps.stop, progress.tokens + round(tokens), time.monotonic() - began)
         if processes.is_main:
             row = LossRow(
-                *dataclasses.astuple(progress)[:2], *losses, config.rate_factor(steps[-1]), progress.seconds
+                step=progress.step,
+                tokens=progress.tokens,
+                loss=loss / processes.count,
+                solution_loss=solution_loss / processes.count,
+                rate_factor=config.rate_factor(steps[-1]),
+                seconds=progress.seconds,
             )
             log.append(row)
             observer.stepped(row)
@@ -168,30 +177,6 @@ def _run(
     return TrainedModel(network, tokenizer, config, progress, processes.is_main)
 
 
-def _resume(config: PretrainConfig, state_file: Path, tensors: dict[str, Tensor]) -> Progress:
-    """Fill the tensors from a stored state, if there is one, and say how far it had come."""
-    if not state_file.exists():
-        return Progress()
-    progress, stored = read_progress(state_file)
-    # The length of the run may change as long as its learning rate has not begun to fall.
-    free = ("tokens", "decay_tokens")
-    wanted = config.to_card()
-    fixed = {name: stored.get(name) for name in wanted if name not in free}
-    differing = [name for name, value in fixed.items() if value != wanted[name]]
-    before = PretrainConfig.from_card(stored)
-    if (before.steps, before.decay_steps) != (config.steps, config.decay_steps) and progress.step > min(
-        run.steps - run.decay_steps for run in (before, config)
-    ):
-        differing += free
-    if differing:
-        details = ", ".join(f"{name} {stored.get(name)!r} there, {wanted[name]!r} here" for name in differing)
-        raise ArtifactError(
-            f"{state_file} belongs to another run ({details}); use its settings or another folder"
-        )
-    load_state(state_file, tensors)
-    return progress
-
-
 def stepper(
     config: PretrainConfig,
     network: GPT2,
@@ -200,7 +185,7 @@ def stepper(
     processes: Processes,
     compile_network: bool | None,
 ) -> Callable[[range], tuple[tuple[float, float], int]]:
-    """A function that trains on some steps and returns their mean losses (all, solution) and their tokens."""
+    """A function that trains on some steps; it returns its mean losses (all, solution) and its tokens."""
     batches = batch_source(config, tokenizer, processes.rank, processes.count)
     losses_of = _loss_function(network, processes.device, compile_network)
     parameters = list(network.parameters())
@@ -215,7 +200,7 @@ def stepper(
             processes.average(p.grad for p in parameters if p.grad is not None)
             optimisers.step(config.rate_factor(step))
             sums += losses.detach()
-            tokens += batch.tokens * processes.count
+            tokens += batch.tokens
         mean = (sums / len(steps)).tolist()
         return (mean[0], mean[1]), tokens
 

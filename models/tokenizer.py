@@ -7,15 +7,20 @@ vocabulary, and with it the output layer, small.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, trainers
 
 from models.errors import ArtifactError, SpecError
+from models.files import read_bytes
 
 END_OF_TEXT = "<|endoftext|>"
+_SPACE = "\u2581"
+_BYTE = re.compile("<0x[0-9A-F]{2}>")
 
 # Alternatives in order: the sentence end with its space, line breaks, the given multi-word phrases, then
 # words, numbers and punctuation, each with the space before it, as in GPT-2.
@@ -27,22 +32,26 @@ class Tokenizer:
 
     def __init__(self, backend: tokenizers.Tokenizer) -> None:
         self._backend = backend
-        self._byte_of = _byte_decoder()
-        self._special = {id_: token.content for id_, token in backend.get_added_tokens_decoder().items()}
+        self._spell = _speller(backend)
+        self._added = {id_: token.content for id_, token in backend.get_added_tokens_decoder().items()}
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
         """Read a `tokenizer.json`.
 
         Raises:
-            ArtifactError: the file is missing or is not a tokenizer.
+            ArtifactError: the file is missing, is not a tokenizer, or one whose tokens are not pieces of text
+                to be put end to end.
         """
+        content = read_bytes(path)
         try:
-            return cls(tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise ArtifactError(f"cannot read the tokenizer {path}: {error}") from error
+            backend = tokenizers.Tokenizer.from_buffer(content)
         except Exception as error:  # the library raises bare Exception for every malformed file
             raise ArtifactError(f"{path} is not a tokenizer.json: {error}") from error
+        try:
+            return cls(backend)
+        except ArtifactError as error:
+            raise ArtifactError(f"{path}: {error}") from error
 
     @property
     def vocab_size(self) -> int:
@@ -70,12 +79,12 @@ class Tokenizer:
         Raises:
             SpecError: there is no such id.
         """
-        if token_id in self._special:
-            return self._special[token_id].encode()
-        token = self._backend.id_to_token(token_id)
+        if token_id in self._added:
+            return self._added[token_id].encode()
+        token = self._backend.id_to_token(token_id) if token_id >= 0 else None
         if token is None:
             raise SpecError(f"token id {token_id} is not in the vocabulary of {self.vocab_size} tokens")
-        return bytes(self._byte_of[character] for character in token)
+        return self._spell(token)
 
     def phrase_id(self, phrase: str) -> int:
         """Id of a phrase that is one token.
@@ -139,7 +148,30 @@ def _new_backend(model: models.BPE, phrases: Sequence[str]) -> tokenizers.Tokeni
     return backend
 
 
-def _byte_decoder() -> dict[str, int]:
+def _speller(backend: tokenizers.Tokenizer) -> Callable[[str], bytes]:
+    """A function from a token's name in the vocabulary to the bytes that it stands for."""
+    decoder: Any = json.loads(backend.to_str())["decoder"] or {}
+    parts = [decoder, *decoder.get("decoders", [])]
+    kinds = {part.get("type") for part in parts}
+    if "ByteLevel" in kinds:
+        byte_of = _byte_alphabet()
+        if set("".join(backend.get_vocab(with_added_tokens=False))) <= byte_of.keys():
+            return lambda token: bytes(byte_of[character] for character in token)
+    elif "Metaspace" in kinds or {"type": "Replace", "pattern": {"String": _SPACE}, "content": " "} in parts:
+        return _spell_sentencepiece
+    raise ArtifactError(
+        "its decoder is neither byte-level BPE nor that of SentencePiece; other tokenizers are not supported"
+    )
+
+
+def _spell_sentencepiece(token: str) -> bytes:
+    """Bytes of a SentencePiece token: a space is written as a low line, a lone byte as `<0x0A>`."""
+    if _BYTE.fullmatch(token):
+        return bytes([int(token[3:5], 16)])
+    return token.replace(_SPACE, " ").encode()
+
+
+def _byte_alphabet() -> dict[str, int]:
     """The printable character of GPT-2's byte alphabet to the byte that it stands for.
 
     Printable Latin-1 bytes stand for themselves; the others take code points from 256 up, in order.

@@ -11,6 +11,8 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from models.errors import SpecError
+
 Document = tuple[list[int], int]
 """Token ids of a document, end token included, and how many of them are its prompt."""
 
@@ -49,9 +51,12 @@ def pack(
     nowhere.
 
     Args:
-        draw: draws one document of at most `length` tokens.
+        draw: draws one document.
         random: source of all randomness.
         prompt_weight: weight of the targets within the prompt; those of the solution weigh 1.
+
+    Raises:
+        SpecError: a document is longer than a row.
     """
     token_ids = np.zeros((rows, length), dtype=np.int64)
     targets = np.zeros((rows, length), dtype=np.int64)
@@ -63,6 +68,8 @@ def pack(
     while misses < _MISSES:
         ids, prompt_length = draw(random)
         size = len(ids)
+        if size > length:
+            raise SpecError(f"a document has {size} tokens; raise row_length, which is {length}")
         row = max(
             (row for row in range(rows) if filled[row] + size <= length), key=filled.__getitem__, default=None
         )

@@ -1,7 +1,7 @@
 """One process or several: what `torchrun` sets up, and the mean of gradients over all processes."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -33,9 +33,17 @@ class Processes:
         for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(mean.view_as(tensor))
 
+    def sums(self, values: Sequence[float]) -> list[float]:
+        """Each value, summed over all processes."""
+        if self.count == 1:
+            return list(values)
+        tensor = torch.tensor(values, dtype=torch.float64, device=self.device)
+        distributed.all_reduce(tensor)
+        return tensor.tolist()
+
 
 @contextmanager
-def join(device: str) -> Iterator[Processes]:
+def join(device: str) -> Generator[Processes]:
     """The processes that `torchrun` started, or this one alone.
 
     Args:

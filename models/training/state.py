@@ -1,7 +1,6 @@
 """The state of a run on disk: one safetensors file, replaced in one go, so a kill leaves the old or new."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from models.errors import ArtifactError
+from models.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,6 @@ def load_state(path: Path, tensors: Mapping[str, Tensor]) -> None:
             if value.shape != tensor.shape:
                 raise ArtifactError(f"{path}: {name} is {tuple(value.shape)}, not {tuple(tensor.shape)}")
             tensor.copy_(value)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file by new content; readers and kills see the old content or the new, nothing between."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _open(path: Path) -> Any:

@@ -1,0 +1,83 @@
+"""Reading and writing artifacts: errors that name the file, and replacements that a kill cannot tear."""
+
+import ctypes
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from models.errors import ArtifactError
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        ArtifactError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        ArtifactError: the file is missing or holds no JSON object.
+    """
+    try:
+        value = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ArtifactError(f"{path} must hold a JSON object, not a {type(value).__name__}")
+    return value
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object, indented, atomically."""
+    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file by new content; readers and kills see the old content or the new, nothing between."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Put the folder `new` in the place of `folder`, whose files are lost; both are on one filesystem.
+
+    Where the system can exchange two names (Linux), a kill at any moment leaves the old folder or the new.
+    Elsewhere the old one is moved away first, so for the instant between two renames there is none.
+    """
+    if not folder.exists():
+        new.rename(folder)
+        return
+    if not _exchange(new, folder):
+        aside = new.with_name(new.name + ".old")
+        folder.rename(aside)
+        new.rename(folder)
+        new = aside
+    shutil.rmtree(new)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap two names in one step, by `renameat2`; False where system or filesystem has no such call."""
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (OSError, AttributeError, TypeError):
+        return False
+    names = os.fsencode(first), os.fsencode(second)
+    return rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0
