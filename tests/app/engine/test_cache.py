@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.decoding.gather import gather
@@ -60,8 +60,13 @@ class Program:
                 self.drawn.append((before, await sequence.next()))
 
 
+# A fork whose parent has written something else since, when its turn comes.
+LATE_FORK = [("next", 0, 4), ("fork", 0, 1), ("rewind", 0, 3), ("next", 0, 4), ("next", 1, 2)]
+
+
 @settings(max_examples=60)
 @given(OPERATIONS, st.sampled_from([1, 2, 3, 16]), st.integers(0, 100))
+@example(LATE_FORK, 16, 0)
 def test_every_distribution_is_that_of_a_fresh_prefill(
     operations: list[Operation], max_rows: int, seed: int
 ) -> None:
