@@ -54,6 +54,8 @@ class PretrainConfig:
         for name in ("tokens", "rows", "row_length", "warmup_steps", "validate_tokens", "validate_problems"):
             if getattr(self, name) < 1:
                 raise SpecError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.op_ramp_tokens < 0:
+            raise SpecError(f"op_ramp_tokens is {self.op_ramp_tokens}; it must be at least 0")
         for name in ("muon_rate", "adamw_rate"):
             if not 0 < getattr(self, name) < 1:
                 raise SpecError(f"{name} is {getattr(self, name)}; it must be between 0 and 1, both excluded")

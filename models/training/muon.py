@@ -55,13 +55,8 @@ class BatchedMuon:
             matrix.weight.grad = None
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The momentum buffers, by index."""
+        """The momentum buffers, by index; writing into them restores the state."""
         return {str(index): buffer for index, buffer in enumerate(self._buffers)}
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take over momentum buffers written by `state_dict`."""
-        for index, buffer in enumerate(self._buffers):
-            buffer.copy_(state[str(index)])
 
     def _momentum_of(self, index: int) -> Tensor:
         gradient = self._matrices[index].weight.grad

@@ -17,7 +17,7 @@ Document = tuple[list[int], int]
 """Token ids of a document, end token included, and how many of them are its prompt."""
 
 _MISSES = 6
-"""Documents in a row that fit nowhere before a batch counts as full."""
+"""Documents that fit nowhere, and are dropped, before a batch counts as full."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,7 @@ class Batch:
 def pack(
     draw: Callable[[Random], Document], random: Random, rows: int, length: int, prompt_weight: float
 ) -> Batch:
-    """Draw documents and place each in the fullest row that still has room, until several in a row fit
-    nowhere.
+    """Draw documents and place each in the fullest row that still has room, until several fit nowhere.
 
     Args:
         draw: draws one document.
