@@ -15,6 +15,7 @@ app = typer.Typer(
     name="demur",
     help="A sampling service for language models that know when they are unsure.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -73,7 +73,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
 async def _load(service: Service) -> None:
     """Load the checkpoint beside the event loop. A failure is reported by the health routes and the log."""
     try:
-        serving = await asyncio.to_thread(_start_engine, service.settings)
+        serving = await asyncio.to_thread(start_engine, service.settings)
     except Exception as error:
         log.exception("cannot load the checkpoint %s", service.settings.checkpoint)
         service.failure = f"{type(error).__name__}: {error}"
@@ -83,7 +83,12 @@ async def _load(service: Service) -> None:
     log.info("serving %s from %s", serving.name, service.settings.checkpoint)
 
 
-def _start_engine(settings: Settings) -> Serving:
+def start_engine(settings: Settings) -> Serving:
+    """Load the checkpoint and start the engine that decodes with it.
+
+    Raises:
+        ModelsError: the checkpoint is missing, damaged or inconsistent.
+    """
     loaded = checkpoint.load(settings.checkpoint, device=settings.device)
     limits = EngineLimits(
         max_rows=settings.max_rows, max_waiting=settings.max_waiting, max_choices=settings.max_choices

@@ -58,7 +58,7 @@ class Settings(BaseSettings):
         "The model's context may hold fewer.",
     )
     max_body_bytes: int = Field(
-        1_048_576,
+        default=1_048_576,
         ge=1024,
         description="Largest request body in bytes, 1024 or more; a larger one gets status 413.",
     )

@@ -29,9 +29,9 @@ class ApiError(DemurError):
         self.status = status
         self.headers = dict(headers or {})
         # A client may have sent half a surrogate pair, which no UTF-8 answer can repeat.
-        readable, where = (_encodable(text) for text in (message, param or ""))
+        where = None if param is None else _encodable(param)
         self.envelope = ErrorEnvelope(
-            error=ErrorOut(message=readable, type=type, param=where or None, code=code)
+            error=ErrorOut(message=_encodable(message), type=type, param=where, code=code)
         )
 
     def response(self) -> Response:

@@ -51,8 +51,8 @@ class TokenTexts:
         self._tokenizer = tokenizer
 
     def bytes(self, token_id: int) -> bytes:
-        """The token's bytes."""
-        return self._tokenizer.token_bytes(token_id)
+        """The token's bytes; none for an id that pads the model's vocabulary beyond the tokenizer's."""
+        return self._tokenizer.token_bytes(token_id) if token_id < self._tokenizer.vocab_size else b""
 
     def text(self, token_id: int) -> str:
         """The token's text; `bytes:\\xc3` for a token that is no text by itself, as OpenAI writes it."""

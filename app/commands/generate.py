@@ -74,8 +74,7 @@ def generate(
     with failing_on(DemurError, ModelsError):
         loaded = _load(checkpoint, device)
         # The line break that separates a problem from its solution is given, so that it is not shown.
-        prompt = (sys.stdin.read() if problem == "-" else problem).rstrip() + "\n"
-        prompt_ids = tuple(loaded.tokenizer.encode(prompt))
+        prompt_ids = tuple(loaded.tokenizer.encode(_problem(problem) + "\n"))
         request = GenerationRequest(
             prompt_ids=prompt_ids,
             strategy=_strategy(strategy, temperature),
@@ -106,6 +105,15 @@ def generate(
         typer.echo(json.dumps(to_json(written, loaded.tokenizer), ensure_ascii=False, indent=2))
     else:
         show(written, loaded.tokenizer, with_table=table)
+
+
+def _problem(given: str) -> str:
+    from app.errors import ParameterError
+
+    text = (sys.stdin.read() if given == "-" else given).rstrip()
+    if not text:
+        raise ParameterError("The problem is empty; give a text that ends in a question.", param="problem")
+    return text
 
 
 def _load(folder: Path | None, device: str | None) -> "LoadedCheckpoint":

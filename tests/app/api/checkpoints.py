@@ -1,0 +1,25 @@
+"""Checkpoints for tests: random weights, the corpus's tokenizer."""
+
+from pathlib import Path
+
+import torch
+
+from models import checkpoint
+from models.corpora.igsm.spec import IgsmSpec
+from models.corpora.igsm.tokenizer import igsm_tokenizer
+from models.gpt2 import GPT2, GPT2Config
+
+
+def write_random_checkpoint(folder: Path) -> None:
+    """Write a checkpoint that is quick to run and has a next-token distribution worth sampling from."""
+    tokenizer = igsm_tokenizer(IgsmSpec())
+    torch.manual_seed(0)
+    network = GPT2(
+        GPT2Config(vocab_size=tokenizer.vocab_size, context_length=128, d_model=32, n_layers=2, n_heads=2)
+    )
+    # With the constructor's weights the tied embedding makes every token predict itself.
+    with torch.no_grad():
+        network.token_embedding.weight.mul_(0.5)
+        for parameter in network.blocks.parameters():
+            parameter.mul_(2)
+    checkpoint.save(folder, network, tokenizer, {"corpus": "none: random weights"})

@@ -1,0 +1,49 @@
+"""A small checkpoint with random weights and the real tokenizer, and servers that serve it."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import httpx2
+import pytest
+from openai import OpenAI
+
+from tests.app.api.checkpoints import write_random_checkpoint
+from tests.app.api.server import Server, running_server
+
+
+@pytest.fixture(scope="session")
+def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that `demur serve` serves and `AutoModelForCausalLM` loads."""
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
+    write_random_checkpoint(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(checkpoint_folder: Path) -> Generator[Server]:
+    """A server with default settings."""
+    with running_server(checkpoint_folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def narrow_server(checkpoint_folder: Path) -> Generator[Server]:
+    """A server with a key, one row, room for one waiting request, small bodies and one web origin."""
+    flags = ("--max-rows", "1", "--max-waiting", "1", "--max-body-bytes", "2048")
+    flags = (*flags, "--api-key", "secret", "--cors-origins", "https://example.org")
+    with running_server(checkpoint_folder, flags) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: Server) -> Generator[OpenAI]:
+    """The official client, unchanged; it retries nothing, so that a test sees the first answer."""
+    with OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def http(server: Server) -> Generator[httpx2.Client]:
+    """Plain HTTP to the same server."""
+    with httpx2.Client(base_url=server.url, timeout=30) as client:
+        yield client

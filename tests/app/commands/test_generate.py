@@ -1,0 +1,117 @@
+"""`demur generate` on a small checkpoint."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import app
+from app.commands.written import Choice, colour, coloured
+from app.decoding.types import Token
+from app.engine.types import ChoiceDone
+from models.corpora.igsm.spec import IgsmSpec
+from models.corpora.igsm.tokenizer import igsm_tokenizer
+
+PROBLEM = "Boats are 3 times kites. Kites are 7. How many boats?"
+
+
+@pytest.fixture
+def run(checkpoint_folder: Path) -> Any:
+    def invoke(*arguments: str, stdin: str | None = None) -> Any:
+        options = ["--checkpoint", str(checkpoint_folder), "--max-tokens", "12"]
+        return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["generate", *options, *arguments], input=stdin)
+
+    return invoke
+
+
+def as_json(result: Any) -> dict[str, Any]:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_json_has_every_token_with_its_signals(run: Any) -> None:
+    written = as_json(run(PROBLEM, "--seed", "1", "--ignore-eos", "--json", "--top-logprobs", "2"))
+    assert written["model"] == "tiny"
+    assert written["seed"] == 1
+    [choice] = written["choices"]
+    assert choice["finish_reason"] == "length"
+    assert len(choice["tokens"]) == written["usage"]["completion_tokens"] == 12
+    for token in choice["tokens"]:
+        assert set(token) == {"token", "token_id", "logprob", "entropy", "varentropy", "top_logprobs"}
+        assert len(token["top_logprobs"]) == 2
+
+
+def test_the_same_seed_writes_the_same_and_stdin_is_a_problem_too(run: Any) -> None:
+    first = as_json(run(PROBLEM, "--seed", "1", "--json"))
+    assert as_json(run(PROBLEM, "--seed", "1", "--json")) == first
+    assert as_json(run("-", "--seed", "1", "--json", stdin=PROBLEM + "\n")) == first
+    assert as_json(run(PROBLEM, "--seed", "2", "--json"))["choices"] != first["choices"]
+
+
+def test_sampler_options_reach_the_engine(run: Any) -> None:
+    greedy = as_json(run(PROBLEM, "--strategy", "greedy", "--json"))["choices"]
+    for options in (("--temperature", "0"), ("--top-k", "1"), ("--strategy", '{"kind": "greedy"}')):
+        assert as_json(run(PROBLEM, *options, "--json"))["choices"] == greedy
+    forced = as_json(run(PROBLEM, "--logit-bias", "5=100", "--ignore-eos", "--json"))["choices"][0]["tokens"]
+    assert {token["token_id"] for token in forced} == {5}
+    several = as_json(run(PROBLEM, "-n", "3", "--json", "--signals", "all"))["choices"]
+    assert [choice["index"] for choice in several] == [0, 1, 2]
+    assert "margin" in several[0]["tokens"][0]
+
+
+def test_text_table_and_legend_are_printed(run: Any) -> None:
+    result = run(PROBLEM, "--seed", "1", "--table", "--ignore-eos")
+    text = as_json(run(PROBLEM, "--seed", "1", "--json", "--ignore-eos"))["choices"][0]["text"]
+    assert result.exit_code == 0
+    assert text.splitlines()[0].split()[0] in result.output
+    assert "entropy in nats" in result.output
+    assert "varentropy (nats^2)" in result.output
+    assert "seed 1" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--temperature", "-1"), "temperature is -1.0; it must be between 0"),
+        (("--top-p", "2"), "top_p is 2.0; it must be between 0 and 1"),
+        (("--signals", "entropi"), "There is no signal 'entropi'"),
+        (("--strategy", "best"), "Kinds are greedy, sample"),
+        (("--strategy", '{"kind": "greedy", "x": 1}'), "--strategy is"),
+        (("--logit-bias", "5"), "write a token id, =, and a number"),
+        (("-n", "0"), "n is 0"),
+        (("--stop", ""), "empty string"),
+    ],
+)
+def test_a_bad_option_is_one_message(run: Any, options: tuple[str, ...], says: str) -> None:
+    result = run(PROBLEM, *options)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert says in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_an_empty_problem_and_a_missing_checkpoint(run: Any, tmp_path: Path) -> None:
+    assert "empty" in run("-", stdin="\n").stderr
+    result = CliRunner().invoke(app, ["generate", PROBLEM, "--checkpoint", str(tmp_path / "none")])
+    assert result.exit_code == 1
+    assert "there is no checkpoint folder" in " ".join(result.stderr.split())
+
+
+def test_colours_follow_entropy_and_stop_where_the_text_does() -> None:
+    tokenizer = igsm_tokenizer(IgsmSpec())
+    entropies = {"Kites": 0.0, " are": 0.2, " 7": 2.0}
+    tokens = tuple(
+        Token(tokenizer.phrase_id(phrase), -1.0, {"entropy": entropy})
+        for phrase, entropy in entropies.items()
+    )
+    done = ChoiceDone(0, "stop", "re 7", "", tokens, ())
+    text = coloured(Choice("Kites a", done), tokenizer)
+    assert text.plain == "Kites a"
+    assert [(span.start, span.end, span.style) for span in text.spans] == [
+        (0, 5, "green"),
+        (5, 7, "yellow"),
+    ]
+    assert colour(2.0) == "bold red"
+    assert colour(None) == "dim"

@@ -1,0 +1,77 @@
+"""Settings from the environment and from flags."""
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import EMBEDDED_CHECKPOINT, Settings, SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing set from outside."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"DEMUR_{name.upper()}", raising=False)
+
+
+def test_defaults_serve_the_embedded_checkpoint_to_this_machine_only() -> None:
+    settings = load_settings()
+    assert settings.checkpoint == EMBEDDED_CHECKPOINT
+    assert EMBEDDED_CHECKPOINT.parts[-3:] == ("models", "checkpoints", "igsm")
+    assert settings.host == "127.0.0.1"
+    assert settings.port == 8000
+    assert settings.cors_origins == ()
+    assert settings.api_key is None
+
+
+def test_the_environment_wins_over_defaults_and_flags_win_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEMUR_PORT", "9000")
+    monkeypatch.setenv("DEMUR_CHECKPOINT", "/somewhere")
+    monkeypatch.setenv("DEMUR_CORS_ORIGINS", "https://a.example, https://b.example,")
+    monkeypatch.setenv("DEMUR_API_KEY", "secret")
+    settings = load_settings({"port": 9001, "host": None})
+    assert settings.port == 9001
+    assert settings.host == "127.0.0.1"
+    assert settings.checkpoint == Path("/somewhere")
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == "secret"
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("PORT", "abc", "DEMUR_PORT is 'abc'"),
+        ("PORT", "70000", "0 to 65535"),
+        ("PORT", "tcp://10.0.0.1:8000", "DEMUR_PORT is 'tcp://10.0.0.1:8000'"),
+        ("MAX_ROWS", "0", "1 to 4096"),
+        ("MAX_WAITING", "0", "1 or more"),
+        ("DEVICE", "gpu", "cpu, mps, cuda or cuda:N"),
+        ("LOG_LEVEL", "loud", "debug"),
+        ("API_KEY", "", "DEMUR_API_KEY is empty"),
+        ("MAX_BODY_BYTES", "10", "1024 or more"),
+        ("DEFAULT_MAX_TOKENS", "0", "1 or more"),
+    ],
+)
+def test_a_bad_variable_is_named_with_its_value_and_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(f"DEMUR_{name}", value)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert f"DEMUR_{name}" in str(raised.value)
+    assert says in str(raised.value)
+
+
+def test_a_bad_flag_is_named_as_the_flag() -> None:
+    with pytest.raises(SettingsError, match="--max-rows is -1"):
+        load_settings({"max_rows": -1})
+
+
+def test_every_bad_value_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEMUR_PORT", "x")
+    monkeypatch.setenv("DEMUR_MAX_ROWS", "y")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert len(str(raised.value).splitlines()) == 2
