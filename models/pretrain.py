@@ -8,13 +8,14 @@ step."""
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.corpora.igsm.graph import Problem
 from models.corpora.igsm.tokenizer import igsm_tokenizer
 from models.decoder import Decoder
 from models.errors import SpecError
@@ -74,7 +75,7 @@ def pretrain(
 
     Raises:
         ArtifactError: the folder holds the state of a run with another config.
-        SpecError: rows that do not divide among the processes.
+        SpecError: rows that do not divide among the processes, or a corpus too small to validate on.
     """
     observer = observer or Observer()
     with join(device) as processes:
@@ -105,19 +106,23 @@ def new_network(config: PretrainConfig, tokenizer: Tokenizer) -> GPT2:
     return network
 
 
-def validate(config: PretrainConfig, network: GPT2, tokenizer: Tokenizer) -> list[OpResult]:
-    """Greedy accuracy on the validation split, for every op trained and those up to `ood_extra` beyond."""
-    decoder = Decoder(network, "in training", tokenizer.end_token_id)
+def validation_sets(config: PretrainConfig) -> list[list[Problem]]:
+    """Problems of the validation split, for every op trained and those up to `ood_extra` beyond.
+
+    Raises:
+        SpecError: the split has no problem of some op.
+    """
     spec = config.corpus
-    return [
-        evaluate(
-            decoder,
-            tokenizer,
-            draw_set(spec, "validation", op, config.validate_problems, seed=0),
-            spec.modulus,
-        )
-        for op in range(spec.op_min, spec.op_max + spec.ood_extra + 1)
-    ]
+    ops = range(spec.op_min, spec.op_max + spec.ood_extra + 1)
+    return [draw_set(spec, "validation", op, config.validate_problems, seed=0) for op in ops]
+
+
+def validate(
+    network: GPT2, tokenizer: Tokenizer, sets: Sequence[Sequence[Problem]], modulus: int
+) -> list[OpResult]:
+    """Greedy accuracy on each set."""
+    decoder = Decoder(network, "in training", tokenizer.end_token_id)
+    return [evaluate(decoder, tokenizer, problems, modulus) for problems in sets]
 
 
 def _run(
@@ -132,6 +137,7 @@ def _run(
     tokenizer = igsm_tokenizer(config.corpus)
     network = new_network(config, tokenizer).to(processes.device)
     optimisers = Optimisers(network, config)
+    held_out = validation_sets(config)
     tensors = {f"network.{name}": p for name, p in network.state_dict().items()} | optimisers.state()
     progress = resume(config, folder / STATE_FILE, tensors)
     log = TrainingLog(folder)
@@ -161,7 +167,7 @@ def _run(
             log.append(row)
             observer.stepped(row)
             if config.validation_due(steps):
-                results = validate(config, network, tokenizer)
+                results = validate(network, tokenizer, held_out, config.corpus.modulus)
                 for result in results:
                     log.append(
                         ValidationRow(

@@ -23,6 +23,7 @@ from models.corpora.igsm.text import (
     solution_phrases,
     vocabulary,
 )
+from models.corpora.igsm.tokenizer import igsm_tokenizer
 from models.errors import ArtifactError, SpecError
 from models.tokenizer import Tokenizer
 
@@ -49,6 +50,21 @@ def test_every_phrase_of_the_corpus_is_one_token(tokenizer: Tokenizer) -> None:
         assert tokenizer.token_bytes(tokenizer.phrase_id(phrase)) == phrase.encode()
     nouns = [form for noun in NOUNS for form in (noun.capitalize(), f" {noun}")]
     assert len({tokenizer.phrase_id(form) for form in nouns}) == 120
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        IgsmSpec(op_max=1, ood_extra=0, distractors_max=1, nouns=4),
+        IgsmSpec(op_max=2, ood_extra=0, distractors_max=0, nouns=4),
+        IgsmSpec(modulus=99),
+    ],
+)
+def test_phrases_that_no_sample_of_the_corpus_has_are_tokens_too(spec: IgsmSpec) -> None:
+    tokenizer = igsm_tokenizer(spec)
+    assert tokenizer.vocab_size == 256 + 1 + len(set(vocabulary(spec)) - {"\n", "?", "."})
+    for phrase in vocabulary(spec):
+        tokenizer.phrase_id(phrase)
 
 
 def test_text_has_one_token_per_phrase(tokenizer: Tokenizer) -> None:
