@@ -43,12 +43,19 @@ class TinyCheckpoint:
 
 @cache
 def tiny_model() -> Decoder:
-    """Two layers, random weights of a size that leaves several tokens likely."""
+    """Two layers, random weights of a size that leaves several tokens likely.
+
+    Blocks outweigh the embedding, so that what comes next depends on all that came before, and a
+    wrong entry in a cache shows.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         network = GPT2(GPT2Config(len(VOCABULARY), CONTEXT, d_model=32, n_layers=2, n_heads=2))
         with torch.no_grad():
             network.token_embedding.weight.mul_(0.5)
+            for name, weight in network.named_parameters():
+                if name.startswith("blocks") and weight.ndim == 2:
+                    weight.mul_(4.0)
     return Decoder(network.eval(), "tiny", END)
 
 
