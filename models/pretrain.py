@@ -102,7 +102,7 @@ def new_network(config: PretrainConfig, tokenizer: Tokenizer) -> GPT2:
     tokens = [
         tokenizer.token_bytes(token_id).decode("utf-8", "replace") for token_id in range(tokenizer.vocab_size)
     ]
-    initialise(network, tokens, config.seed)
+    initialise(network, tokens, config.seed, config.structures)
     return network
 
 

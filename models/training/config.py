@@ -6,6 +6,7 @@ from typing import Any
 from models.corpora.igsm.spec import IgsmSpec
 from models.errors import SpecError
 from models.gpt2 import Positions
+from models.training.initialise import STRUCTURES, Structure
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class PretrainConfig:
         prompt_weight: weight of prompt tokens in the loss; solution tokens weigh 1.
         op_start, op_ramp_tokens: the largest op drawn grows from `op_start` to the corpus's `op_max` over the
             first `op_ramp_tokens`; 0 starts with the whole range.
+        structures: what the initial weights start with; see `models.training.initialise`.
         validate_tokens: tokens between two validations; validate_problems: problems per op in each.
 
     Raises:
@@ -48,6 +50,7 @@ class PretrainConfig:
     op_ramp_tokens: int = 0
     validate_tokens: int = 2_000_000
     validate_problems: int = 100
+    structures: tuple[Structure, ...] = STRUCTURES
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -62,6 +65,8 @@ class PretrainConfig:
         for name in ("prompt_weight", "muon_momentum"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SpecError(f"{name} is {getattr(self, name)}; it must be between 0 and 1")
+        if odd := [name for name in self.structures if name not in STRUCTURES]:
+            raise SpecError(f"structures has {odd[0]!r}; choose among {', '.join(STRUCTURES)}")
         if not 0 <= self.decay_tokens <= self.tokens:
             raise SpecError(
                 f"decay_tokens is {self.decay_tokens}; it must be between 0 and tokens = {self.tokens}"
@@ -101,11 +106,12 @@ class PretrainConfig:
 
     def to_card(self) -> dict[str, Any]:
         """The config as plain JSON values."""
-        return asdict(self)
+        return asdict(self) | {"structures": list(self.structures)}
 
     @classmethod
     def from_card(cls, values: dict[str, Any]) -> "PretrainConfig":
         """The config that `to_card` wrote."""
         corpus: dict[str, Any] = values["corpus"]
-        rest = {name: value for name, value in values.items() if name != "corpus"}
-        return cls(corpus=IgsmSpec(**corpus), **rest)
+        structures: list[Structure] = values["structures"]
+        rest = {name: value for name, value in values.items() if name not in ("corpus", "structures")}
+        return cls(corpus=IgsmSpec(**corpus), structures=tuple(structures), **rest)

@@ -6,25 +6,28 @@ stood some tokens before it, and a head in the next looks for a token whose note
 Three structures set this up, in the spirit of mimetic initialisation (Trockman and Kolter, arXiv
 2305.09828); training is free to change all of it (docs/pretraining.md takes the recipe apart):
 
-- tokens that differ only in case or in a leading space begin with the same vector plus a little noise;
-- heads of the first layer look 1, 2, 3 and 4 tokens back, by constant query and key biases, and write what
-  they see into a subspace of its own per distance;
-- heads of the second layer match the note of one distance at the query with that of another at the key;
-  some heads of the later layers match like content.
-
-All other projections into the residual stream start at zero, so that it holds tokens and notes and no noise.
+- `forms`: tokens that differ only in case or in a leading space begin with the same vector plus noise;
+- `notes`: heads of the first layer look 1, 2, 3 and 4 tokens back, by constant query and key biases, and
+  write what they see into a subspace of its own per distance;
+- `matches`: heads of the second layer match the note of one distance at the query with that of another at
+  the key; some heads of the later layers match like content;
+- `quiet`: all other projections into the residual stream start at zero and embeddings at four times GPT-2's
+  scale, so that the stream holds tokens and notes and no noise.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from models.gpt2 import GPT2, Block, GPT2Config, rotary_angles
 
-_EMBEDDING_STD = 0.08
+Structure = Literal["forms", "notes", "matches", "quiet"]
+STRUCTURES: tuple[Structure, ...] = get_args(Structure)
+
 _FORM_NOISE = 0.5
 _LOOK_BACK = (1, 2, 3, 4)
 _LOOK_BACK_STRENGTH = 5.8
@@ -35,16 +38,21 @@ _COPY_GAIN = 0.2
 
 
 @torch.no_grad()
-def initialise(network: GPT2, tokens: Sequence[str], seed: int) -> None:
+def initialise(
+    network: GPT2, tokens: Sequence[str], seed: int, structures: Collection[Structure] = STRUCTURES
+) -> None:
     """Set every weight of the network.
 
     Args:
         tokens: text of each token id.
         seed: the only source of randomness.
+        structures: which of the structures above to set up; with none this is GPT-2's own start. Notes need
+            rotary positions and two layers.
     """
     generator = torch.Generator().manual_seed(seed)
     config = network.config
     std = 0.02 * math.sqrt(768 / config.d_model)
+    embedding_std = 0.08 if "quiet" in structures else 0.02
     for module in network.modules():
         if isinstance(module, nn.Linear):
             module.weight.normal_(0.0, std, generator=generator)
@@ -53,20 +61,26 @@ def initialise(network: GPT2, tokens: Sequence[str], seed: int) -> None:
             module.weight.fill_(1.0)
             module.bias.zero_()
         elif isinstance(module, nn.Embedding):
-            module.weight.normal_(0.0, _EMBEDDING_STD, generator=generator)
+            module.weight.normal_(0.0, embedding_std, generator=generator)
     blocks = [block for block in network.blocks if isinstance(block, Block)]
     for block in blocks:
-        block.attention_out.weight.zero_()
-        block.mlp_out.weight.zero_()
-    _share_forms(network.token_embedding.weight, tokens, generator)
-    if config.positions == "rotary" and config.n_layers > 1:
+        for projection in (block.attention_out, block.mlp_out):
+            projection.weight.mul_(0.0 if "quiet" in structures else 1 / math.sqrt(2 * config.n_layers))
+    if "forms" in structures:
+        _share_forms(network.token_embedding.weight, tokens, embedding_std, generator)
+    matching = "matches" in structures
+    first_plain_head = 0
+    if "notes" in structures and config.positions == "rotary" and config.n_layers > 1:
         notes = _look_back(config, blocks[0], generator)
-        _match_notes(config, blocks[1], notes, generator)
-    for block in blocks[1:]:
-        _match_content(config, block)
+        if matching:
+            first_plain_head = _match_notes(config, blocks[1], notes, generator)
+    if matching:
+        for block in blocks[1:]:
+            _match_content(config, block, first_plain_head)
+            first_plain_head = 0
 
 
-def _share_forms(embedding: Tensor, tokens: Sequence[str], generator: torch.Generator) -> None:
+def _share_forms(embedding: Tensor, tokens: Sequence[str], std: float, generator: torch.Generator) -> None:
     """Give the forms of one word (`Boats`, ` boats`) a common vector."""
     forms: dict[str, list[int]] = defaultdict(list)
     for token_id, token in enumerate(tokens):
@@ -75,7 +89,7 @@ def _share_forms(embedding: Tensor, tokens: Sequence[str], generator: torch.Gene
             forms[word].append(token_id)
     for ids in forms.values():
         if len(ids) > 1:
-            shared = torch.empty(embedding.shape[1]).normal_(0.0, _EMBEDDING_STD, generator=generator)
+            shared = torch.empty(embedding.shape[1]).normal_(0.0, std, generator=generator)
             embedding[ids] = (shared + _FORM_NOISE * embedding[ids]) / math.sqrt(1 + _FORM_NOISE**2)
 
 
@@ -108,26 +122,31 @@ def _look_back(config: GPT2Config, block: Block, generator: torch.Generator) -> 
 
 def _match_notes(
     config: GPT2Config, block: Block, notes: dict[int, Tensor], generator: torch.Generator
-) -> None:
-    """Let heads attend where the key's note is like the query's, and copy the token that stands there."""
+) -> int:
+    """Let heads attend where the key's note is like the query's, and copy the token that stands there.
+
+    Returns:
+        How many heads now have a structure.
+    """
     size = config.head_size
     weights = block.qkv.weight.view(3, config.d_model, -1)
-    matches = [match for match in _MATCHES if set(match) <= set(notes)]
-    for head, (query, key) in enumerate(matches[: config.n_heads]):
+    matches = [match for match in _MATCHES if set(match) <= set(notes)][: config.n_heads]
+    for head, (query, key) in enumerate(matches):
         rows = slice(head * size, (head + 1) * size)
         weights[0, rows] = notes[query] * _MATCH_GAIN
         weights[1, rows] = notes[key] * _MATCH_GAIN
         weights[2, rows] = _orthonormal(size, config.d_model, generator)
         block.attention_out.weight[:, rows] = weights[2, rows].mT * _COPY_GAIN
+    return len(matches)
 
 
-def _match_content(config: GPT2Config, block: Block) -> None:
-    """Equal query and key weights in every second head that has no structure yet."""
+def _match_content(config: GPT2Config, block: Block, first_head: int) -> None:
+    """Equal query and key weights in every second head from `first_head` on."""
     size = config.head_size
     weights = block.qkv.weight.view(3, config.d_model, -1)
     for head in range(1, config.n_heads, 2):
         rows = slice(head * size, (head + 1) * size)
-        if not bool(block.attention_out.weight[:, rows].any()):
+        if head >= first_head:
             weights[1, rows] = weights[0, rows]
 
 
