@@ -21,7 +21,7 @@ from app.errors import DemurError
 from app.settings import Settings, load_settings
 from models import checkpoint
 
-log = logging.getLogger("demur")
+log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -37,6 +37,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=version("demur"),
         summary="A sampling service for language models that know when they are unsure.",
         lifespan=_lifespan,
+        docs_url=None,  # FastAPI's page loads its scripts from the network; app.api.reference does not
         redoc_url=None,
     )
     app.state.service = service
@@ -66,8 +67,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         yield
     finally:
         loading.cancel()
-        if service.serving is not None:
-            await asyncio.to_thread(service.serving.engine.stop)
+        await asyncio.to_thread(service.stop)
 
 
 async def _load(service: Service) -> None:

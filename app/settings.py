@@ -62,6 +62,12 @@ class Settings(BaseSettings):
         ge=1024,
         description="Largest request body in bytes, 1024 or more; a larger one gets status 413.",
     )
+    drain_seconds: float = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="When stopped, how long requests that are being answered may take to finish, 0 to 3600.",
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Web origins that may call the service, separated by commas; * allows all."
     )

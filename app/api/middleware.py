@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.errors import ApiError, internal
 from app.api.metrics import Metrics
 
-log = logging.getLogger("demur.api")
+log = logging.getLogger(__name__)
 
 _USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _CLIENT_GONE = 499  # no answer was sent; nginx's number for it

@@ -59,6 +59,11 @@ class Service:
             raise not_ready("The model is being loaded; try again in a moment")
         return self.serving
 
+    def stop(self) -> None:
+        """End every generation with an error, and take no more."""
+        if self.serving is not None:
+            self.serving.engine.stop()
+
     def health(self) -> Health:
         """Loading, ok, or beyond repair."""
         if self.failure is not None:

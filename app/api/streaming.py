@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.api.errors import is_ours, to_api_error
 
-log = logging.getLogger("demur.api")
+log = logging.getLogger(__name__)
 
 
 class EventStream(StreamingResponse):

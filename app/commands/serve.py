@@ -1,14 +1,18 @@
 """`demur serve`: the web service."""
 
+import math
 import socket
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.commands.failures import fail, failing_on
 
 if TYPE_CHECKING:
+    from uvicorn import Config, Server
+
     from app.settings import Settings
 
 # Flags default to None, which leaves the word to the environment (DEMUR_PORT) and then to app.settings.
@@ -41,6 +45,10 @@ def serve(
     ] = None,
     max_body_bytes: Annotated[
         int | None, typer.Option(help="Largest request body.  [default: 1048576]")
+    ] = None,
+    drain_seconds: Annotated[
+        float | None,
+        typer.Option(help="When stopped, time that running requests have to finish.  [default: 10]"),
     ] = None,
     cors_origins: Annotated[
         str | None,
@@ -91,26 +99,42 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _run(settings: "Settings", listener: socket.socket) -> None:
     import uvicorn
-    from uvicorn.config import LOGGING_CONFIG
     from uvicorn.importer import import_from_string
 
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     typer.echo(f"demur listens on http://{shown}:{port} (routes: http://{shown}:{port}/docs)", err=True)
-    logs = {
-        **LOGGING_CONFIG,
-        "loggers": {
-            **LOGGING_CONFIG["loggers"],
-            "demur": {"handlers": ["default"], "level": settings.log_level.upper(), "propagate": False},
-        },
-    }
+    application = import_from_string("app.main:create_app")(
+        settings
+    )  # by name: app.main stands above commands
     config = uvicorn.Config(
-        import_from_string("app.main:create_app")(
-            settings
-        ),  # by name, since app.main stands above the commands
+        application,
         log_level=settings.log_level,
-        log_config=logs,
-        timeout_graceful_shutdown=10,
+        log_config=_logging(settings.log_level),
+        timeout_graceful_shutdown=math.ceil(settings.drain_seconds) + 5,
         server_header=False,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    _server(config, settings.drain_seconds, application.state.service.stop).run(sockets=[listener])
+
+
+def _server(config: "Config", drain_seconds: float, stop: Callable[[], None]) -> "Server":
+    """A server that, when it shuts down, gives running requests a while and then ends them with an error."""
+    import asyncio
+
+    import uvicorn
+
+    class DrainingServer(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            timer = asyncio.get_running_loop().call_later(drain_seconds, stop)
+            await super().shutdown(sockets)
+            timer.cancel()
+
+    return DrainingServer(config)
+
+
+def _logging(level: str) -> dict[str, Any]:
+    """Uvicorn's way of logging, for our own messages too."""
+    from uvicorn.config import LOGGING_CONFIG
+
+    ours = {"handlers": ["default"], "level": level.upper(), "propagate": False}
+    return {**LOGGING_CONFIG, "loggers": {**LOGGING_CONFIG["loggers"], "app": ours}}

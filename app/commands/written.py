@@ -141,8 +141,7 @@ def coloured(choice: Choice, tokenizer: Tokenizer) -> Text:
         text.append(
             decoder.decode(tokenizer.token_bytes(token.id)), style=colour(token.signals.get("entropy"))
         )
-    text.right_crop(max(0, len(text) - len(choice.text)))  # a stop string may end within a token
-    return text
+    return text[: len(choice.text)]  # a stop string may begin within the last token
 
 
 def colour(entropy: float | None) -> str:
@@ -167,7 +166,7 @@ def _table(choice: Choice, tokenizer: Tokenizer) -> Table:
     table = Table("#", "token", "logprob", *(f"{name} ({SIGNALS[name].unit})" for name in names))
     has_alternatives = any(token.top for token in choice.done.tokens)
     if has_alternatives:
-        table.add_column("likeliest")
+        table.add_column("likeliest", no_wrap=True)
     for position, token in enumerate(choice.done.tokens):
         cells = [
             Text(str(position)),
@@ -177,7 +176,7 @@ def _table(choice: Choice, tokenizer: Tokenizer) -> Table:
         ]
         if has_alternatives:
             cells.append(
-                Text("  ".join(_alternative(other.token_id, other.logprob, tokenizer) for other in token.top))
+                Text("\n".join(_alternative(other.token_id, other.logprob, tokenizer) for other in token.top))
             )
         table.add_row(*cells)
     return table

@@ -1,8 +1,9 @@
-"""GET /health/live, /health/ready, /metrics and /: for whoever runs the service."""
+"""GET /health/live, /health/ready, /metrics, /docs and /: for whoever runs the service."""
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 
+from app.api import reference
 from app.api.schemas.catalogue import Health
 from app.api.service import service_of
 
@@ -33,6 +34,13 @@ async def metrics(request: Request) -> Response:
     """Metrics in Prometheus' text format."""
     service = service_of(request)
     return Response(service.metrics.render(), headers={"content-type": service.metrics.content_type})
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs(request: Request) -> HTMLResponse:
+    """The routes and their fields, for people."""
+    application: FastAPI = request.app
+    return HTMLResponse(reference.render(application.openapi()))
 
 
 @router.get("/", include_in_schema=False)

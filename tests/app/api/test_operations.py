@@ -1,5 +1,7 @@
 """Catalogues, health, metrics, and faults of ours."""
 
+import html
+import re
 import threading
 from pathlib import Path
 
@@ -56,8 +58,19 @@ def test_openapi_names_every_route_and_both_bodies(http: httpx2.Client) -> None:
     for fields in (schemas["CompletionRequest"], schemas["ChatRequest"]):
         assert all(field.get("description") for field in fields["properties"].values())
         assert fields["properties"]["temperature"]["maximum"] == 100
-    assert http.get("/docs").status_code == 200
-    assert http.get("/", follow_redirects=True).status_code == 200
+
+
+def test_docs_show_every_route_and_field_and_load_nothing(http: httpx2.Client) -> None:
+    document = http.get("/openapi.json").json()
+    page = http.get("/", follow_redirects=True)
+    assert page.headers["content-type"].startswith("text/html")
+    for path in document["paths"]:
+        assert f" {path}</code>" in page.text
+    for name, field in document["components"]["schemas"]["CompletionRequest"]["properties"].items():
+        assert f"<code>{name}</code>" in page.text
+        assert html.escape(field["description"]) in page.text
+    assert not re.search(r"(src|href)=.(https?:)?//", page.text)
+    assert "<script" not in page.text
 
 
 def test_a_request_id_is_kept_if_it_is_one(http: httpx2.Client) -> None:

@@ -1,6 +1,7 @@
 """Streams: concurrency, clients that go away, and errors after the first byte."""
 
 import json
+import signal
 import threading
 import time
 from collections.abc import Generator
@@ -17,7 +18,7 @@ from openai import OpenAI
 from app.api.service import Service
 from app.main import create_app
 from app.settings import Settings
-from tests.app.api.server import Server
+from tests.app.api.server import Server, running_server
 
 PROBLEM = "Boats are 3 times kites. Kites are 7. How many boats?"
 
@@ -155,6 +156,21 @@ def test_an_error_after_the_first_byte_is_the_last_event(checkpoint_folder: Path
         ):
             client.completions.create(model="tiny", prompt=PROBLEM)
         assert httpx2.get(f"{url}/health/live").status_code == 503
+
+
+def test_a_server_that_is_stopped_ends_long_streams_with_an_error(checkpoint_folder: Path) -> None:
+    with (
+        running_server(checkpoint_folder, ["--drain-seconds", "0.2"]) as server,
+        httpx2.stream(
+            "POST", f"{server.url}/v1/completions", json=body(1, n=100, max_tokens=100), timeout=60
+        ) as response,
+    ):
+        received = events(response)
+        next(received)
+        server.process.terminate()
+        assert json.loads(list(received)[-1])["error"]["code"] == "not_ready"
+    assert server.process.returncode in (0, -signal.SIGTERM)
+    assert "Traceback" not in server.log
 
 
 def test_the_client_raises_an_error_that_comes_mid_stream(checkpoint_folder: Path) -> None:

@@ -62,13 +62,13 @@ def test_sampler_options_reach_the_engine(run: Any) -> None:
 
 
 def test_text_table_and_legend_are_printed(run: Any) -> None:
-    result = run(PROBLEM, "--seed", "1", "--table", "--ignore-eos")
-    text = as_json(run(PROBLEM, "--seed", "1", "--json", "--ignore-eos"))["choices"][0]["text"]
+    result = run(PROBLEM, "--temperature", "0", "--table", "--ignore-eos")
+    text = as_json(run(PROBLEM, "--temperature", "0", "--json", "--ignore-eos"))["choices"][0]["text"]
     assert result.exit_code == 0
-    assert text.splitlines()[0].split()[0] in result.output
+    assert result.stdout.startswith(text)
     assert "entropy in nats" in result.output
     assert "varentropy (nats^2)" in result.output
-    assert "seed 1" in result.output
+    assert "seed " in result.output
 
 
 @pytest.mark.parametrize(
