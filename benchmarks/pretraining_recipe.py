@@ -1,6 +1,5 @@
 """Which parts of the pretraining recipe matter? Short runs, each with one part changed.
 
-
 Every variant trains on the same data from the same seed and lowers its learning rate to zero over the
 last half, so its last losses are comparable. Results are stored after each variant; a second call goes on
 where the first stopped. One seed a variant: differences of a few per cent mean nothing.
