@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 from app.engine.types import Failed, RequestDone, StreamItem
 
@@ -119,8 +120,9 @@ def wake(waiters: Iterable[Waiter]) -> None:
     for loop, future in waiters:
         by_loop.setdefault(loop, []).append(future)
     for loop, futures in by_loop.items():
-        # A consumer's loop may have been closed under it; then nobody is left to wake.
-        if not loop.is_closed():
+        # Raised when a consumer's loop was closed under it: then nobody is left to wake, and the
+        # other consumers must not suffer.
+        with suppress(RuntimeError):
             loop.call_soon_threadsafe(_resolve, futures)
 
 

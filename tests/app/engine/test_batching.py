@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.decoding.sequence import Sequence
 from app.decoding.strategies import GreedyParams, SampleParams, Strategy
 from app.decoding.types import SamplingParams
 from app.engine.engine import GenerationRequest
+from app.engine.randomness import uniform
 from tests.app.engine.tiny import Result, Wanderer, ask, collect, fresh_logprobs, tiny_engine, tiny_model
 
 STRATEGIES: dict[str, Strategy] = {
@@ -101,6 +103,35 @@ def test_greedy_is_the_argmax_of_a_fresh_prefill() -> None:
         assert token.logprob == pytest.approx(float(logprobs.max()), abs=1e-4)
         ids.append(token.id)
     assert len(ids) == 23
+
+
+class Redraw:
+    """Draws four tokens, then the last two again, twice."""
+
+    needs: frozenset[str] = frozenset()
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        await sequence.extend(max_tokens=4)
+        for _ in range(2):
+            sequence.rewind(2, "again")
+            await sequence.extend(max_tokens=2)
+        return sequence
+
+
+def test_every_token_is_the_inverse_cdf_at_its_own_uniform() -> None:
+    with tiny_engine() as engine:
+        plain = collect(engine.submit(ask(seed=8, n=2, max_tokens=15)))
+        redrawn = collect(engine.submit(ask(seed=8, n=2, strategy=Redraw(), max_tokens=15)))
+    for index in range(2):
+        assert plain.choices[index].ids[:2] == redrawn.choices[index].ids[:2]
+        for answer, first_attempts in ((plain.choices[index], 15), (redrawn.choices[index], 2)):
+            ids = list(ask().prompt_ids)
+            for position, token in enumerate(answer.tokens):
+                attempt = 0 if position < first_attempts else 2
+                point = uniform(8, (index,), position, attempt)
+                cumulative = fresh_logprobs(ids).double().exp().cumsum(-1)
+                assert token.id == int((cumulative <= point * cumulative[-1]).sum())
+                ids.append(token.id)
 
 
 def test_signals_and_alternatives_are_of_the_raw_distribution() -> None:

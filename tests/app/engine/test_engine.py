@@ -12,6 +12,7 @@ from app.decoding.types import SamplingParams
 from app.engine.engine import (
     Engine,
     GenerationRequest,
+    Stream,
     StreamItem,
     TokenOut,
 )
@@ -261,3 +262,17 @@ def test_collecting_gives_what_iterating_gives() -> None:
 
 def texts(items: list[StreamItem]) -> dict[int, str]:
     return {index: answer.text for index, answer in collect(items).choices.items()}
+
+
+def test_a_consumer_whose_event_loop_is_gone_harms_nobody() -> None:
+    async def leave(engine: Engine) -> tuple[Stream, "asyncio.Task[StreamItem]"]:
+        stream = engine.submit(ask(strategy=Silent()))
+        reader = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)  # it waits now
+        return stream, reader
+
+    with tiny_engine() as engine:
+        stream, reader = asyncio.run(leave(engine))
+        assert reader.cancelled()
+        stream.cancel()
+        assert collect(engine.submit(ask())).error is None

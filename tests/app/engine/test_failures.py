@@ -116,7 +116,8 @@ class Faulty:
     def prefill(
         self, cache: SlotCache, rows: Items[PrefillRow], hidden_layers: Items[int] = ()
     ) -> StepOutput:
-        return self._call(tiny_model().prefill(cache, rows, hidden_layers), [row.slot for row in rows])
+        output = tiny_model().prefill(cache, rows, hidden_layers)
+        return self._call(output, cache, [row.slot for row in rows])
 
     def step(
         self,
@@ -127,14 +128,16 @@ class Faulty:
         hidden_layers: Items[int] = (),
     ) -> StepOutput:
         output = tiny_model().step(cache, token_ids, slots, positions, hidden_layers)
-        return self._call(output, slots.tolist())
+        return self._call(output, cache, slots.tolist())
 
     def score(self, token_ids: Items[int], hidden_layers: Items[int] = ()) -> StepOutput:
-        return self._call(tiny_model().score(token_ids, hidden_layers), [])
+        return self._call(tiny_model().score(token_ids, hidden_layers), None, [])
 
-    def _call(self, output: StepOutput, slots: list[int]) -> StepOutput:
+    def _call(self, output: StepOutput, cache: SlotCache | None, slots: list[int]) -> StepOutput:
         self.calls += 1
         if self.calls in self.failing:
+            if cache is not None:  # whatever it was doing, it did not finish
+                cache.values[:, slots] = 50.0
             raise RuntimeError("out of memory")
         if self.broken_slot in slots:
             output.logits[slots.index(self.broken_slot)] = torch.nan
