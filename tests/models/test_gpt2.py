@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -68,9 +70,10 @@ def test_gradient_reaches_every_weight(positions: Positions) -> None:
         ({"d_model": 30, "n_heads": 10}, "rotary positions need an even head size, not 3"),
     ],
 )
-def test_impossible_shape_is_refused(sizes: dict[str, int], named: str) -> None:
+def test_impossible_shape_is_refused(sizes: dict[str, Any], named: str) -> None:
+    values: dict[str, Any] = {"vocab_size": 400} | sizes
     with pytest.raises(SpecError, match=named):
-        GPT2Config(**{"vocab_size": 400, **sizes})
+        GPT2Config(**values)
 
 
 def test_learned_positions_take_an_odd_head_size() -> None:

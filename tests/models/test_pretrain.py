@@ -200,9 +200,10 @@ def test_corpus_too_small_to_validate_on_is_refused_before_training(tmp_path: Pa
 def test_rows_that_do_not_divide_among_processes_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RANK", "0")
-    monkeypatch.setattr(torch.distributed, "init_process_group", lambda _backend: None)
-    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
+    def no_others(*_: object) -> None: ...
+
+    monkeypatch.setattr(torch.distributed, "init_process_group", no_others)
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", no_others)
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(SpecError, match="rows is 4; it must be a multiple of the 3 processes"):
         run(tmp_path)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -40,9 +41,7 @@ def test_rate_warms_up_stays_and_falls_to_almost_zero(config: PretrainConfig) ->
 
 @given(configs(), st.integers(1, 60))
 def test_longer_run_has_the_same_rates_until_either_decays(config: PretrainConfig, more: int) -> None:
-    longer = PretrainConfig(
-        **{**config.to_card(), "corpus": config.corpus, "tokens": config.tokens + 100 * more}
-    )
+    longer = replace(config, tokens=config.tokens + 100 * more)
     for step in range(min(run.steps - run.decay_steps for run in (config, longer))):
         assert config.rate_factor(step) == longer.rate_factor(step)
 
