@@ -114,9 +114,11 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+# With a default, FastAPI does not add the 422 that it would send itself.
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorEnvelope, "description": "The request is at fault; `param` names the field."},
     404: {"model": ErrorEnvelope, "description": "There is no such model."},
     429: {"model": ErrorEnvelope, "description": "Too many requests are waiting; try again."},
     503: {"model": ErrorEnvelope, "description": "The model is being loaded, or the server is stopping."},
+    "default": {"model": ErrorEnvelope, "description": "Any other error."},
 }

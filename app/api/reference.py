@@ -49,7 +49,6 @@ def _route(path: str, method: str, operation: Schema, document: Schema) -> str:
     answers = "".join(
         f"<tr><td>{status}</td><td>{escape(response['description'])}</td><td>{_content(response)}</td></tr>"
         for status, response in operation["responses"].items()
-        if status != "422"  # FastAPI's, which this server never sends
     )
     return (
         f'<h2 id="{_anchor(method, path)}"><code><span class="method">{method.upper()}</span> '

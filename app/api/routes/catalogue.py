@@ -20,14 +20,16 @@ from app.decoding.strategies import STRATEGIES
 
 router = APIRouter(tags=["catalogue"])
 
+_ERRORS = {status: ERROR_RESPONSES[status] for status in (404, 503, "default")}
 
-@router.get("/v1/models", responses={503: ERROR_RESPONSES[503]})
+
+@router.get("/v1/models", responses=_ERRORS)
 async def models(serving: Annotated[Serving, Depends(serving_of)]) -> ModelList:
     """The served models: one."""
     return ModelList(data=[_model(serving)])
 
 
-@router.get("/v1/models/{name}", responses={404: ERROR_RESPONSES[404], 503: ERROR_RESPONSES[503]})
+@router.get("/v1/models/{name}", responses=_ERRORS)
 async def model(name: str, serving: Annotated[Serving, Depends(serving_of)]) -> ModelOut:
     """A served model, with the hashes of its files and the card that says how it was made."""
     serving.require_model(name)

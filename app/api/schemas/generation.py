@@ -87,13 +87,13 @@ class GenerationFields(BaseModel):
         default=0.0,
         ge=-2,
         le=2,
-        description="Lowers the logit of a token that was already written, -2 to 2; 0 is off.",
+        description="Lowers the logit of tokens that the completion already holds, -2 to 2; 0 is off.",
     )
     frequency_penalty: float = Field(
         default=0.0,
         ge=-2,
         le=2,
-        description="The same, for each time that it was written, -2 to 2; 0 is off.",
+        description="The same, once for every time that it holds them, -2 to 2; 0 is off.",
     )
     repetition_penalty: float = Field(
         default=1.0,

@@ -54,6 +54,9 @@ def test_openapi_names_every_route_and_both_bodies(http: httpx2.Client) -> None:
         "/health/ready",
         "/metrics",
     } == set(document["paths"])
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            assert "422" not in operation["responses"]
     schemas = document["components"]["schemas"]
     for fields in (schemas["CompletionRequest"], schemas["ChatRequest"]):
         assert all(field.get("description") for field in fields["properties"].values())
