@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from models import hub_format
@@ -88,7 +89,8 @@ def save(folder: Path, network: GPT2, tokenizer: Tokenizer, card: Mapping[str, A
         partial.mkdir(parents=True)
     state = hub_format.to_hub(network.config, network.state_dict())
     stored = {name: tensor.detach().cpu().to(torch.bfloat16) for name, tensor in state.items()}
-    save_file(stored, partial / WEIGHTS_FILE, {"format": "pt"})
+    # Not `save_file`, whose files nobody but their owner may read.
+    (partial / WEIGHTS_FILE).write_bytes(save_tensors(stored, {"format": "pt"}))
     config = hub_format.hub_config(network.config, tokenizer.end_token_id) | {"dtype": "bfloat16"}
     write_json(partial / CONFIG_FILE, config)
     tokenizer.save(partial)

@@ -118,6 +118,10 @@ def test_saving_the_same_twice_gives_the_same_bytes(
     assert load(tmp_path / "tiny").identity == load(original).identity
 
 
+def test_whoever_may_read_the_folder_may_read_its_files(original: Path) -> None:
+    assert {path.name for path in original.iterdir() if not path.stat().st_mode & 0o044} == set()
+
+
 def test_card_may_be_missing(folder: Path) -> None:
     (folder / "card.json").unlink()
     assert load(folder).card == {}
