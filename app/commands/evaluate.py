@@ -102,7 +102,7 @@ def _measure(
         ]
 
 
-def _interval(successes: int, trials: int) -> tuple[float, float]:
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """Wilson's 95% interval of a proportion."""
     from scipy.stats import binomtest
 
@@ -111,7 +111,7 @@ def _interval(successes: int, trials: int) -> tuple[float, float]:
 
 
 def _with_intervals(result: "OpResult") -> dict[str, Any]:
-    low, high = _interval(result.solved, result.problems)
+    low, high = wilson_interval(result.solved, result.problems)
     return {
         "op": result.op,
         "problems": result.problems,
@@ -133,7 +133,7 @@ def _print_table(results: list["OpResult"], spec: "IgsmSpec", loaded: "LoadedChe
         table.add_column(heading, justify="right")
     table.add_column("first mistakes")
     for result in results:
-        low, high = _interval(result.solved, result.problems)
+        low, high = wilson_interval(result.solved, result.problems)
         table.add_row(
             str(result.op) + ("" if result.op <= spec.op_max else " *"),
             f"{result.solved / result.problems:.1%}",

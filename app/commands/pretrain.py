@@ -2,7 +2,10 @@
 
 import shlex
 import signal
+import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,10 +27,10 @@ def pretrain(
         Path | None,
         typer.Option(help="Folder of the run's state and log.  [default: runs/ and the checkpoint's name]"),
     ] = None,
-    tokens: Annotated[float, typer.Option(min=0.001, help="Tokens to train on, in millions.")] = 30.0,
+    tokens: Annotated[float, typer.Option(min=0.001, help="Tokens to train on, in millions.")] = 24.7,
     decay: Annotated[
         float, typer.Option(min=0.0, help="The last so many million tokens lower the learning rate to zero.")
-    ] = 22.0,
+    ] = 18.0,
     layers: Annotated[int, typer.Option(min=1, help="Transformer blocks.")] = 6,
     width: Annotated[int, typer.Option(min=8, help="Width of the residual stream.")] = 192,
     heads: Annotated[int, typer.Option(min=1, help="Attention heads per block.")] = 6,
@@ -70,6 +73,7 @@ def pretrain(
     learning rate begins to fall. With several processes or GPUs: torchrun --nproc-per-node N -m app.cli
     pretrain ...
     """
+    from models.checkpoint import check_target
     from models.corpora.igsm.spec import IgsmSpec
     from models.errors import ModelsError
     from models.training.config import PretrainConfig
@@ -96,6 +100,7 @@ def pretrain(
             validate_problems=validate_problems,
             seed=seed,
         )
+        check_target(out)
         run = run if run is not None else Path("runs") / out.name
         trained = _train(config, run, device, threads, compile_network)
         _finish(trained, run, out)
@@ -119,11 +124,21 @@ def _train(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    stop_asked: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _frame: stop_asked.append(received))
-    with TrainingProgress(config, run) as progress:
-        return train(config, run, device, compile_network, progress.observer, lambda: bool(stop_asked))
+    with _stop_signals() as received, TrainingProgress(config, run) as progress:
+        return train(config, run, device, compile_network, progress.observer, lambda: bool(received))
+
+
+@contextmanager
+def _stop_signals() -> Generator[list[int]]:
+    """Collect Ctrl-C and termination instead of dying of them, so that a run can save its state first."""
+    received: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, _frame: received.append(number)) for number in numbers]
+    try:
+        yield received
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _finish(trained: "TrainedModel", run: Path, out: Path) -> None:
@@ -142,6 +157,7 @@ def _finish(trained: "TrainedModel", run: Path, out: Path) -> None:
     card = {
         "name": out.name,
         "made": datetime.now(UTC).date().isoformat(),
+        "commit": _commit(),
         "command": shlex.join(["demur", *sys.argv[1:]]),
         "corpus": {"name": "igsm", **trained.config.corpus.to_card()},
         "training": {
@@ -155,3 +171,12 @@ def _finish(trained: "TrainedModel", run: Path, out: Path) -> None:
     checkpoint.save(out, trained.network, trained.tokenizer, card)
     plot_log(run, run / "training.png")
     console.print(f"Wrote {out} and {run / 'training.png'}. Measure it: demur evaluate --checkpoint {out}")
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that this code lies in; None for an installed package."""
+    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

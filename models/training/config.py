@@ -37,8 +37,8 @@ class PretrainConfig:
     d_model: int = 192
     n_layers: int = 6
     n_heads: int = 6
-    tokens: int = 30_000_000
-    decay_tokens: int = 22_000_000
+    tokens: int = 24_700_000
+    decay_tokens: int = 18_000_000
     warmup_steps: int = 20
     rows: int = 24
     row_length: int = 128
