@@ -13,7 +13,7 @@ from app.engine.engine import (
     RequestDone,
     TokenOut,
 )
-from tests.app.engine.tiny import CONTEXT, END, ask, collect, tiny_engine
+from tests.app.engine.tiny import CONTEXT, END, ask, collect, tiny_engine, tiny_model
 
 
 def biased(*tokens: int) -> SamplingParams:
@@ -113,3 +113,23 @@ def test_greedy_ignores_temperature_but_not_bias() -> None:
         bias = collect(engine.submit(ask(strategy=GreedyParams().build(), sampling=biased(77))))
     assert plain.only.ids == hot.only.ids
     assert bias.only.ids == [77] * 12
+
+
+def test_count_penalties_look_at_the_completion_and_repetition_at_the_prompt_too() -> None:
+    """Greedy under penalties, written out over the logits of a fresh prefill."""
+    prompt = [9, 8, 7, 9]
+    penalties = SamplingParams(
+        0.0, presence_penalty=1.7, frequency_penalty=0.9, repetition_penalty=1.6, logit_bias={30: 1.0}
+    )
+    with tiny_engine() as engine:
+        answer = collect(engine.submit(ask(prompt, sampling=penalties, max_tokens=20))).only
+    written: list[int] = []
+    for token in answer.tokens:
+        logits = tiny_model().score(prompt + written).logits[-1].tolist()
+        for token_id in {*prompt, *written}:
+            logits[token_id] *= 1.6 if logits[token_id] < 0 else 1 / 1.6
+        for token_id in set(written):
+            logits[token_id] -= 1.7 + 0.9 * written.count(token_id)
+        logits[30] += 1.0
+        assert token.id == max(range(len(logits)), key=lambda i, logits=logits: logits[i])
+        written.append(token.id)
