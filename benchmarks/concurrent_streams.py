@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-import httpx
+import httpx2
 from openai import AsyncOpenAI
 from rich.console import Console
 from rich.table import Table
@@ -86,9 +86,9 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], patience: float
     deadline = time.monotonic() + patience
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            if httpx.get(f"{url}/health/ready").is_success:
+            if httpx2.get(f"{url}/health/ready").is_success:
                 return
-        except httpx.TransportError:
+        except httpx2.TransportError:
             pass
         time.sleep(0.2)
     raise RuntimeError(f"the server at {url} was not ready after {patience:.0f} s")
