@@ -33,7 +33,7 @@ def read_tokens(distribution: Distribution, readings: Sequence[Reading], ids: Se
     for row, (reading, token_id) in enumerate(zip(readings, ids, strict=True)):
         logprob, *read = values[row]
         signals = dict(zip(names, read, strict=True)) if read else _NOTHING
-        if len(reading.signals) != len(names):
+        if reading.signals != names:
             signals = {name: signals[name] for name in reading.signals}
         tokens.append(Token(token_id, logprob, signals, alternatives[row]))
     return tokens

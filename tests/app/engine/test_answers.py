@@ -118,18 +118,25 @@ def test_greedy_ignores_temperature_but_not_bias() -> None:
 def test_count_penalties_look_at_the_completion_and_repetition_at_the_prompt_too() -> None:
     """Greedy under penalties, written out over the logits of a fresh prefill."""
     prompt = [9, 8, 7, 9]
-    penalties = SamplingParams(
-        0.0, presence_penalty=1.7, frequency_penalty=0.9, repetition_penalty=1.6, logit_bias={30: 1.0}
-    )
+    # Just enough for a token of the prompt to come first, unless the prompt's tokens were counted.
+    bias = {9: 1.0 + max(penalised(prompt, [])) - penalised(prompt, [])[9]}
+    chain = SamplingParams(0.0, 0, 1.0, 0.0, 1.0, PRESENCE, FREQUENCY, REPETITION, bias)
     with tiny_engine() as engine:
-        answer = collect(engine.submit(ask(prompt, sampling=penalties, max_tokens=20))).only
-    written: list[int] = []
-    for token in answer.tokens:
-        logits = tiny_model().score(prompt + written).logits[-1].tolist()
-        for token_id in {*prompt, *written}:
-            logits[token_id] *= 1.6 if logits[token_id] < 0 else 1 / 1.6
-        for token_id in set(written):
-            logits[token_id] -= 1.7 + 0.9 * written.count(token_id)
-        logits[30] += 1.0
-        assert token.id == max(range(len(logits)), key=lambda i, logits=logits: logits[i])
-        written.append(token.id)
+        answer = collect(engine.submit(ask(prompt, sampling=chain, max_tokens=20))).only
+    assert answer.ids[0] == 9
+    for position, token in enumerate(answer.tokens):
+        logits = penalised(prompt, answer.ids[:position])
+        logits[9] += bias[9]
+        assert token.id == logits.index(max(logits))
+
+
+PRESENCE, FREQUENCY, REPETITION = 1.7, 0.9, 1.6
+
+
+def penalised(prompt: list[int], written: list[int]) -> list[float]:
+    logits: list[float] = tiny_model().score(prompt + written).logits[-1].tolist()
+    for token_id in {*prompt, *written}:
+        logits[token_id] *= REPETITION if logits[token_id] < 0 else 1 / REPETITION
+    for token_id in set(written):
+        logits[token_id] -= PRESENCE + FREQUENCY * written.count(token_id)
+    return logits

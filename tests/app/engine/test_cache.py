@@ -93,6 +93,7 @@ def test_every_distribution_is_that_of_a_fresh_prefill(
     forced = sum(int(event.detail["forced"]) for event in result.only.events if event.rule == "force")
     total = result.usage.completion_tokens + result.usage.discarded_tokens
     assert total == len(program.drawn) + forced
+    assert stats.discarded_tokens == result.usage.discarded_tokens
 
 
 def test_n_choices_prefill_their_prompt_once() -> None:
