@@ -99,6 +99,8 @@ class Decoder:
         hidden_layers: Sequence[int] = (),
     ) -> StepOutput:
         """Append one token to each of several slots; see `LanguageModel`."""
+        device = self._weight.device
+        token_ids, slots, positions = (tensor.to(device) for tensor in (token_ids, slots, positions))
         return self._forward(cache, token_ids[:, None], slots, positions[:, None], None, None, hidden_layers)
 
     @torch.inference_mode()
