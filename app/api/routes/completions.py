@@ -4,18 +4,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from app.api.answers import JsonAnswer, head
+from app.api.answers import head
 from app.api.body import StrictJsonRoute
 from app.api.completions import CompletionAnswer, scores_prompt
 from app.api.errors import ERROR_RESPONSES
-from app.api.generation import Generation, unless_disconnected
+from app.api.generation import Generation
 from app.api.plan import Limit, plan
 from app.api.prompts import read_prompts
 from app.api.rendering import TokenTexts
+from app.api.reply import reply
 from app.api.schemas.requests import CompletionRequest
 from app.api.schemas.responses import Completion
-from app.api.service import Serving, request_id_of, service_of, serving_of
-from app.api.streaming import EventStream
+from app.api.service import Serving, service_of, serving_of
 
 router = APIRouter(route_class=StrictJsonRoute)
 
@@ -44,12 +44,4 @@ async def complete(
     )
     answer = CompletionAnswer(head("cmpl", serving, requests[0].seed), body, prompts, TokenTexts(tokenizer))
     generation = Generation.submit(serving.engine, requests, service.metrics)
-    if body.stream:
-        return EventStream(
-            answer.chunks(generation), request_id=request_id_of(request), close=generation.cancel
-        )
-    try:
-        collected = await unless_disconnected(request, generation.collect())
-    finally:
-        generation.cancel()
-    return JsonAnswer(answer.whole(collected))
+    return await reply(request, generation, answer, stream=bool(body.stream))
