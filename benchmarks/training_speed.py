@@ -26,7 +26,7 @@ from models.corpora.igsm import text
 from models.corpora.igsm.dataset import problems
 from models.corpora.igsm.tokenizer import igsm_tokenizer
 from models.pretrain import new_network, stepper
-from models.tokenizer import Tokenizer
+from models.tokenizer import END_OF_TEXT, Tokenizer
 from models.training.config import PretrainConfig
 from models.training.optimisers import Optimisers
 from models.training.processes import Processes
@@ -56,7 +56,7 @@ def plain(config: PretrainConfig, tokenizer: Tokenizer, documents_per_step: int)
     )
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
     stream = problems(config.corpus, "train", config.seed)
-    end = tokenizer.phrase_id(text.END_OF_TEXT)
+    end = tokenizer.phrase_id(END_OF_TEXT)
 
     def document() -> Tensor:
         problem = next(stream)

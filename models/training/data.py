@@ -6,7 +6,7 @@ from random import Random
 from models.corpora.igsm import text
 from models.corpora.igsm.dataset import draw_in_split
 from models.corpora.igsm.graph import Problem
-from models.tokenizer import Tokenizer
+from models.tokenizer import END_OF_TEXT, Tokenizer
 from models.training.config import PretrainConfig
 from models.training.packing import Batch, Document, pack
 
@@ -17,7 +17,7 @@ def batch_source(
     """A function from step to this rank's batch of training problems."""
     spec = config.corpus
     ids = {phrase: tokenizer.phrase_id(phrase) for phrase in text.vocabulary(spec)}
-    end = tokenizer.phrase_id(text.END_OF_TEXT)
+    end = tokenizer.phrase_id(END_OF_TEXT)
 
     def document(problem: Problem) -> Document:
         prompt = [ids[phrase] for phrase in text.problem_phrases(problem)]

@@ -16,7 +16,6 @@ from models.corpora.igsm.dataset import problems
 from models.corpora.igsm.graph import draw_problem
 from models.corpora.igsm.spec import NOUNS, IgsmSpec
 from models.corpora.igsm.text import (
-    END_OF_TEXT,
     problem_phrases,
     render_problem,
     render_solution,
@@ -25,7 +24,7 @@ from models.corpora.igsm.text import (
 )
 from models.corpora.igsm.tokenizer import igsm_tokenizer
 from models.errors import ArtifactError, SpecError
-from models.tokenizer import Tokenizer
+from models.tokenizer import END_OF_TEXT, Tokenizer
 
 SPEC = IgsmSpec()
 ODD = f"né \x00\x07\ta{END_OF_TEXT}b  \r\n\u2028 \U0001f6f6 ﷺ\u0301 \ufffd<|endof text|> 12 times  kites."

@@ -7,7 +7,6 @@ id per phrase (a test holds this), and training maps phrases to ids without runn
 from models.corpora.igsm.graph import CONSTANT, DIFFERENCE, MORE, SUM, TIMES, Definition, Problem
 from models.corpora.igsm.spec import IgsmSpec
 
-END_OF_TEXT = "<|endoftext|>"
 SENTENCE_END = ". "
 ARE, MORE_THAN, TIMES_WORD, PLUS, MINUS = " are", " more than", " times", " plus", " minus"
 EQUALS, ADD, MULTIPLY, SUBTRACT = " =", " +", " *", " -"
