@@ -127,6 +127,22 @@ def load(folder: Path, device: str = "cpu") -> LoadedCheckpoint:
     return LoadedCheckpoint(model, tokenizer, card, identity, folder)
 
 
+def load_network(folder: Path) -> tuple[GPT2, str]:
+    """The trainable network of one of our own checkpoints, on the CPU, and the sha256 of its weights.
+
+    Raises:
+        ArtifactError: a file is missing or damaged, or the checkpoint is of another make.
+    """
+    config = read_json(folder / CONFIG_FILE)
+    if not hub_format.is_ours(config):
+        raise ArtifactError(
+            f"{folder} holds a {config.get('model_type')} network; training goes on only from checkpoints "
+            "that demur pretrain wrote"
+        )
+    weights = _weight_files(folder)
+    return _network(config, weights), _digest(*weights)
+
+
 def _model(
     folder: Path, config: Mapping[str, Any], weights: Sequence[Path], tokenizer: Tokenizer, device: str
 ) -> LanguageModel[Any]:

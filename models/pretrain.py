@@ -64,6 +64,7 @@ def pretrain(
     compile_network: bool | None = None,
     observer: Observer | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    initial: GPT2 | None = None,
 ) -> TrainedModel:
     """Run, or go on with, a pretraining run.
 
@@ -72,10 +73,12 @@ def pretrain(
         device: `auto`, `cpu` or `cuda`.
         compile_network: use torch.compile; by default where a C++ compiler or CUDA is found.
         should_stop: asked every `LOG_STEPS` steps; a run that stops early has saved its state.
+        initial: network whose weights the run starts with; left as it is. `config.init_weights` names it.
 
     Raises:
         ArtifactError: the folder holds the state of a run with another config.
-        SpecError: rows that do not divide among the processes, or a corpus too small to validate on.
+        SpecError: rows that do not divide among the processes, a corpus too small to validate on, or an
+            initial network of another shape.
     """
     observer = observer or Observer()
     with join(device) as processes:
@@ -83,7 +86,7 @@ def pretrain(
             raise SpecError(
                 f"rows is {config.rows}; it must be a multiple of the {processes.count} processes"
             )
-        return _run(config, folder, processes, compile_network, observer, should_stop)
+        return _run(config, folder, processes, initial, compile_network, observer, should_stop)
 
 
 def new_network(config: PretrainConfig, tokenizer: Tokenizer) -> GPT2:
@@ -129,13 +132,17 @@ def _run(
     config: PretrainConfig,
     folder: Path,
     processes: Processes,
+    initial: GPT2 | None,
     compile_network: bool | None,
     observer: Observer,
     should_stop: Callable[[], bool],
 ) -> TrainedModel:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = igsm_tokenizer(config.corpus)
-    network = new_network(config, tokenizer).to(processes.device)
+    network = new_network(config, tokenizer)
+    if initial is not None:
+        _start_from(network, initial)
+    network = network.to(processes.device)
     optimisers = Optimisers(network, config)
     held_out = validation_sets(config)
     tensors = {f"network.{name}": p for name, p in network.state_dict().items()} | optimisers.state()
@@ -181,6 +188,17 @@ def _run(
         if stopping:
             break
     return TrainedModel(network, tokenizer, config, progress, processes.is_main)
+
+
+def _start_from(network: GPT2, initial: GPT2) -> None:
+    """Copy the weights of another network of the same shape."""
+    there, here = dataclasses.asdict(initial.config), dataclasses.asdict(network.config)
+    if there != here:
+        details = ", ".join(
+            f"{name} {there[name]!r} there, {here[name]!r} here" for name in here if there[name] != here[name]
+        )
+        raise SpecError(f"the initial checkpoint has another shape ({details}); use its settings")
+    network.load_state_dict(initial.state_dict())
 
 
 def stepper(

@@ -15,6 +15,7 @@ import typer
 from app.commands.failures import failing_on
 
 if TYPE_CHECKING:
+    from models.gpt2 import GPT2
     from models.pretrain import TrainedModel
     from models.training.config import PretrainConfig
 
@@ -45,6 +46,10 @@ def pretrain(
         float, typer.Option(min=0.0, max=1.0, help="Weight of prompt tokens in the loss; solutions weigh 1.")
     ] = 0.2,
     op_max: Annotated[int, typer.Option(min=1, help="Largest op that is trained on.")] = 5,
+    op_weights: Annotated[
+        str | None,
+        typer.Option(help="How often each op is drawn, as in 1,1,2,2,3.  [default: all alike]"),
+    ] = None,
     op_start: Annotated[
         int | None, typer.Option(min=1, help="Largest op at the start of the run.  [default: --op-max]")
     ] = None,
@@ -58,6 +63,10 @@ def pretrain(
         float, typer.Option(min=0.001, help="Million tokens between validations.")
     ] = 2.0,
     validate_problems: Annotated[int, typer.Option(min=1, help="Problems per op in a validation.")] = 100,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(help="Checkpoint whose weights the run starts with.  [default: none, from nothing]"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides initial weights and data.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  [default: one per core]")] = None,
@@ -73,12 +82,13 @@ def pretrain(
     learning rate begins to fall. With several processes or GPUs: torchrun --nproc-per-node N -m app.cli
     pretrain ...
     """
-    from models.checkpoint import check_target
+    from models.checkpoint import check_target, load_network
     from models.corpora.igsm.spec import IgsmSpec
     from models.errors import ModelsError
     from models.training.config import PretrainConfig
 
     with failing_on(ModelsError):
+        initial, init_weights = load_network(init_from) if init_from else (None, "")
         config = PretrainConfig(
             corpus=IgsmSpec(modulus=modulus, nouns=nouns, op_max=op_max, distractors_max=distractors),
             positions=_positions(positions),
@@ -94,16 +104,18 @@ def pretrain(
             muon_rate=muon_rate,
             adamw_rate=adamw_rate,
             prompt_weight=prompt_weight,
+            op_weights=_weights(op_weights),
             op_start=op_max if op_start is None else op_start,
             op_ramp_tokens=round(op_ramp * 1e6),
             validate_tokens=round(validate_every * 1e6),
             validate_problems=validate_problems,
+            init_weights=init_weights,
             seed=seed,
         )
         check_target(out)
         run = run if run is not None else Path("runs") / out.name
-        trained = _train(config, run, device, threads, compile_network)
-        _finish(trained, run, out)
+        trained = _train(config, run, device, threads, compile_network, initial)
+        _finish(trained, run, out, init_from)
 
 
 def _positions(name: str) -> Any:
@@ -114,8 +126,22 @@ def _positions(name: str) -> Any:
     return name
 
 
+def _weights(text: str | None) -> tuple[float, ...]:
+    from models.errors import SpecError
+
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError as error:
+        raise SpecError(f"--op-weights is {text!r}; give numbers with commas between, as in 1,1,2") from error
+
+
 def _train(
-    config: "PretrainConfig", run: Path, device: str, threads: int | None, compile_network: bool | None
+    config: "PretrainConfig",
+    run: Path,
+    device: str,
+    threads: int | None,
+    compile_network: bool | None,
+    initial: "GPT2 | None",
 ) -> "TrainedModel":
     import torch
 
@@ -125,7 +151,7 @@ def _train(
     if threads is not None:
         torch.set_num_threads(threads)
     with _stop_signals() as received, TrainingProgress(config, run) as progress:
-        return train(config, run, device, compile_network, progress.observer, lambda: bool(received))
+        return train(config, run, device, compile_network, progress.observer, lambda: bool(received), initial)
 
 
 @contextmanager
@@ -141,11 +167,12 @@ def _stop_signals() -> Generator[list[int]]:
             signal.signal(number, handler)
 
 
-def _finish(trained: "TrainedModel", run: Path, out: Path) -> None:
+def _finish(trained: "TrainedModel", run: Path, out: Path, init_from: Path | None) -> None:
     """Write the checkpoint of a complete run; say how to go on with one that was stopped."""
     from rich.console import Console
 
     from models import checkpoint
+    from models.files import read_json
     from models.training.plot import plot_log
 
     console = Console()
@@ -166,6 +193,7 @@ def _finish(trained: "TrainedModel", run: Path, out: Path) -> None:
             "steps": trained.progress.step,
             "seconds": round(trained.progress.seconds),
             "config": trained.config.to_card(),
+            "init": read_json(init_from / checkpoint.CARD_FILE) if init_from else None,
         },
     }
     checkpoint.save(out, trained.network, trained.tokenizer, card)

@@ -1,6 +1,7 @@
 """Everything that decides the outcome of a pretraining run."""
 
 from dataclasses import asdict, dataclass, field
+from math import inf
 from typing import Any
 
 from models.corpora.igsm.spec import IgsmSpec
@@ -21,9 +22,12 @@ class PretrainConfig:
         rows, row_length: rows per step, over all processes, and tokens per row.
         muon_rate: peak learning rate of matrices inside blocks; adamw_rate: of everything else.
         prompt_weight: weight of prompt tokens in the loss; solution tokens weigh 1.
+        op_weights: how often each op from the smallest on is drawn, in any unit; empty draws all alike.
         op_start, op_ramp_tokens: the largest op drawn grows from `op_start` to the corpus's `op_max` over the
             first `op_ramp_tokens`; 0 starts with the whole range.
         structures: what the initial weights start with; see `models.training.initialise`.
+        init_weights: sha256, in hex, of the weights of the checkpoint that the run starts from instead; empty
+            for a run that starts from nothing.
         validate_tokens: tokens between two validations; validate_problems: problems per op in each.
 
     Raises:
@@ -46,11 +50,13 @@ class PretrainConfig:
     muon_momentum: float = 0.95
     adamw_rate: float = 2e-3
     prompt_weight: float = 0.2
+    op_weights: tuple[float, ...] = ()
     op_start: int = 5
     op_ramp_tokens: int = 0
     validate_tokens: int = 2_000_000
     validate_problems: int = 100
     structures: tuple[Structure, ...] = STRUCTURES
+    init_weights: str = ""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -70,6 +76,12 @@ class PretrainConfig:
         if not 0 <= self.decay_tokens <= self.tokens:
             raise SpecError(
                 f"decay_tokens is {self.decay_tokens}; it must be between 0 and tokens = {self.tokens}"
+            )
+        ops = self.corpus.op_max - self.corpus.op_min + 1
+        if self.op_weights and (len(self.op_weights) != ops or not all(0 < w < inf for w in self.op_weights)):
+            raise SpecError(
+                f"op_weights is {self.op_weights}; give {ops} positive numbers, one for each op from "
+                f"{self.corpus.op_min} to {self.corpus.op_max}, or none"
             )
         if not self.corpus.op_min <= self.op_start <= self.corpus.op_max:
             low, high = self.corpus.op_min, self.corpus.op_max
@@ -99,6 +111,11 @@ class PretrainConfig:
             return self.corpus.op_max
         return self.op_start + (self.corpus.op_max - self.op_start) * step // ramp_steps
 
+    def op_weights_at(self, step: int) -> dict[int, float]:
+        """How often each op is drawn at a step, in any unit."""
+        ops = range(self.corpus.op_min, self.op_max_at(step) + 1)
+        return dict(zip(ops, self.op_weights or (1.0,) * len(ops), strict=False))
+
     def validation_due(self, steps: range) -> bool:
         """Whether a multiple of `validate_tokens`, or the end of the run, falls into these steps."""
         every = max(1, self.validate_tokens // (self.rows * self.row_length))
@@ -106,12 +123,11 @@ class PretrainConfig:
 
     def to_card(self) -> dict[str, Any]:
         """The config as plain JSON values."""
-        return asdict(self) | {"structures": list(self.structures)}
+        return asdict(self) | {"op_weights": list(self.op_weights), "structures": list(self.structures)}
 
     @classmethod
     def from_card(cls, values: dict[str, Any]) -> "PretrainConfig":
         """The config that `to_card` wrote."""
-        corpus: dict[str, Any] = values["corpus"]
-        structures: list[Structure] = values["structures"]
-        rest = {name: value for name, value in values.items() if name not in ("corpus", "structures")}
-        return cls(corpus=IgsmSpec(**corpus), structures=tuple(structures), **rest)
+        typed: dict[str, Any] = {name: tuple(values[name]) for name in ("op_weights", "structures")}
+        typed["corpus"] = IgsmSpec(**values["corpus"])
+        return cls(**values | typed)

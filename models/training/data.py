@@ -26,10 +26,11 @@ def batch_source(
 
     def batch(step: int) -> Batch:
         random = Random(f"{config.seed}/{step}/{rank}")
-        ops = range(spec.op_min, config.op_max_at(step) + 1)
+        weights = config.op_weights_at(step)
+        ops, shares = list(weights), list(weights.values())
 
         def draw(random: Random) -> Document:
-            return document(draw_in_split(random, spec, "train", ops[int(random.random() * len(ops))]))
+            return document(draw_in_split(random, spec, "train", random.choices(ops, shares)[0]))
 
         return pack(draw, random, config.rows // processes, config.row_length, config.prompt_weight)
 

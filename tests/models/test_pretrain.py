@@ -144,6 +144,30 @@ def test_run_killed_anywhere_ends_with_the_same_weights_and_log(
     assert_same_log(tmp_path, undisturbed.folder)
 
 
+def test_run_goes_on_from_given_weights(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    """With a rate of almost nothing it ends where it started; its state resumes without the given weights."""
+    trained = undisturbed.trained
+    config = replace(CONFIG, muon_rate=1e-9, adamw_rate=1e-9, tokens=4 * 64 * 40, init_weights="a1")
+    stopped = pretrain.pretrain(
+        config, tmp_path, "cpu", False, should_stop=lambda: True, initial=trained.network
+    )
+    given = trained.network.state_dict()
+    for name, weight in stopped.network.state_dict().items():
+        torch.testing.assert_close(weight, given[name], atol=1e-5, rtol=0)
+    resumed = run(tmp_path, config)
+    torch.testing.assert_close(resumed.network.state_dict(), given, atol=1e-5, rtol=0)
+    with pytest.raises(ArtifactError, match="init_weights 'a1' there, '' here"):
+        run(tmp_path, replace(config, init_weights=""))
+
+
+def test_given_weights_of_another_shape_are_refused_by_field(
+    undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    config = replace(CONFIG, n_layers=3)
+    with pytest.raises(SpecError, match=r"another shape \(n_layers 2 there, 3 here\)"):
+        pretrain.pretrain(config, tmp_path, "cpu", False, initial=undisturbed.trained.network)
+
+
 def test_learned_positions_resume_too(tmp_path: Path) -> None:
     config = replace(LEARNED, tokens=4 * 64 * 40, decay_tokens=0)
     whole = run(tmp_path / "whole", config)

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.commands.evaluate import wilson_interval
+from models import checkpoint
 
 SMALL = (
     *(
@@ -55,6 +56,31 @@ def test_checkpoint_is_loaded_by_transformers_and_its_card_says_how_it_was_made(
     assert card["corpus"]["op_max"] == 5
     assert card["training"]["config"]["d_model"] == 16
     assert 0 < card["training"]["tokens_seen"] <= 10_000
+
+
+def test_run_goes_on_from_a_checkpoint_and_its_card_keeps_that_card(trained: Path, tmp_path: Path) -> None:
+    start = ["--init-from", str(trained / "small")]
+    weights = ["--op-weights", "1,1,2,3,3"]
+    command = ["pretrain", str(tmp_path / "more"), "--run", str(tmp_path / "run"), *SMALL, *start, *weights]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    card = json.loads((tmp_path / "more" / "card.json").read_text())
+    assert card["training"]["init"] == json.loads((trained / "small" / "card.json").read_text())
+    assert card["training"]["config"]["init_weights"] == checkpoint.load(trained / "small").identity.weights
+    assert card["training"]["config"]["op_weights"] == [1, 1, 2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "named"),
+    [
+        ("--op-weights", "1;2", "--op-weights is '1;2'; give numbers with commas between"),
+        ("--init-from", "nowhere", "nowhere"),
+    ],
+)
+def test_bad_start_is_refused_before_training(tmp_path: Path, option: str, value: str, named: str) -> None:
+    result = CliRunner().invoke(app, ["pretrain", str(tmp_path / "out"), *SMALL, option, value])
+    assert result.exit_code == 1
+    assert named in " ".join(result.output.split())
 
 
 def test_log_and_plot_are_beside_the_state(trained: Path) -> None:

@@ -21,6 +21,7 @@ def configs(draw: st.DrawFn) -> PretrainConfig:
         tokens=tokens,
         decay_tokens=draw(st.integers(0, tokens)),
         warmup_steps=draw(st.integers(1, 50)),
+        op_weights=draw(st.one_of(st.just(()), st.tuples(*[st.floats(0.01, 9)] * 6))),
         op_start=draw(st.integers(1, 6)),
         op_ramp_tokens=draw(st.integers(0, 10_000)),
         validate_tokens=draw(st.integers(1, 20_000)),
@@ -93,6 +94,12 @@ def test_card_is_json_and_gives_the_config_back(config: PretrainConfig) -> None:
         ({"tokens": 10, "decay_tokens": 11}, "decay_tokens is 11; it must be between 0 and tokens = 10"),
         ({"op_start": 0}, "op_start is 0; it must be in the corpus's range 1 to 5"),
         ({"op_start": 6}, "op_start is 6"),
+        (
+            {"op_weights": (1.0, 2.0)},
+            "op_weights is .*; give 5 positive numbers, one for each op from 1",
+        ),
+        ({"op_weights": (1.0, 1.0, 0.0, 1.0, 1.0)}, "op_weights is"),
+        ({"op_weights": (1.0, 1.0, float("inf"), 1.0, 1.0)}, "op_weights is"),
         ({"row_length": 300}, "row_length 300 exceeds context_length 256"),
     ],
 )

@@ -1,3 +1,5 @@
+from collections import Counter
+from dataclasses import replace
 from itertools import islice
 from random import Random
 
@@ -5,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 
 from models.corpora.igsm.check import check_solution
 from models.corpora.igsm.spec import IgsmSpec
@@ -129,6 +132,17 @@ def test_ops_grow_with_the_steps(tokenizer: Tokenizer) -> None:
 
     assert set.union(*(ops(step) for step in range(2))) == {2, 3}
     assert set.union(*(ops(step) for step in range(4, 8))) == {2, 3, 4}
+
+
+def test_ops_are_drawn_as_often_as_their_weights_say(tokenizer: Tokenizer) -> None:
+    config = replace(CONFIG, op_weights=(1.0, 2.0, 5.0), op_start=2, op_ramp_tokens=1024)
+    assert config.op_weights_at(0) == {2: 1.0}
+    assert config.op_weights_at(1) == {2: 1.0, 3: 2.0, 4: 5.0}
+    batches = batch_source(replace(config, rows=200, op_ramp_tokens=0), tokenizer, rank=0, processes=1)
+    drawn = Counter(solution.count(".") for _, solution in documents(batches(0), tokenizer))
+    assert (
+        chisquare([drawn[op] for op in (2, 3, 4)], [drawn.total() * w / 8 for w in (1, 2, 5)]).pvalue > 0.001
+    )
 
 
 def test_batches_depend_on_seed_step_and_rank_only(tokenizer: Tokenizer) -> None:
