@@ -1,19 +1,18 @@
 """Accuracy on problems: whole solutions, decoded greedily, judged step by step by the corpus checker."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-import torch
-
+from models.complete import complete
 from models.corpora.igsm.check import check_solution
 from models.corpora.igsm.dataset import draw_in_split
 from models.corpora.igsm.graph import Problem
 from models.corpora.igsm.spec import IgsmSpec
 from models.corpora.igsm.split import Split
 from models.corpora.igsm.text import render_problem
-from models.language_model import Cache, LanguageModel, PrefillRow
+from models.language_model import Cache, LanguageModel
 from models.tokenizer import Tokenizer
 
 
@@ -83,31 +82,6 @@ def evaluate(
 
 def solve_greedily(model: LanguageModel[Cache], tokenizer: Tokenizer, prompts: Sequence[str]) -> list[str]:
     """The model's greedy continuation of each prompt, up to its end token or the end of the context."""
-    end, context = model.spec.end_token_id, model.spec.context_length
-    prompt_ids = [tuple(tokenizer.encode(prompt)) for prompt in prompts]
-    cache = model.new_cache(len(prompts), context)
-    rows = [PrefillRow(slot, 0, ids) for slot, ids in enumerate(prompt_ids)]
-    token_ids = model.prefill(cache, rows).logits.argmax(dim=-1)
-    slots = torch.arange(len(prompts), device=token_ids.device)
-    positions = torch.tensor([len(ids) for ids in prompt_ids], device=token_ids.device)
-    written: list[list[int]] = [[] for _ in prompts]
-    while True:
-        # Rows that have ended leave the batch; `slots` says which problem each remaining row belongs to.
-        for slot, token_id in zip(slots.tolist(), token_ids.tolist(), strict=True):
-            written[slot].append(token_id)
-        going = positions < context
-        if end is not None:
-            going &= token_ids != end
-        if not bool(going.any()):
-            break
-        token_ids, slots, positions = token_ids[going], slots[going], positions[going]
-        token_ids = model.step(cache, token_ids, slots, positions).logits.argmax(dim=-1)
-        positions = positions + 1
-    return [tokenizer.decode(list(_before(ids, end))) for ids in written]
-
-
-def _before(token_ids: Sequence[int], end: int | None) -> Iterator[int]:
-    for token_id in token_ids:
-        if token_id == end:
-            return
-        yield token_id
+    end = model.spec.end_token_id
+    written = complete(model, [tokenizer.encode(prompt) for prompt in prompts])
+    return [tokenizer.decode(ids[:-1] if ids[-1] == end else ids) for ids in written]

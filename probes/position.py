@@ -1,0 +1,76 @@
+"""Where a probe reads: a rule about tokens, the same for fitting and for serving.
+
+A completion is a row of steps, each up to and with a token that closes it. A probe's score belongs to a token
+of a step and is read from the hidden state that predicted this token, so from all that stands before it: the
+same convention as for entropy. What the rule calls `read` is the number of the step's tokens that the model
+had seen.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from probes.errors import ProbeFileError
+
+At = Literal["prompt", "read", "marker", "close", "every"]
+
+
+@dataclass(frozen=True)
+class Position:
+    """A reading position.
+
+    Attributes:
+        name: what people call it.
+        at: `prompt`: the completion's first token, so the state at the end of the question; `read`: the token
+            of each step before which `read` tokens of it were seen (0: before the step starts); `marker`: the
+            first of the step's tokens that is among `markers`, or else the closing one; `close`: the token
+            that closes the step; `every`: each token.
+        closing: ids of the tokens that close a step.
+    """
+
+    name: str
+    at: At
+    closing: tuple[int, ...]
+    read: int = 0
+    markers: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.read < 0 or (self.at == "marker") != bool(self.markers):
+            raise ProbeFileError(
+                f"position {self.name!r}: read is {self.read}, markers are {list(self.markers)}; read is 0 "
+                "or more, and markers are given for a position at a marker and for no other"
+            )
+
+    def is_read(self, step: Sequence[int], token_id: int, is_first: bool) -> bool:
+        """Whether a score belongs to this token.
+
+        Args:
+            step: the tokens of the same step before it.
+            is_first: it is the completion's first token.
+        """
+        match self.at:
+            case "prompt":
+                return is_first
+            case "read":
+                return len(step) == self.read
+            case "marker":
+                if token_id in self.markers or token_id in self.closing:
+                    return not any(earlier in self.markers for earlier in step)
+                return False
+            case "close":
+                return token_id in self.closing
+            case "every":
+                return True
+
+
+def split_steps(token_ids: Sequence[int], closing: Collection[int]) -> list[range]:
+    """The steps of a completion as ranges of token indices; what is left after the last closing token too."""
+    steps: list[range] = []
+    start = 0
+    for index, token_id in enumerate(token_ids):
+        if token_id in closing:
+            steps.append(range(start, index + 1))
+            start = index + 1
+    if start < len(token_ids):
+        steps.append(range(start, len(token_ids)))
+    return steps
