@@ -25,7 +25,8 @@ class Position:
             of each step before which `read` tokens of it were seen (0: before the step starts); `marker`: the
             first of the step's tokens that is among `markers`, or else the closing one; `close`: the token
             that closes the step; `every`: each token.
-        closing: ids of the tokens that close a step.
+        closing: ids of the tokens that close a step. Where one stands alone, as a line break between steps
+            may, it is no step, and nothing is read there but by `prompt` and `every`.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Position:
             step: the tokens of the same step before it.
             is_first: it is the completion's first token.
         """
+        if not step and token_id in self.closing and self.at not in ("prompt", "every"):
+            return False
         match self.at:
             case "prompt":
                 return is_first
