@@ -1,0 +1,135 @@
+"""Labels of the igsm corpus: the model's own solutions of fresh problems, judged by the corpus checker."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from models.complete import complete
+from models.corpora.igsm.check import Report, check_solution
+from models.corpora.igsm.dataset import draw_in_split
+from models.corpora.igsm.graph import Problem
+from models.corpora.igsm.spec import IgsmSpec
+from models.corpora.igsm.split import Split
+from models.corpora.igsm.text import render_problem
+from models.language_model import LanguageModel
+from models.tokenizer import Tokenizer
+from probes.labels import Labelled, Part, WrongSpan
+
+SPLITS: dict[Part, Split] = {
+    "fit": "train",
+    "validation": "validation",
+    "calibration": "calibration",
+    "test": "test",
+}
+"""Which problems serve which purpose; no two splits of the corpus share a solution template."""
+
+TEMPERATURES = (0.0, 0.7, 1.0)
+BATCH = 128
+_LONGEST_STEP = 16
+"""Tokens; no step of a reference solution is longer, so a solution that goes on is beyond help."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Solutions to be drawn of one part, op and temperature; together they are one file."""
+
+    part: Part
+    op: int
+    temperature: float
+    count: int
+
+    @property
+    def name(self) -> str:
+        """File name without its ending."""
+        return f"{self.part}-op{self.op}-t{self.temperature}"
+
+
+def plan(spec: IgsmSpec, scale: float = 1.0) -> list[Job]:
+    """How many solutions of which kind: most where mistakes are neither rare nor certain.
+
+    Small problems are solved nearly always, so their share is small; those beyond the trained range are their
+    own domain.
+
+    Args:
+        scale: factor on all counts.
+    """
+    shares: dict[Part, float] = {"fit": 1.0, "validation": 0.25, "calibration": 0.25, "test": 1.2}
+    jobs: list[Job] = []
+    for part, share in shares.items():
+        for op in range(spec.op_min, spec.op_max + spec.ood_extra + 1):
+            base = 500 if op > spec.op_max else 1600 if op > spec.op_max - 3 else 300
+            count = max(1, round(base * share * scale))
+            jobs += [Job(part, op, temperature, count) for temperature in TEMPERATURES]
+    return jobs
+
+
+def label(
+    model: LanguageModel[Any], tokenizer: Tokenizer, spec: IgsmSpec, job: Job, seed: int = 0
+) -> list[Labelled]:
+    """Draw fresh problems, let the model solve each once, and judge the solutions.
+
+    The first wrong step is marked and nothing after it is judged: what follows a mistake is another world. A
+    right solution is judged to its end; one that only breaks off, forgets a quantity or answers wrongly is
+    wrong in its last part, of kind `answer`.
+    """
+    random = Random(f"probe/{job.name}/{seed}")
+    problems = [draw_in_split(random, spec, SPLITS[job.part], job.op) for _ in range(job.count)]
+    domain = "id" if job.op <= spec.op_max else "ood"
+    labels: list[Labelled] = []
+    for start in range(0, len(problems), BATCH):
+        chunk = problems[start : start + BATCH]
+        prompts = [render_problem(problem) for problem in chunk]
+        completions = complete(
+            model,
+            [tokenizer.encode(prompt) for prompt in prompts],
+            job.temperature,
+            seed=random.getrandbits(62),
+            max_tokens=_LONGEST_STEP * (job.op + 2),
+        )
+        for problem, prompt, ids in zip(chunk, prompts, completions, strict=True):
+            labels.append(_judged(model, tokenizer, spec, problem, prompt, ids, job, domain))
+    return labels
+
+
+def _judged(
+    model: LanguageModel[Any],
+    tokenizer: Tokenizer,
+    spec: IgsmSpec,
+    problem: Problem,
+    prompt: str,
+    ids: Sequence[int],
+    job: Job,
+    domain: str,
+) -> Labelled:
+    text = tokenizer.decode(ids[:-1] if ids[-1] == model.spec.end_token_id else ids)
+    report = check_solution(prompt, text, spec.modulus)
+    span = _first_wrong(report, text)
+    needed = {problem.names[index].capitalize() for index in problem.solution_order}
+    return Labelled(
+        prompt=prompt,
+        completion=text,
+        completion_ids=tuple(ids),
+        wrong=() if span is None else (span,),
+        judged=len(text) if span is None else span.end,
+        correct=report.correct,
+        group=hashlib.sha256(prompt.encode()).hexdigest()[:16],
+        part=job.part,
+        domain=domain,
+        about={name.capitalize(): name.capitalize() in needed for name in problem.names},
+        tags={"op": job.op, "temperature": job.temperature},
+    )
+
+
+def _first_wrong(report: Report, text: str) -> WrongSpan | None:
+    if report.first_error is not None:
+        step = report.steps[report.first_error]
+        return WrongSpan(start=step.start, end=step.end, kind=step.verdict)
+    if report.correct:
+        return None
+    # What comes after the last step, a space or line break apart.
+    start = report.steps[-1].end if report.steps else 0
+    while start < len(text) - 1 and text[start].isspace():
+        start += 1
+    return WrongSpan(start=min(start, len(text) - 1), end=len(text), kind="answer")

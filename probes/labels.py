@@ -1,0 +1,137 @@
+"""Labels: which part of a completion is wrong, from whatever judge, as JSON Lines.
+
+One line is one completion:
+
+    {"prompt": "...", "completion": "...", "wrong": [{"start": 27, "end": 69, "kind": "not_ready"}]}
+
+`wrong` lists spans of characters of the completion. The other keys may be left out: see `Labelled`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.files import read_bytes, write_atomically
+from probes.errors import LabelsError
+
+Part = Literal["fit", "validation", "calibration", "test"]
+PARTS: tuple[Part, ...] = ("fit", "validation", "calibration", "test")
+_SHARES: Mapping[Part, float] = {"fit": 0.6, "validation": 0.1, "calibration": 0.1, "test": 0.2}
+
+
+class WrongSpan(BaseModel):
+    """Characters `start` to `end` (exclusive) of a completion, and what is wrong with them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    start: Annotated[int, Field(ge=0)]
+    end: Annotated[int, Field(ge=1)]
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "wrong"
+
+
+class Labelled(BaseModel):
+    """A completion and where it is wrong.
+
+    Attributes:
+        completion_ids: the completion as it was sampled; by default the tokens of its text.
+        judged: only the characters before this one were judged; by default all of them.
+        correct: whether the answer as a whole is right; by default whether nothing in it is wrong.
+        group: completions of one group stay in one part and are resampled together; by default the prompt.
+        part: what the completion is used for; by default drawn by a hash of the group.
+        domain: the parts of an evaluation that are reported apart, such as `id` and `ood`.
+        about: for what may come next, whether it is needed: the text of a token to true or false.
+        tags: whatever else is worth counting by, such as `op` and `temperature`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: Annotated[str, Field(min_length=1)]
+    completion: Annotated[str, Field(min_length=1)]
+    wrong: tuple[WrongSpan, ...] = ()
+    completion_ids: tuple[int, ...] = ()
+    judged: int | None = None
+    correct: bool | None = None
+    group: str = ""
+    part: Part | None = None
+    domain: str = "id"
+    about: Mapping[str, bool] = Field(default_factory=dict[str, bool])
+    tags: Mapping[str, float] = Field(default_factory=dict[str, float])
+
+    @property
+    def is_correct(self) -> bool:
+        """Whether the whole answer is right."""
+        return not self.wrong if self.correct is None else self.correct
+
+    @property
+    def group_name(self) -> str:
+        """What the completion is resampled with."""
+        return self.group or self.prompt
+
+    @property
+    def assigned(self) -> Part:
+        """What the completion is used for."""
+        return self.part or part_of(self.group_name)
+
+
+def part_of(group: str) -> Part:
+    """A part by a hash of the group: 60% to fit on, 10% each to choose and to calibrate, 20% to test."""
+    at = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
+    for part in PARTS:
+        at -= _SHARES[part]
+        if at < 0:
+            return part
+    return PARTS[-1]
+
+
+def read_labels(path: Path) -> list[Labelled]:
+    """The completions of a JSON Lines file.
+
+    Raises:
+        LabelsError: a line is not JSON or not a labelled completion; the message names it.
+        ArtifactError: the file cannot be read.
+    """
+    labels: list[Labelled] = []
+    for number, line in enumerate(read_bytes(path).decode(errors="replace").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            labelled = Labelled.model_validate_json(line)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise LabelsError(
+                f"{path}, line {number}: {where + ': ' if where else ''}{first['msg']}; see `demur probe "
+                "label --help` for the format"
+            ) from error
+        _check_spans(labelled, f"{path}, line {number}")
+        labels.append(labelled)
+    return labels
+
+
+def write_labels(path: Path, labels: Iterable[Labelled]) -> None:
+    """Write completions as JSON Lines, all or nothing; what is at its default is left out."""
+    lines = (json.dumps(labelled.model_dump(exclude_defaults=True, mode="json")) for labelled in labels)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, "".join(line + "\n" for line in lines).encode())
+
+
+def data_hash(labels: Sequence[Labelled]) -> str:
+    """sha256, in hex, of what was labelled and how: evidence of the data that a probe was made from."""
+    digest = hashlib.sha256()
+    for labelled in labels:
+        record: dict[str, Any] = labelled.model_dump(mode="json")
+        digest.update(json.dumps(record, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _check_spans(labelled: Labelled, where: str) -> None:
+    for span in labelled.wrong:
+        if not span.start < span.end <= len(labelled.completion):
+            raise LabelsError(
+                f"{where}: the span {span.start} to {span.end} is not within the completion's "
+                f"{len(labelled.completion)} characters"
+            )
