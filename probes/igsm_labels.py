@@ -1,10 +1,14 @@
 """Labels of the igsm corpus: the model's own solutions of fresh problems, judged by the corpus checker."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
+
+import torch
 
 from models.complete import complete
 from models.corpora.igsm.check import Report, check_solution
@@ -15,7 +19,7 @@ from models.corpora.igsm.split import Split
 from models.corpora.igsm.text import render_problem
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
-from probes.labels import Labelled, Part, WrongSpan
+from probes.labels import Labelled, Part, WrongSpan, read_labels, write_labels
 
 SPLITS: dict[Part, Split] = {
     "fit": "train",
@@ -63,6 +67,38 @@ def plan(spec: IgsmSpec, scale: float = 1.0) -> list[Job]:
             count = max(1, round(base * share * scale))
             jobs += [Job(part, op, temperature, count) for temperature in TEMPERATURES]
     return jobs
+
+
+def label_all(
+    model: LanguageModel[Any],
+    tokenizer: Tokenizer,
+    spec: IgsmSpec,
+    folder: Path,
+    jobs: Sequence[Job],
+    seed: int = 0,
+    workers: int = 2,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> list[Labelled]:
+    """Do every job, a file for each; those whose file is there already are read instead.
+
+    Args:
+        folder: where the files are, or go; of one checkpoint and one seed only.
+        workers: threads.
+        on_progress: called with the number of completions that were just labelled or read.
+    """
+
+    def one(job: Job) -> list[Labelled]:
+        path = folder / f"{job.name}.jsonl"
+        if not path.exists():
+            write_labels(path, label(model, tokenizer, spec, job, seed))
+        return read_labels(path)
+
+    labels: list[Labelled] = []
+    with ThreadPoolExecutor(workers, initializer=lambda: torch.set_num_threads(1)) as pool:
+        for found in pool.map(one, jobs):
+            labels.extend(found)
+            on_progress(len(found))
+    return labels
 
 
 def label(
