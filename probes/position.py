@@ -10,7 +10,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from probes.errors import ProbeFileError
+from models.tokenizer import Tokenizer
+from probes.errors import LabelsError, ProbeFileError
 
 At = Literal["prompt", "read", "marker", "close", "every"]
 
@@ -77,3 +78,45 @@ def split_steps(token_ids: Sequence[int], closing: Collection[int]) -> list[rang
     if start < len(token_ids):
         steps.append(range(start, len(token_ids)))
     return steps
+
+
+def standard_positions(
+    tokenizer: Tokenizer, step_ends: Collection[str], markers: Collection[str], end_token_id: int | None
+) -> dict[str, Position]:
+    """The positions that are tried for every probe, by name.
+
+    `question`: the end of the question, before a word is written. `start`: before a step. `name`: after its
+    first token. `middle`: at the marker, where there is one. `end`: all of the step is written but the token
+    that closes it.
+
+    Args:
+        step_ends: a token whose text ends with one of these, spaces behind it apart, closes a step.
+        markers: texts that are one token each, such as an equals sign.
+
+    Raises:
+        SpecError: a marker is not one token.
+        LabelsError: no token closes a step.
+    """
+    ends = tuple(step_ends)
+    texts = {
+        id_: tokenizer.token_bytes(id_).decode("utf-8", "replace") for id_ in range(tokenizer.vocab_size)
+    }
+    closing = tuple(
+        id_ for id_, text in texts.items() if text.endswith(ends) or text.rstrip(" ").endswith(ends)
+    )
+    if not closing:
+        raise LabelsError(
+            f"no token of the model ends with {' or '.join(map(repr, ends))}; give another end of a step"
+        )
+    if end_token_id is not None and end_token_id not in closing:
+        closing += (end_token_id,)
+    positions = [
+        Position("question", "prompt", closing),
+        Position("start", "read", closing),
+        Position("name", "read", closing, read=1),
+        Position("end", "close", closing),
+    ]
+    if markers:
+        ids = tuple(tokenizer.phrase_id(marker) for marker in markers)
+        positions.insert(3, Position("middle", "marker", closing, markers=ids))
+    return {position.name: position for position in positions}

@@ -1,0 +1,87 @@
+"""What a probe has to beat: scores that cost nothing, and controls that ought to fail."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probes.candidates import Candidate
+from probes.families import fit
+from probes.inputs import FEATURES
+from probes.readings import Table
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores of a table's rows, higher = more likely positive, by something that is not the probe."""
+
+    name: str
+    kind: Literal["baseline", "control"]
+    scores: Floats
+
+
+def signal_baselines(table: Table) -> list[Scorer]:
+    """Each signal by itself, at its worst over the tokens of the step so far; and the step's perplexity."""
+    current_doubt = {
+        "entropy": _column(table, "entropy"),
+        "1 - max_probability": 1 - _column(table, "max_probability"),
+        "1 - margin": 1 - _column(table, "margin"),
+    }
+    names = {"entropy": "entropy", "1 - max_probability": "max_probability", "1 - margin": "margin"}
+    scorers = [
+        Scorer(names[doubt], "baseline", np.maximum(now, _column(table, f"max {doubt}")))
+        for doubt, now in current_doubt.items()
+    ]
+    # The perplexity is exp of the mean surprisal, so it puts rows in the same order.
+    return [*scorers, Scorer("perplexity", "baseline", _column(table, "mean surprisal"))]
+
+
+def signals_regression(fitting: Table, labels: Bools, table: Table) -> Scorer:
+    """The fair rival: a logistic regression on all signals, the step's index and its length so far."""
+    candidate = Candidate(table.position.name, "logistic", (), signals=True)
+    weights = fit(candidate.family, candidate.inputs(fitting), labels)
+    return Scorer("signals_logistic", "baseline", candidate.scores(weights, table))
+
+
+def controls(
+    candidate: Candidate, fitting: Table, labels: Bools, table: Table, seed: int = 0
+) -> list[Scorer]:
+    """The same kind of probe where there is nothing to learn: shuffled labels, and layer 0."""
+    random = np.random.default_rng(seed)
+    shuffled = fit(candidate.family, candidate.inputs(fitting), random.permutation(labels))
+    scorers = [Scorer("shuffled_labels", "control", candidate.scores(shuffled, table))]
+    if candidate.layers:
+        bottom = Candidate(candidate.position, candidate.family, (0,), pooling=candidate.pooling)
+        weights = fit(bottom.family, bottom.inputs(fitting), labels)
+        scorers.append(Scorer("layer_0", "control", bottom.scores(weights, table)))
+    return scorers
+
+
+def random_weights(candidate: Candidate, fitting: Table, labels: Bools, table: Table) -> Scorer:
+    """The same kind of probe, without signals, on hidden states of a network that was never trained.
+
+    Args:
+        fitting, labels, table: read with that network.
+    """
+    plain = Candidate(candidate.position, candidate.family, candidate.layers, pooling=candidate.pooling)
+    weights = fit(plain.family, plain.inputs(fitting), labels)
+    return Scorer("random_weights", "control", plain.scores(weights, table))
+
+
+def control_task(table: Table, share: float, seed: int = 0) -> Bools:
+    """A random label for each first token of a step, as often positive as asked (Hewitt and Liang 2019,
+    arXiv 1909.03368): what a probe can learn by heart about words, and not about the step."""
+    random = np.random.default_rng(seed)
+    positive: Mapping[int, bool] = {
+        token: bool(random.random() < share) for token in sorted(set(table.first_token.tolist()))
+    }
+    return np.array([positive[token] for token in table.first_token.tolist()], dtype=np.bool_)
+
+
+def _column(table: Table, name: str) -> Floats:
+    return table.signals[:, FEATURES.index(name)].astype(np.float64)
