@@ -1,14 +1,14 @@
 """What a probe has to beat: scores that cost nothing, and controls that ought to fail."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from probes.candidates import Candidate
-from probes.families import fit
+from probes.families import Weights, fit
 from probes.inputs import FEATURES
 from probes.readings import Table
 
@@ -41,36 +41,49 @@ def signal_baselines(table: Table) -> list[Scorer]:
     return [*scorers, Scorer("perplexity", "baseline", _column(table, "mean surprisal"))]
 
 
-def signals_regression(fitting: Table, labels: Bools, table: Table) -> Scorer:
+@dataclass(frozen=True)
+class Rival:
+    """A fitted scorer that is not the probe."""
+
+    name: str
+    kind: Literal["baseline", "control"]
+    candidate: Candidate
+    weights: Weights
+
+    def scores(self, table: Table) -> Floats:
+        """(n,) scores of a table's rows."""
+        return self.candidate.scores(self.weights, table)
+
+
+def signals_regression(table: Table, labels: Bools) -> Rival:
     """The fair rival: a logistic regression on all signals, the step's index and its length so far."""
     candidate = Candidate(table.position.name, "logistic", (), signals=True)
-    weights = fit(candidate.family, candidate.inputs(fitting), labels)
-    return Scorer("signals_logistic", "baseline", candidate.scores(weights, table))
+    return _fitted("signals_logistic", "baseline", candidate, table, labels)
 
 
-def controls(
-    candidate: Candidate, fitting: Table, labels: Bools, table: Table, seed: int = 0
-) -> list[Scorer]:
+def controls(candidate: Candidate, table: Table, labels: Bools, seed: int = 0) -> list[Rival]:
     """The same kind of probe where there is nothing to learn: shuffled labels, and layer 0."""
-    random = np.random.default_rng(seed)
-    shuffled = fit(candidate.family, candidate.inputs(fitting), random.permutation(labels))
-    scorers = [Scorer("shuffled_labels", "control", candidate.scores(shuffled, table))]
+    shuffled = np.random.default_rng(seed).permutation(labels)
+    rivals = [_fitted("shuffled_labels", "control", candidate, table, shuffled)]
     if candidate.layers:
-        bottom = Candidate(candidate.position, candidate.family, (0,), pooling=candidate.pooling)
-        weights = fit(bottom.family, bottom.inputs(fitting), labels)
-        scorers.append(Scorer("layer_0", "control", bottom.scores(weights, table)))
-    return scorers
+        bottom = replace(candidate, layers=(0,), signals=False)
+        rivals.append(_fitted("layer_0", "control", bottom, table, labels))
+    return rivals
 
 
-def random_weights(candidate: Candidate, fitting: Table, labels: Bools, table: Table) -> Scorer:
+def random_weights(candidate: Candidate, table: Table, labels: Bools) -> Rival:
     """The same kind of probe, without signals, on hidden states of a network that was never trained.
 
     Args:
-        fitting, labels, table: read with that network.
+        table: read with that network.
     """
-    plain = Candidate(candidate.position, candidate.family, candidate.layers, pooling=candidate.pooling)
-    weights = fit(plain.family, plain.inputs(fitting), labels)
-    return Scorer("random_weights", "control", plain.scores(weights, table))
+    return _fitted("random_weights", "control", replace(candidate, signals=False), table, labels)
+
+
+def _fitted(
+    name: str, kind: Literal["baseline", "control"], candidate: Candidate, table: Table, labels: Bools
+) -> Rival:
+    return Rival(name, kind, candidate, fit(candidate.family, candidate.inputs(table), labels))
 
 
 def control_task(table: Table, share: float, seed: int = 0) -> Bools:

@@ -71,8 +71,8 @@ def single_layer(position: str, layers: Sequence[int], families: Sequence[str]) 
     return [Candidate(position, family, (layer,)) for layer in layers for family in families]
 
 
-def richer(position: str, layers: Sequence[int], best: int, families: Sequence[str]) -> list[Candidate]:
-    """The second round: the best layer with signals and pooled, and all layers together.
+def richer(position: str, layers: Sequence[int], best: int) -> list[Candidate]:
+    """The second round: the best layer pooled and with signals, all layers together, a hidden layer.
 
     Layer 0 knows nothing but the last token, so it is no part of `all layers`.
     """
@@ -82,13 +82,13 @@ def richer(position: str, layers: Sequence[int], best: int, families: Sequence[s
         Candidate(position, "logistic", (best,), signals=True),
         Candidate(position, "logistic", (best,), pooling="mean"),
         Candidate(position, "logistic", (best,), signals=True, pooling="mean"),
-        *(
-            Candidate(position, family, chosen, signals=signals)
-            for family in families
-            for chosen in ((best,), every)
-            for signals in (False, True)
-            if not (family == "logistic" and chosen == (best,))
-        ),
+        Candidate(position, "low_rank", every),
+        Candidate(position, "low_rank", every, signals=True),
+        Candidate(position, "logistic", every, signals=True),
+        Candidate(position, "hidden_layer", (best,)),
+        Candidate(position, "hidden_layer", (best,), signals=True),
+        Candidate(position, "hidden_layer", every),
+        Candidate(position, "hidden_layer", every, signals=True),
     ]
 
 
