@@ -14,6 +14,7 @@ def complete(
     temperature: float = 0.0,
     seed: int = 0,
     max_tokens: int | None = None,
+    stop: Sequence[int] = (),
 ) -> list[list[int]]:
     """The model's continuation of each prompt, up to and with its end token or to the end of the context.
 
@@ -22,6 +23,7 @@ def complete(
         temperature: 0 takes the likeliest token.
         seed: decides the draws, together with everything else in the batch.
         max_tokens: most tokens of a completion.
+        stop: ids that end a completion as the end token does.
     """
     end, context = model.spec.end_token_id, model.spec.context_length
     cache = model.new_cache(len(prompts), context)
@@ -33,6 +35,7 @@ def complete(
     limits = torch.full_like(positions, context)
     if max_tokens is not None:
         limits = torch.minimum(limits, positions + max_tokens - 1)
+    ending = torch.tensor([*stop, *([] if end is None else [end])], dtype=torch.int64, device=device)
     written: list[list[int]] = [[] for _ in prompts]
     token_ids = _choose(output.logits, temperature, generator)
     while True:
@@ -40,8 +43,7 @@ def complete(
         for slot, token_id in zip(slots.tolist(), token_ids.tolist(), strict=True):
             written[slot].append(token_id)
         going = positions < limits[slots]
-        if end is not None:
-            going &= token_ids != end
+        going &= torch.isin(token_ids, ending, invert=True)
         if not bool(going.any()):
             return written
         token_ids, slots, positions = token_ids[going], slots[going], positions[going]

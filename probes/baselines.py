@@ -1,6 +1,5 @@
 """What a probe has to beat: scores that cost nothing, and controls that ought to fail."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -86,14 +85,17 @@ def _fitted(
     return Rival(name, kind, candidate, fit(candidate.family, candidate.inputs(table), labels))
 
 
-def control_task(table: Table, share: float, seed: int = 0) -> Bools:
-    """A random label for each first token of a step, as often positive as asked (Hewitt and Liang 2019,
-    arXiv 1909.03368): what a probe can learn by heart about words, and not about the step."""
-    random = np.random.default_rng(seed)
-    positive: Mapping[int, bool] = {
-        token: bool(random.random() < share) for token in sorted(set(table.first_token.tolist()))
-    }
+def noun_labels(table: Table, share: float) -> Bools:
+    """(n,) a random label for each first token of a step, as often positive as asked."""
+    tokens = sorted(set(table.first_token.tolist()))
+    positive = {token: bool(np.random.default_rng((0, token)).random() < share) for token in tokens}
     return np.array([positive[token] for token in table.first_token.tolist()], dtype=np.bool_)
+
+
+def control_task(candidate: Candidate, table: Table, share: float) -> Rival:
+    """The same kind of probe, fitted on `noun_labels` and to be judged by them: what it can learn by heart
+    about words, and not about the step (Hewitt and Liang 2019, arXiv 1909.03368)."""
+    return _fitted("per_noun_labels", "control", candidate, table, noun_labels(table, share))
 
 
 def _column(table: Table, name: str) -> Floats:

@@ -1,6 +1,7 @@
 """What probes are fitted on and judged by: hidden states and signals at the reading positions of labelled
 completions, by teacher forcing."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -96,7 +97,6 @@ def read(
         workers: threads, for models that allow more than one.
         on_progress: called with the number of completions that were just read.
     """
-    groups = {name: index for index, name in enumerate(dict.fromkeys(each.group_name for each in labels))}
     rows: dict[str, list[tuple[int, _Reading]]] = {position.name: [] for position in positions}
 
     def one(index: int) -> dict[str, list[_Reading]]:
@@ -112,9 +112,7 @@ def read(
     columns = {token_id: column for column, token_id in enumerate(about)}
     abouts = [_about(tokenizer, each, columns) for each in labels]
     return {
-        position.name: _table(
-            position, layers, rows[position.name], labels, groups, abouts, model.spec.d_model
-        )
+        position.name: _table(position, layers, rows[position.name], labels, abouts, model.spec.d_model)
         for position in positions
     }
 
@@ -206,12 +204,16 @@ def _about(tokenizer: Tokenizer, labelled: Labelled, columns: dict[int, int]) ->
     return values
 
 
+def _number(group: str) -> int:
+    """A number for a group, the same whatever else is read."""
+    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) >> 1
+
+
 def _table(
     position: Position,
     layers: Sequence[int],
     rows: Sequence[tuple[int, _Reading]],
     labels: Sequence[Labelled],
-    groups: dict[str, int],
     abouts: Sequence[NDArray[np.int8]],
     d_model: int,
 ) -> Table:
@@ -227,7 +229,7 @@ def _table(
         wrong=np.array([each.wrong for each in readings], dtype=np.bool_),
         kind=np.array([each.kind for each in readings], dtype=np.str_),
         about=np.array([abouts[index] for index, _ in rows], dtype=np.int8),
-        group=np.array([groups[owner.group_name] for owner in owners], dtype=np.int64),
+        group=np.array([_number(owner.group_name) for owner in owners], dtype=np.int64),
         step=np.array([each.step for each in readings], dtype=np.int64),
         tokens_left=np.array([each.tokens_left for each in readings], dtype=np.int64),
         first_token=np.array([each.first_token for each in readings], dtype=np.int64),
