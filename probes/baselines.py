@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.candidates import Candidate
-from probes.families import Weights, fit
+from probes.families import Weights
 from probes.inputs import FEATURES
 from probes.readings import Table
 
@@ -56,7 +56,7 @@ class Rival:
 
 def signals_regression(table: Table, labels: Bools) -> Rival:
     """The fair rival: a logistic regression on all signals, the step's index and its length so far."""
-    candidate = Candidate(table.position.name, "logistic", (), signals=True)
+    candidate = Candidate(table.position.name, "logistic", (), "logistic")
     return _fitted("signals_logistic", "baseline", candidate, table, labels)
 
 
@@ -65,7 +65,7 @@ def controls(candidate: Candidate, table: Table, labels: Bools, seed: int = 0) -
     shuffled = np.random.default_rng(seed).permutation(labels)
     rivals = [_fitted("shuffled_labels", "control", candidate, table, shuffled)]
     if candidate.layers:
-        bottom = replace(candidate, layers=(0,), signals=False)
+        bottom = replace(candidate, layers=(0,), combiner="none")
         rivals.append(_fitted("layer_0", "control", bottom, table, labels))
     return rivals
 
@@ -76,13 +76,13 @@ def random_weights(candidate: Candidate, table: Table, labels: Bools) -> Rival:
     Args:
         table: read with that network.
     """
-    return _fitted("random_weights", "control", replace(candidate, signals=False), table, labels)
+    return _fitted("random_weights", "control", replace(candidate, combiner="none"), table, labels)
 
 
 def _fitted(
     name: str, kind: Literal["baseline", "control"], candidate: Candidate, table: Table, labels: Bools
 ) -> Rival:
-    return Rival(name, kind, candidate, fit(candidate.family, candidate.inputs(table), labels))
+    return Rival(name, kind, candidate, candidate.fit(table, labels))
 
 
 def noun_labels(table: Table, share: float) -> Bools:

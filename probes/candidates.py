@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.families import FAMILIES, Weights, fit
+from probes.families import FAMILIES, Weights
 from probes.metrics import Resampled, resample
 from probes.probe import Pooling
 from probes.readings import Table
+from probes.stacking import Combiner, fit_stacked, logits
 from probes.target import Target
 
 RESAMPLES = 200
@@ -24,33 +25,45 @@ class Candidate:
     position: str
     family: str
     layers: tuple[int, ...]
-    signals: bool = False
+    combiner: Combiner = "none"
     pooling: Pooling = "none"
 
     @property
-    def complexity(self) -> tuple[int, int, int, int]:
-        """Simplest first: a simple family, few layers, hidden states of one token, no signals."""
-        return (
-            FAMILIES[self.family].complexity,
-            len(self.layers),
-            int(self.pooling != "none"),
-            int(self.signals),
-        )
+    def signals(self) -> bool:
+        """Whether signals are among its inputs."""
+        return self.combiner != "none"
 
-    def inputs(self, table: Table) -> NDArray[np.float32]:
-        """(n, F) inputs of a table's rows."""
+    @property
+    def complexity(self) -> tuple[int, int, int, int]:
+        """Simplest first: simple families, few layers, hidden states of one token, no signals."""
+        families = FAMILIES[self.family].complexity
+        if self.combiner != "none":
+            families = max(families, FAMILIES[self.combiner].complexity)
+        return families, len(self.layers), int(self.pooling != "none"), int(self.signals)
+
+    def hidden(self, table: Table) -> NDArray[np.float32]:
+        """(n, F) hidden states of a table's rows, layer after layer."""
         source = table.pooled if self.pooling == "mean" else table.hidden
         columns = [source[:, table.layers.index(layer)] for layer in self.layers]
-        if self.signals:
-            columns.append(table.signals)
         return np.concatenate(columns, axis=1) if columns else np.zeros((len(table), 0), np.float32)
+
+    def inputs(self, table: Table) -> NDArray[np.float32]:
+        """(n, F) all inputs of a table's rows, as a probe takes them."""
+        return (
+            np.concatenate((self.hidden(table), table.signals), axis=1)
+            if self.signals
+            else self.hidden(table)
+        )
+
+    def fit(self, table: Table, labels: NDArray[np.bool_]) -> Weights:
+        """Fit on the rows of a table."""
+        return fit_stacked(
+            self.family, self.combiner, self.hidden(table), table.signals, labels, table.own, table.group
+        )
 
     def scores(self, weights: Weights, table: Table) -> NDArray[np.float64]:
         """(n,) logits of a table's rows."""
-        units = self.inputs(table) @ weights.weight.T + weights.bias
-        if len(weights.out_weight):
-            return np.maximum(units, 0) @ weights.out_weight + weights.out_bias
-        return units[:, 0]
+        return logits(weights, self.inputs(table))
 
 
 @dataclass(frozen=True)
@@ -78,17 +91,19 @@ def richer(position: str, layers: Sequence[int], best: int) -> list[Candidate]:
     """
     every = tuple(layer for layer in layers if layer > 0)
     return [
-        Candidate(position, "logistic", (), signals=True),
-        Candidate(position, "logistic", (best,), signals=True),
+        Candidate(position, "logistic", (), "logistic"),
+        Candidate(position, "logistic", (), "hidden_layer"),
+        Candidate(position, "logistic", (best,), "logistic"),
+        Candidate(position, "logistic", (best,), "hidden_layer"),
         Candidate(position, "logistic", (best,), pooling="mean"),
-        Candidate(position, "logistic", (best,), signals=True, pooling="mean"),
+        Candidate(position, "logistic", (best,), "hidden_layer", "mean"),
         Candidate(position, "low_rank", every),
-        Candidate(position, "low_rank", every, signals=True),
-        Candidate(position, "logistic", every, signals=True),
+        Candidate(position, "low_rank", every, "hidden_layer"),
+        Candidate(position, "logistic", every),
+        Candidate(position, "logistic", every, "hidden_layer"),
         Candidate(position, "hidden_layer", (best,)),
-        Candidate(position, "hidden_layer", (best,), signals=True),
         Candidate(position, "hidden_layer", every),
-        Candidate(position, "hidden_layer", every, signals=True),
+        Candidate(position, "hidden_layer", every, "logistic"),
     ]
 
 
@@ -104,7 +119,7 @@ def fit_all(
 
     def one(candidate: Candidate) -> Fitted:
         table, other = tables[candidate.position], held_out[candidate.position]
-        weights = fit(candidate.family, candidate.inputs(table), target.labels(table))
+        weights = candidate.fit(table, target.labels(table))
         scores = candidate.scores(weights, other)
         validation = resample(scores, target.labels(other), other.group, resamples=RESAMPLES)
         on_progress(1)

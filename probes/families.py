@@ -92,7 +92,7 @@ def hidden_layer(inputs: Floats, labels: Bools) -> Weights:
             schedule.step()
     weight = first.detach().double().numpy() / scale
     bias = biases[0].detach().double().numpy() - weight @ center
-    return Weights(weight, bias, second.detach().double().numpy(), float(biases[1]))
+    return Weights(weight, bias, second.detach().double().numpy(), biases[1].item())
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Labels of the igsm corpus: the model's own solutions of fresh problems, judged by the corpus checker."""
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,17 +38,23 @@ _LONGEST_STEP = 16
 
 @dataclass(frozen=True)
 class Job:
-    """Solutions to be drawn of one part, op and temperature; together they are one file."""
+    """Solutions to be drawn of one part, op and temperature; together they are one file.
+
+    forced: of each solution, one step is then begun with a quantity that is drawn from all that the problem
+    has left, and only this step is judged. So mistakes that the model hardly ever makes by itself, and what
+    its hidden states are like then, can be learnt from as many examples as one likes.
+    """
 
     part: Part
     op: int
     temperature: float
     count: int
+    forced: bool = False
 
     @property
     def name(self) -> str:
         """File name without its ending."""
-        return f"{self.part}-op{self.op}-t{self.temperature}"
+        return f"{self.part}-op{self.op}-t{self.temperature}{'-forced' if self.forced else ''}"
 
 
 def plan(spec: IgsmSpec, scale: float = 1.0) -> list[Job]:
@@ -66,6 +73,8 @@ def plan(spec: IgsmSpec, scale: float = 1.0) -> list[Job]:
             base = 500 if op > spec.op_max else 1600 if op > spec.op_max - 3 else 300
             count = max(1, round(base * share * scale))
             jobs += [Job(part, op, temperature, count) for temperature in TEMPERATURES]
+            if part == "fit" and op > spec.op_min:
+                jobs.append(Job(part, op, 1.0, 3 * count, forced=True))
     return jobs
 
 
@@ -124,8 +133,60 @@ def label(
             seed=random.getrandbits(62),
             max_tokens=_LONGEST_STEP * (job.op + 2),
         )
-        for problem, prompt, ids in zip(chunk, prompts, completions, strict=True):
-            labels.append(_judged(model, tokenizer, spec, problem, prompt, ids, job, domain))
+        judged = [
+            _judged(model, tokenizer, spec, problem, prompt, ids, job, domain)
+            for problem, prompt, ids in zip(chunk, prompts, completions, strict=True)
+        ]
+        labels += _forced(model, tokenizer, spec, judged, random) if job.forced else judged
+    return labels
+
+
+def _forced(
+    model: LanguageModel[Any],
+    tokenizer: Tokenizer,
+    spec: IgsmSpec,
+    solved: Sequence[Labelled],
+    random: Random,
+) -> list[Labelled]:
+    """One step of each solution, begun with a quantity that the solution has not defined before it."""
+    closing = tokenizer.phrase_id(". ")
+    prefixes: list[tuple[Labelled, list[int]]] = []
+    for each in solved:
+        right = each.completion[: each.wrong[0].start if each.wrong else len(each.completion)]
+        ends = [0, *(match.end() for match in re.finditer(r"\. ", right))]
+        written = right[: random.choice(ends)] or "\n"
+        left = sorted(name for name in each.about if f"{name} are" not in written)
+        if left:
+            prefixes.append((each, tokenizer.encode(written + random.choice(left))))
+    rests = complete(
+        model,
+        [[*tokenizer.encode(each.prompt), *prefix] for each, prefix in prefixes],
+        temperature=1.0,
+        seed=random.getrandbits(62),
+        max_tokens=_LONGEST_STEP,
+        stop=(closing,),
+    )
+    labels: list[Labelled] = []
+    for (each, prefix), rest in zip(prefixes, rests, strict=True):
+        start = len(tokenizer.decode(prefix[:-1]))
+        ids = (*prefix, *rest)
+        text = tokenizer.decode([token_id for token_id in ids if token_id != model.spec.end_token_id])
+        step = next(
+            (s for s in check_solution(each.prompt, text, spec.modulus).steps if s.start >= start), None
+        )
+        if step is None:
+            continue
+        wrong = WrongSpan(start=step.start, end=step.end, kind=step.verdict)
+        changes = {
+            "completion": text,
+            "completion_ids": ids,
+            "wrong": () if step.verdict == "correct" else (wrong,),
+            "judged_from": start,
+            "judged": step.end,
+            "own": False,
+            "about": {},
+        }
+        labels.append(each.model_copy(update=changes))
     return labels
 
 

@@ -38,7 +38,10 @@ class Labelled(BaseModel):
 
     Attributes:
         completion_ids: the completion as it was sampled; by default the tokens of its text.
-        judged: only the characters before this one were judged; by default all of them.
+        judged_from, judged: only the characters from the first to before the second were judged; by default
+            all of them.
+        own: the model wrote all of the judged part by itself. Where somebody else put a token of it, its
+            surprisal tells nothing about the model's own mistakes, but its hidden states do.
         correct: whether the answer as a whole is right; by default whether nothing in it is wrong.
         group: completions of one group stay in one part and are resampled together; by default the prompt.
         part: what the completion is used for; by default drawn by a hash of the group.
@@ -53,7 +56,9 @@ class Labelled(BaseModel):
     completion: Annotated[str, Field(min_length=1)]
     wrong: tuple[WrongSpan, ...] = ()
     completion_ids: tuple[int, ...] = ()
+    judged_from: int = 0
     judged: int | None = None
+    own: bool = True
     correct: bool | None = None
     group: str = ""
     part: Part | None = None

@@ -35,6 +35,7 @@ class Table:
         group, step: (n,) which completions belong together, and how many steps came before.
         tokens_left: (n,) tokens of the step still to come, the one that is read included.
         first_token: (n,) id of the step's first token.
+        own: (n,) whether the model wrote the step by itself.
         domain: (n,). op, temperature: (n,) tags of the completion, NaN where it has none.
     """
 
@@ -50,6 +51,7 @@ class Table:
     step: NDArray[np.int64]
     tokens_left: NDArray[np.int64]
     first_token: NDArray[np.int64]
+    own: NDArray[np.bool_]
     domain: NDArray[np.str_]
     op: Array
     temperature: Array
@@ -141,6 +143,8 @@ def _read_one(
         kind = _kind(labelled, start, end)
         if labelled.judged is not None and start >= labelled.judged:
             break
+        if end <= labelled.judged_from:
+            continue
         for position in positions:
             is_prompt = position.at == "prompt"
             wrong = not labelled.is_correct if is_prompt else bool(kind)
@@ -233,6 +237,7 @@ def _table(
         step=np.array([each.step for each in readings], dtype=np.int64),
         tokens_left=np.array([each.tokens_left for each in readings], dtype=np.int64),
         first_token=np.array([each.first_token for each in readings], dtype=np.int64),
+        own=np.array([owner.own for owner in owners], dtype=np.bool_),
         domain=np.array([owner.domain for owner in owners], dtype=np.str_),
         op=np.array([owner.tags.get("op", np.nan) for owner in owners], dtype=np.float32),
         temperature=np.array([owner.tags.get("temperature", np.nan) for owner in owners], dtype=np.float32),
