@@ -112,7 +112,7 @@ def read_labels(path: Path) -> list[Labelled]:
                 f"{path}, line {number}: {where + ': ' if where else ''}{first['msg']}; see `demur probe "
                 "label --help` for the format"
             ) from error
-        _check_spans(labelled, f"{path}, line {number}")
+        check_spans(labelled, f"{path}, line {number}")
         labels.append(labelled)
     return labels
 
@@ -133,7 +133,8 @@ def data_hash(labels: Sequence[Labelled]) -> str:
     return digest.hexdigest()
 
 
-def _check_spans(labelled: Labelled, where: str) -> None:
+def check_spans(labelled: Labelled, where: str) -> None:
+    """Raise LabelsError, which begins with `where`, for a span that is not within the completion."""
     for span in labelled.wrong:
         if not span.start < span.end <= len(labelled.completion):
             raise LabelsError(

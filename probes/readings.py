@@ -153,7 +153,7 @@ def _read_one(
             for at in step:
                 if position.is_read(ids[step.start : at], ids[at], at == 0):
                     reading = _Reading(
-                        hidden=hidden[at],
+                        hidden=hidden[at].copy(),  # a view would keep the whole text
                         pooled=hidden[step.start : at + 1].mean(axis=0),
                         signals=signal_features(signals[step.start : at], signals[at, : len(CURRENT)], count),
                         wrong=wrong,

@@ -1,0 +1,57 @@
+"""What the commands of `demur probe` share: their options, where a run lives, and how progress is shown."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from models.checkpoint import LoadedCheckpoint
+    from models.corpora.igsm.spec import IgsmSpec
+
+CheckpointOption = Annotated[
+    Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
+]
+RunOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of labels, probes and report.  [default: runs/probes/ and the checkpoint's name]"
+    ),
+]
+WorkersOption = Annotated[int, typer.Option(min=1, help="Threads.")]
+SeedOption = Annotated[int, typer.Option(help="Same seed, same labels.")]
+
+
+def load(checkpoint: Path | None) -> "LoadedCheckpoint":
+    """The checkpoint of an option."""
+    from app.settings import EMBEDDED_CHECKPOINT
+    from models import checkpoint as checkpoints
+
+    return checkpoints.load(checkpoint if checkpoint is not None else EMBEDDED_CHECKPOINT)
+
+
+def run_folder(run: Path | None, loaded: "LoadedCheckpoint") -> Path:
+    """Where a run lives."""
+    return run if run is not None else Path("runs") / "probes" / loaded.model.spec.name
+
+
+def igsm_spec(loaded: "LoadedCheckpoint") -> "IgsmSpec | None":
+    """The igsm corpus that the checkpoint was trained on; None for any other checkpoint."""
+    from models.corpora.igsm.spec import IgsmSpec
+
+    corpus = dict(loaded.card.get("corpus", {}))
+    return IgsmSpec(**corpus) if corpus.pop("name", None) == "igsm" else None
+
+
+@contextmanager
+def progress(what: str, total: int) -> Generator[Callable[[int], None]]:
+    """A progress bar on standard error; call what this gives with the number of things just done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.advance(task, done)
