@@ -13,6 +13,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+PROBE_PREFIX = "probe:"
+"""Begins the name of a probe among the signals."""
+
 # exp(x) is 0 in float32 below about -104, so cutting log-probabilities here changes no sum,
 # and keeps 0 * -inf (not a number) from ever being formed.
 _LOG_ZERO = -200.0

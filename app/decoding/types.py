@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from app.errors import ParameterError
+from probes.reader import Trace
 
 FinishReason = Literal["stop", "length"]
 
@@ -97,9 +98,11 @@ class Token:
     """One token of a sequence and what the model thought when it was chosen.
 
     logprob: natural logarithm of the raw probability (before any transform). 0.0 when `forced`.
-    signals: the signals that the request or its strategy asked for, by name.
+    signals: the signals that the request or its strategy asked for, by name; a probe has a value only
+        where it is read.
     top: the likeliest alternatives by raw probability, likeliest first.
     forced: a strategy put the token there; nothing was drawn, so it has no signals.
+    trace: what probes at later tokens of the same step need of this one; None if they need nothing.
     """
 
     id: int
@@ -107,6 +110,7 @@ class Token:
     signals: Mapping[str, float]
     top: tuple[Alternative, ...] = ()
     forced: bool = False
+    trace: Trace | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

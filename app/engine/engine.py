@@ -9,6 +9,7 @@ from concurrent.futures import Future
 
 import torch
 
+from app.decoding.signals import PROBE_PREFIX, SIGNALS
 from app.decoding.types import Token
 from app.engine.loop import DecodingLoop
 from app.engine.readout import Reading
@@ -27,21 +28,28 @@ from app.engine.types import (
     TokenOut,
     Usage,
 )
-from app.engine.validation import check_prompt, check_readings, check_request
+from app.engine.validation import check_no_probes, check_prompt, check_readings, check_request
 from app.errors import ContextLengthError, DemurError, EngineStoppedError, OverloadedError
+from probes.probe import Probe
 
 logger = logging.getLogger(__name__)
 
 
 class Engine:
-    """Serves one model. `start()` it, or use it as a context manager."""
+    """Serves one model. `start()` it, or use it as a context manager.
 
-    def __init__(self, checkpoint: Served, limits: EngineLimits | None = None) -> None:
+    probes: those that requests may ask for, as signals `probe:NAME`; they must fit the model.
+    """
+
+    def __init__(
+        self, checkpoint: Served, limits: EngineLimits | None = None, probes: Sequence[Probe] = ()
+    ) -> None:
         self.limits = limits or EngineLimits()
         self.model = checkpoint.model
         # Tensors made here are changed by passes in inference mode later.
         with torch.inference_mode():
-            self._loop = DecodingLoop(checkpoint, self.limits)
+            self._loop = DecodingLoop(checkpoint, self.limits, probes)
+        self.signals = (*SIGNALS, *(PROBE_PREFIX + probe.name for probe in probes))
         self._inbox: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -89,7 +97,7 @@ class Engine:
             OverloadedError: too many requests are waiting.
             EngineStoppedError: the engine is not running.
         """
-        check_request(request, self.limits, self.context_length, self.model.spec.vocab_size)
+        check_request(request, self.limits, self.context_length, self.model.spec.vocab_size, self.signals)
         stream = Stream(self._cancel)
         self._enqueue(lambda: self._loop.submit(request, stream))
         return stream
@@ -137,7 +145,8 @@ class Engine:
     ) -> "Future[list[Token]]":
         spec = self.model.spec
         check_prompt(token_ids, spec.vocab_size)
-        check_readings(signals, top_logprobs, self.limits)
+        check_readings(signals, top_logprobs, self.limits, self.signals)
+        check_no_probes(signals)
         if len(token_ids) > self.context_length:
             raise ContextLengthError(
                 f"The text has {len(token_ids)} tokens; the context holds {self.context_length}. Shorten it.",

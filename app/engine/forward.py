@@ -1,7 +1,8 @@
 """One tick's forward pass: which sequences take part, what each still lacks in the cache, and the run."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from app.decoding.sequence import NextToken
 from app.engine.choice import Choice
 from app.engine.slots import Slot, SlotTable
 from app.engine.tasks import Task
-from models.language_model import KVCache, LanguageModel, PrefillRow
+from models.language_model import KVCache, LanguageModel, PrefillRow, StepOutput
 
 
 @dataclass(eq=False, slots=True)
@@ -45,10 +46,14 @@ class Row:
 
 @dataclass
 class Outcome:
-    """logits (R, V) of `rows`, in their order, and the rows whose forward pass raised."""
+    """logits (R, V) of `rows`, in their order, and the rows whose forward pass raised.
+
+    hidden: (R, d) states by layer, if some row wants a probe.
+    """
 
     rows: list[Row] = field(default_factory=list[Row])
     logits: Tensor | None = None
+    hidden: Mapping[int, Tensor] = field(default_factory=dict[int, Tensor])
     failed: list[tuple[Row, Exception]] = field(default_factory=list[tuple[Row, Exception]])
     passes: int = 0
     prefill_tokens: int = 0
@@ -58,12 +63,18 @@ class Forward:
     """Runs a model over the sequences that wait for a token."""
 
     def __init__(
-        self, model: LanguageModel[Any], cache: KVCache, slots: SlotTable, max_prefill_tokens: int
+        self,
+        model: LanguageModel[Any],
+        cache: KVCache,
+        slots: SlotTable,
+        max_prefill_tokens: int,
+        probed_layers: Sequence[int],
     ) -> None:
         self._model = model
         self._cache = cache
         self._slots = slots
         self._max_prefill_tokens = max_prefill_tokens
+        self._probed_layers = probed_layers
 
     def select(self, pending: Iterable[Pending]) -> tuple[list[Row], list[Pending]]:
         """The rows of this tick, first come first served, and who has to wait for the next."""
@@ -101,26 +112,28 @@ class Forward:
     def run(self, rows: Sequence[Row]) -> Outcome:
         """The forward pass: one `prefill` for rows that lack several ids, one `step` for the rest."""
         outcome = Outcome()
+        is_probed = any(row.pending.choice.owner.reading.probes is not None for row in rows)
+        layers = self._probed_layers if is_probed else ()
         whole = [row for row in rows if row.leader is None and row.end - row.start > 1]
         single = [row for row in rows if row.leader is None and row.end - row.start == 1]
         if whole:
             followers = [row for row in rows if row.leader is not None]
-            error = self._record(outcome, whole, self._prefill)
+            error = self._record(outcome, whole, partial(self._prefill, layers))
             if error is not None:
                 outcome.failed.extend((row, error) for row in followers)
             else:
                 outcome.prefill_tokens = sum(row.end - row.start for row in whole)
                 single.extend(self._follow(followers))
         if single:
-            self._record(outcome, single, self._step)
+            self._record(outcome, single, partial(self._step, layers))
         return outcome
 
     def _record(
-        self, outcome: Outcome, rows: list[Row], forward: Callable[[list[Row]], Tensor]
+        self, outcome: Outcome, rows: list[Row], forward: Callable[[list[Row]], StepOutput]
     ) -> Exception | None:
         outcome.passes += 1
         try:
-            logits = forward(rows)
+            output = forward(rows)
         except Exception as error:
             for row in rows:
                 row.slot.forget()
@@ -129,7 +142,13 @@ class Forward:
         for row in rows:
             row.slot.written(row.end)
         outcome.rows.extend(rows)
-        outcome.logits = logits if outcome.logits is None else torch.cat((outcome.logits, logits))
+        if outcome.logits is None:
+            outcome.logits, outcome.hidden = output.logits, output.hidden
+        else:
+            outcome.logits = torch.cat((outcome.logits, output.logits))
+            outcome.hidden = {
+                layer: torch.cat((states, output.hidden[layer])) for layer, states in outcome.hidden.items()
+            }
         return None
 
     def _follow(self, followers: list[Row]) -> list[Row]:
@@ -138,12 +157,12 @@ class Forward:
             self._slots.copy(row.leader.slot, row.slot, row.end - 1)
         return followers
 
-    def _prefill(self, rows: list[Row]) -> Tensor:
+    def _prefill(self, layers: Sequence[int], rows: list[Row]) -> StepOutput:
         appended = [PrefillRow(row.slot.index, row.start, tuple(row.ids[row.start :])) for row in rows]
-        return self._model.prefill(self._cache, appended).logits
+        return self._model.prefill(self._cache, appended, layers)
 
-    def _step(self, rows: list[Row]) -> Tensor:
+    def _step(self, layers: Sequence[int], rows: list[Row]) -> StepOutput:
         columns = [[row.ids[-1], row.slot.index, row.end - 1] for row in rows]
         # By way of numpy: torch reads nested lists several times slower.
         token_ids, slots, positions = torch.from_numpy(np.array(columns, dtype=np.int64).T.copy()).unbind()
-        return self._model.step(self._cache, token_ids, slots, positions).logits
+        return self._model.step(self._cache, token_ids, slots, positions, layers)

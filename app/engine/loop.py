@@ -2,6 +2,7 @@
 
 import logging
 from collections import deque
+from collections.abc import Mapping
 from collections.abc import Sequence as Items
 
 import torch
@@ -12,7 +13,7 @@ from app.decoding.types import Token
 from app.engine.choice import ActiveRequest, Choice
 from app.engine.counters import Counters
 from app.engine.forward import Forward, Pending, Row
-from app.engine.readout import Reading
+from app.engine.readout import Reading, reading_of
 from app.engine.sampler import Sampler
 from app.engine.scoring import ScoreJob, score_tokens
 from app.engine.slots import SlotTable
@@ -29,6 +30,8 @@ from app.engine.types import (
     StreamItem,
 )
 from app.errors import DemurError, ModelFailureError, StrategyError
+from probes.probe import Probe
+from probes.reader import ProbeReader
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +39,7 @@ logger = logging.getLogger(__name__)
 class DecodingLoop:
     """Decodes all requests together. Not thread-safe: `Engine` owns the thread that it runs in."""
 
-    def __init__(self, served: Served, limits: EngineLimits) -> None:
+    def __init__(self, served: Served, limits: EngineLimits, probes: Items[Probe] = ()) -> None:
         self.model = served.model
         spec = self.model.spec
         self.context_length = min(spec.context_length, limits.max_context or spec.context_length)
@@ -47,8 +50,9 @@ class DecodingLoop:
         self.waiting: deque[ActiveRequest] = deque()
         self.scores: deque[ScoreJob] = deque()
         self.active: dict[Stream, ActiveRequest] = {}
-        self._forward = Forward(self.model, cache, self.slots, limits.max_prefill_tokens)
-        self._sampler = Sampler()
+        self.reader = ProbeReader(probes)
+        self._forward = Forward(self.model, cache, self.slots, limits.max_prefill_tokens, self.reader.layers)
+        self._sampler = Sampler(self.reader)
         self._pending: list[Pending] = []
         self._speaking: dict[ActiveRequest, None] = {}
 
@@ -68,8 +72,8 @@ class DecodingLoop:
             vocabulary=self.vocabulary,
             seed=request.seed,
         )
-        signals = tuple(dict.fromkeys((*request.signals, *sorted(request.strategy.needs))))
-        active = ActiveRequest(request, stream, spec, Reading(signals, request.top_logprobs))
+        names = (*request.signals, *sorted(request.strategy.needs))
+        active = ActiveRequest(request, stream, spec, reading_of(names, request.top_logprobs, self.reader))
         self.active[stream] = active
         self.waiting.append(active)
 
@@ -101,7 +105,7 @@ class DecodingLoop:
             for row, error in outcome.failed:
                 self._fail(row.pending.choice.owner, _model_failure(error))
             if outcome.logits is not None:
-                self._resume(outcome.rows, outcome.logits)
+                self._resume(outcome.rows, outcome.logits, outcome.hidden)
         self.flush()
 
     def flush(self) -> None:
@@ -149,12 +153,12 @@ class DecodingLoop:
 
     # Drawing
 
-    def _resume(self, rows: Items[Row], logits: torch.Tensor) -> None:
+    def _resume(self, rows: Items[Row], logits: torch.Tensor, hidden: Mapping[int, torch.Tensor]) -> None:
         """Draw every row's token and let the strategies go on from it."""
         requests = [row.request for row in rows]
         readings = [row.pending.choice.owner.reading for row in rows]
         try:
-            drawn = self._sampler.draw(logits, requests, readings)
+            drawn = self._sampler.draw(logits, hidden, requests, readings)
         except Exception as error:
             logger.exception("Drawing a batch failed.")
             for row in rows:

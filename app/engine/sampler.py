@@ -1,5 +1,6 @@
 """From a batch's logits to its tokens: signals, policies, sampling chains, draws."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Items
 
 from torch import Tensor
@@ -8,37 +9,48 @@ from app.decoding.chain import History, SamplingChain
 from app.decoding.sequence import NextToken
 from app.decoding.signals import Distribution
 from app.decoding.types import SamplingParams, Token
+from app.engine.probing import Probing
 from app.engine.randomness import uniform
 from app.engine.readout import Reading, read_signals, read_tokens
 from app.errors import ParameterError
+from probes.reader import ProbeReader
 
 
 class Sampler:
     """Draws the tokens of a batch; keeps the compiled chains while the batch's parameters stay."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: ProbeReader) -> None:
+        self._reader = reader
         self._chain: SamplingChain | None = None
 
     def draw(
-        self, logits: Tensor, requests: Items[NextToken], readings: Items[Reading]
+        self,
+        logits: Tensor,
+        hidden: Mapping[int, Tensor],
+        requests: Items[NextToken],
+        readings: Items[Reading],
     ) -> list[Token | Exception]:
-        """One token per row of logits (R, V), or what a row's sampling policy raised."""
+        """One token per row of logits (R, V), or what a row's sampling policy raised.
+
+        hidden: (R, d) states by layer, those that the probes need; empty if no row wants one.
+        """
         distribution = Distribution(logits)
-        params, errors = _resolve(distribution, requests, readings)
+        probing = Probing(self._reader, hidden, requests)
+        params, errors = _resolve(distribution, requests, readings, probing)
         chain = self._chain
         if chain is None or chain.params != params:
             chain = self._chain = SamplingChain(params, logits.device)
         uniforms = [_uniform(requests[row]) for row in chain.sampled]
         histories = [_history(requests[row]) for row in chain.penalised]
         distribution.chosen = chain.choose(logits, uniforms, histories)
-        tokens = read_tokens(distribution, readings, distribution.chosen.tolist())
+        tokens = read_tokens(distribution, readings, distribution.chosen.tolist(), probing)
         if not errors:
             return list(tokens)
         return [errors.get(row, token) for row, token in enumerate(tokens)]
 
 
 def _resolve(
-    distribution: Distribution, requests: Items[NextToken], readings: Items[Reading]
+    distribution: Distribution, requests: Items[NextToken], readings: Items[Reading], probing: Probing
 ) -> tuple[list[SamplingParams], dict[int, Exception]]:
     """Every row's parameters; policies are asked for theirs, and those that raise are noted."""
     params: list[SamplingParams] = []
@@ -50,7 +62,7 @@ def _resolve(
             params.append(sampling)
             continue
         if signals is None:
-            signals = read_signals(distribution, readings)
+            signals = read_signals(distribution, readings, probing)
         try:
             chosen = sampling(signals[row])
             require_biased_ids(chosen, distribution.logits.shape[-1])

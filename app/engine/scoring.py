@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -26,14 +26,18 @@ class ScoreJob:
 
 
 def score_tokens(model: LanguageModel[Any], token_ids: Sequence[int], reading: Reading) -> list[Token]:
-    """The tokens from the second on, each read from the logits before it (teacher forcing)."""
+    """The tokens from the second on, each read from the logits before it (teacher forcing).
+
+    Probes are left out: they are read while a completion is written.
+    """
     if len(token_ids) < 2:
         return []
     logits = model.score(token_ids).logits
+    given = replace(reading, probes=None)
     tokens: list[Token] = []
     for start in range(0, len(token_ids) - 1, _CHUNK):
         ids = list(token_ids[start + 1 : start + 1 + _CHUNK])
         chosen = torch.tensor(ids, device=logits.device)
         distribution = Distribution(logits[start : start + len(ids)], chosen)
-        tokens.extend(read_tokens(distribution, [reading] * len(ids), ids))
+        tokens.extend(read_tokens(distribution, [given] * len(ids), ids))
     return tokens

@@ -1,19 +1,30 @@
 """What the engine checks before it takes a request, so that every mistake is found before the first token."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
-from app.decoding.signals import SIGNALS
+from app.decoding.signals import PROBE_PREFIX
 from app.engine.sampler import require_biased_ids
 from app.engine.types import EngineLimits, GenerationRequest
 from app.errors import ContextLengthError, ParameterError, UnknownNameError
 
 
 def check_request(
-    request: GenerationRequest, limits: EngineLimits, context_length: int, vocab_size: int
+    request: GenerationRequest,
+    limits: EngineLimits,
+    context_length: int,
+    vocab_size: int,
+    signals: Sequence[str],
 ) -> None:
-    """Raise the `RequestError` that says what is wrong with the request, if anything is."""
+    """Raise the `RequestError` that says what is wrong with the request, if anything is.
+
+    signals: names of those that there are.
+    """
     check_prompt(request.prompt_ids, vocab_size)
-    check_readings((*request.signals, *sorted(request.strategy.needs)), request.top_logprobs, limits)
+    names = (*request.signals, *sorted(request.strategy.needs))
+    check_readings(names, request.top_logprobs, limits, signals)
+    if request.score_prompt:
+        check_no_probes(request.signals)
     length = len(request.prompt_ids)
     room = context_length - length
     if room < 0 or (room == 0 and request.stopping.max_tokens > 0):
@@ -47,15 +58,30 @@ def check_ids(token_ids: Sequence[int], vocab_size: int, param: str) -> None:
             )
 
 
-def check_readings(signals: Sequence[str], top_logprobs: int, limits: EngineLimits) -> None:
-    """Raise unless every signal exists and `top_logprobs` is within the limit."""
-    for name in signals:
-        if name not in SIGNALS:
+def check_readings(
+    asked: Sequence[str], top_logprobs: int, limits: EngineLimits, signals: Sequence[str]
+) -> None:
+    """Raise unless every signal that is asked for exists and `top_logprobs` is within the limit."""
+    for name in asked:
+        if name not in signals:
+            close = get_close_matches(name, signals, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
             raise UnknownNameError(
-                f"There is no signal {name!r}; there are {', '.join(SIGNALS)}.", param="signals"
+                f"There is no signal {name!r}; there are {', '.join(signals)}.{hint}", param="signals"
             )
     if not 0 <= top_logprobs <= limits.max_top_logprobs:
         raise ParameterError(
             f"top_logprobs is {top_logprobs}; it must be between 0 and {limits.max_top_logprobs}.",
             param="top_logprobs",
         )
+
+
+def check_no_probes(signals: Sequence[str]) -> None:
+    """Raise `ParameterError` for a probe where a given text is scored, an echoed prompt too."""
+    for name in signals:
+        if name.startswith(PROBE_PREFIX):
+            raise ParameterError(
+                f"signals has {name!r}, but probes are read while a completion is written, not on a given "
+                "text. Ask for it with a completion, without echo, or leave it out.",
+                param="signals",
+            )
