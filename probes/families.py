@@ -23,7 +23,7 @@ INVERSE_PENALTY = 0.02
 COMPONENTS = 8
 """Directions of `low_rank`."""
 
-HIDDEN_UNITS, BATCH, EPOCHS = 32, 512, 12
+HIDDEN_UNITS, BATCH, EPOCHS, MIN_STEPS = 32, 512, 12, 1500
 LEARNING_RATE, WEIGHT_DECAY, INPUT_DROPOUT = 3e-3, 0.1, 0.1
 """Of `hidden_layer`."""
 
@@ -79,8 +79,9 @@ def hidden_layer(inputs: Floats, labels: Bools) -> Weights:
     biases = torch.zeros(HIDDEN_UNITS, requires_grad=True), torch.zeros((), requires_grad=True)
     optimiser = torch.optim.AdamW([first, second, *biases], lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     batches = max(1, len(x) // BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS * batches)
-    for _ in range(EPOCHS):
+    epochs = max(EPOCHS, -(-MIN_STEPS // batches))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * batches)
+    for _ in range(epochs):
         for rows in torch.randperm(len(x), generator=generator).chunk(batches):
             batch = x[rows]
             kept = torch.rand(batch.shape, generator=generator) >= INPUT_DROPOUT
