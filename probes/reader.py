@@ -96,7 +96,7 @@ class ProbeReader:
             for index, layer in enumerate(probe.layers):
                 start = self.layers.index(layer) * width
                 block = probe.hidden_weight[:, index * width : (index + 1) * width]
-                weight[start : start + width, columns] = block.T
+                weight[start : start + width, columns] += block.T
         return torch.from_numpy(weight), torch.from_numpy(bias)
 
 

@@ -8,20 +8,23 @@ from typing import Any
 
 import models
 
-_PACKAGE = str(Path(models.__file__).parent)
+_PACKAGES = (str(Path(models.__file__).parent),)
 
 
 class Killed(BaseException):
     """Stands for SIGKILL: no `except Exception` sees it."""
 
 
-def run_until(line: int, function: Callable[[], object]) -> int:
-    """Run a function up to a given number of lines of `models`; how many of them were executed."""
+def run_until(line: int, function: Callable[[], object], packages: tuple[str, ...] = _PACKAGES) -> int:
+    """Run a function up to a given number of lines of `models`; how many of them were executed.
+
+    packages: the folders whose lines count, if others than `models`.
+    """
     executed = 0
 
     def trace(frame: FrameType, event: str, _argument: Any) -> Any:
         nonlocal executed
-        if not frame.f_code.co_filename.startswith(_PACKAGE):
+        if not frame.f_code.co_filename.startswith(packages):
             return None
         if event == "line":
             if executed == line:
@@ -40,6 +43,6 @@ def run_until(line: int, function: Callable[[], object]) -> int:
     return executed
 
 
-def lines_of(function: Callable[[], object]) -> int:
-    """How many lines of `models` a function executes."""
-    return run_until(sys.maxsize, function)
+def lines_of(function: Callable[[], object], packages: tuple[str, ...] = _PACKAGES) -> int:
+    """How many lines of `models`, or other packages, a function executes."""
+    return run_until(sys.maxsize, function, packages)

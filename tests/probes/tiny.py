@@ -1,13 +1,17 @@
 """Small probes with random weights, one of each family, for models of tests."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models.checkpoint import LoadedCheckpoint
+from probes.card import Threshold, describe, golden_example
 from probes.inputs import FEATURES
 from probes.position import Position
 from probes.probe import Array, Calibration, Probe
+from probes.store import save
 
 PLATT = Calibration(slope=0.8, intercept=-0.3)
 ISOTONIC = Calibration("isotonic", knots=((-4.0, 0.02), (-1.0, 0.2), (0.5, 0.6), (4.0, 0.97)))
@@ -69,3 +73,22 @@ def every_family(
 def _float32(values: Array) -> Array:
     """Values that a file of float32 holds exactly."""
     return values.astype(np.float32).astype(np.float64)
+
+
+def store_probes(
+    folder: Path, probes: Sequence[Probe], checkpoint: LoadedCheckpoint, completion_ids: Sequence[int]
+) -> None:
+    """Save probes with cards that say what is needed to load them, and a golden example."""
+    for probe in probes:
+        golden = golden_example(checkpoint.model, probe, completion_ids[:3], completion_ids)
+        card = describe(
+            probe,
+            checkpoint,
+            positive="nothing: its weights are random",
+            family="random",
+            thresholds=[Threshold(purpose="alarm", false_alarm_rate=0.05, threshold=0.7, recall=0.5)],
+            evidence={"auroc": {"value": 0.5, "interval": [0.4, 0.6]}, "seed": 0},
+            licence="Apache-2.0",
+            golden=golden,
+        )
+        save(folder, probe, card)
