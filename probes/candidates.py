@@ -93,17 +93,17 @@ def richer(position: str, layers: Sequence[int], best: int) -> list[Candidate]:
     return [
         Candidate(position, "logistic", (), "logistic"),
         Candidate(position, "logistic", (), "hidden_layer"),
-        Candidate(position, "logistic", (best,), "logistic"),
         Candidate(position, "logistic", (best,), "hidden_layer"),
         Candidate(position, "logistic", (best,), pooling="mean"),
         Candidate(position, "logistic", (best,), "hidden_layer", "mean"),
         Candidate(position, "low_rank", every),
-        Candidate(position, "low_rank", every, "hidden_layer"),
-        Candidate(position, "logistic", every),
+        Candidate(position, "low_rank", every, "hidden_layer", "mean"),
         Candidate(position, "logistic", every, "hidden_layer"),
+        Candidate(position, "logistic", every, pooling="mean"),
+        Candidate(position, "logistic", every, "hidden_layer", "mean"),
         Candidate(position, "hidden_layer", (best,)),
-        Candidate(position, "hidden_layer", every),
-        Candidate(position, "hidden_layer", every, "logistic"),
+        Candidate(position, "hidden_layer", every, pooling="mean"),
+        Candidate(position, "hidden_layer", every, "logistic", "mean"),
     ]
 
 

@@ -2,21 +2,21 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from probes.calibrate import calibrate
 from probes.candidates import Candidate, Fitted, auroc, choose, fit_all, richer, single_layer
 from probes.errors import LabelsError
+from probes.evaluate import thresholds
 from probes.probe import Probe
 from probes.readings import Table
-from probes.results import SweepEntry
+from probes.results import SweepEntry, Threshold
 from probes.target import Target
 
 MIN_MISTAKES = 200
 """Mistakes of a kind in the fitting part below which it gets no probe of its own."""
 
 Tables = Mapping[str, Table]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class FittedProbe:
     target: Target
     candidate: Candidate
     sweep: tuple[SweepEntry, ...]
+    thresholds: tuple[Threshold, ...]
 
 
 def targets(tables: Tables, min_mistakes: int = MIN_MISTAKES) -> list[Target]:
     """What can be fitted on these tables: any mistake, late and early; each frequent kind; the answer."""
-    steps = [name for name in tables if name != "question"]
     found = [
         Target("step_error", "The step is wrong: the first mistake of the answer.", ("end",)),
         Target(
@@ -44,7 +44,7 @@ def targets(tables: Tables, min_mistakes: int = MIN_MISTAKES) -> list[Target]:
     for kind, count in sorted(counts.items()):
         if kind and count >= min_mistakes and len(counts) > 2:
             meaning = f"The step is the answer's first mistake, of kind {kind}."
-            found.append(Target(kind, meaning, tuple(steps), kind))
+            found.append(Target(kind, meaning, ("name", "end"), kind))
     if "question" in tables:
         meaning = "The answer as a whole will be wrong; read before a word of it is written."
         found.append(Target("answer_error", meaning, ("question",)))
@@ -89,11 +89,27 @@ def fit_probe(
         fitted += [*first, *second]
         winners.append(choose([*first, *second]))
     winner = _earliest(winners)
+    candidate, weights = winner.candidate, winner.weights
+    table = calibration[candidate.position]
+    logits, labels = candidate.scores(weights, table), target.labels(table)
+    probe = Probe(
+        name=target.name,
+        position=table.position,
+        layers=candidate.layers,
+        weight=weights.weight,
+        bias=weights.bias,
+        out_weight=weights.out_weight,
+        out_bias=weights.out_bias,
+        signals=candidate.signals,
+        pooling=candidate.pooling,
+        calibration=calibrate(logits, labels, table.group),
+    )
     return FittedProbe(
-        probe=_calibrated(target, winner, calibration),
+        probe=probe,
         target=target,
-        candidate=winner.candidate,
+        candidate=candidate,
         sweep=tuple(_entry(each, each is winner) for each in fitted),
+        thresholds=thresholds((probe.calibration(logits), labels), {}),
     )
 
 
@@ -106,24 +122,6 @@ def _earliest(winners: Sequence[Fitted]) -> Fitted:
     best = max(winners, key=auroc)
     floor = best.validation.metrics().auroc.low
     return max((each for each in winners if auroc(each) >= floor), key=lambda each: each.tokens_left)
-
-
-def _calibrated(target: Target, winner: Fitted, calibration: Tables) -> Probe:
-    candidate, weights = winner.candidate, winner.weights
-    table = calibration[candidate.position]
-    probe = Probe(
-        name=target.name,
-        position=table.position,
-        layers=candidate.layers,
-        weight=weights.weight,
-        bias=weights.bias,
-        out_weight=weights.out_weight,
-        out_bias=weights.out_bias,
-        signals=candidate.signals,
-        pooling=candidate.pooling,
-    )
-    logits = candidate.scores(weights, table)
-    return replace(probe, calibration=calibrate(logits, target.labels(table), table.group))
 
 
 def _entry(fitted: Fitted, chosen: bool) -> SweepEntry:

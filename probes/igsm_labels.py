@@ -30,7 +30,9 @@ SPLITS: dict[Part, Split] = {
 }
 """Which problems serve which purpose; no two splits of the corpus share a solution template."""
 
-TEMPERATURES = (0.0, 0.7, 1.0)
+TEMPERATURES = {0.0: 0.5, 0.7: 1.0, 1.0: 2.0}
+"""And the share of each: the hotter, the more mistakes there are to learn from and to count."""
+
 BATCH = 128
 _LONGEST_STEP = 16
 """Tokens; no step of a reference solution is longer, so a solution that goes on is beyond help."""
@@ -71,10 +73,10 @@ def plan(spec: IgsmSpec, scale: float = 1.0) -> list[Job]:
     for part, share in shares.items():
         for op in range(spec.op_min, spec.op_max + spec.ood_extra + 1):
             base = 500 if op > spec.op_max else 1600 if op > spec.op_max - 3 else 300
-            count = max(1, round(base * share * scale))
-            jobs += [Job(part, op, temperature, count) for temperature in TEMPERATURES]
+            for temperature, weight in TEMPERATURES.items():
+                jobs.append(Job(part, op, temperature, max(1, round(base * share * weight * scale))))
             if part == "fit" and op > spec.op_min:
-                jobs.append(Job(part, op, 1.0, 3 * count, forced=True))
+                jobs.append(Job(part, op, 1.0, max(1, round(2 * base * scale)), forced=True))
     return jobs
 
 

@@ -19,8 +19,8 @@ _DOUBTS: tuple[str, ...] = ("entropy", "varentropy", "1 - max_probability", "1 -
 FEATURES: tuple[str, ...] = (
     *CURRENT,
     *(f"log {name}" for name in CURRENT[:2]),
-    *(f"{pooled} {name}" for name in _DOUBTS for pooled in ("max", "mean")),
-    *(f"log {pooled} {name}" for name in _DOUBTS for pooled in ("max", "mean")),
+    *(f"{pooled} {name}" for name in _DOUBTS for pooled in ("first", "max", "mean")),
+    *(f"log {pooled} {name}" for name in _DOUBTS for pooled in ("first", "max", "mean")),
     "tokens read",
     "step",
 )
@@ -44,5 +44,5 @@ def signal_features(past: ArrayLike, current: ArrayLike, step: int) -> NDArray[n
     doubts = np.zeros((1, len(PAST))) if read == 0 else before.copy()
     if read:
         doubts[:, 2:4] = 1 - before[:, 2:4]
-    pooled = np.stack((doubts.max(axis=0), doubts.mean(axis=0)), axis=1).ravel()
+    pooled = np.stack((doubts[0], doubts.max(axis=0), doubts.mean(axis=0)), axis=1).ravel()
     return np.concatenate((now, np.log(now[:2] + _FLOOR), pooled, np.log(pooled + _FLOOR), (read, step)))

@@ -208,7 +208,7 @@ def _about(tokenizer: Tokenizer, labelled: Labelled, columns: dict[int, int]) ->
     return values
 
 
-def _number(group: str) -> int:
+def group_number(group: str) -> int:
     """A number for a group, the same whatever else is read."""
     return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) >> 1
 
@@ -233,7 +233,7 @@ def _table(
         wrong=np.array([each.wrong for each in readings], dtype=np.bool_),
         kind=np.array([each.kind for each in readings], dtype=np.str_),
         about=np.array([abouts[index] for index, _ in rows], dtype=np.int8),
-        group=np.array([_number(owner.group_name) for owner in owners], dtype=np.int64),
+        group=np.array([group_number(owner.group_name) for owner in owners], dtype=np.int64),
         step=np.array([each.step for each in readings], dtype=np.int64),
         tokens_left=np.array([each.tokens_left for each in readings], dtype=np.int64),
         first_token=np.array([each.first_token for each in readings], dtype=np.int64),

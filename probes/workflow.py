@@ -13,6 +13,7 @@ from probes import necessary
 from probes.calibrate import calibrate
 from probes.candidates import Candidate
 from probes.errors import LabelsError
+from probes.evaluate import thresholds
 from probes.fit import FittedProbe, candidates_per_position, fit_probe, targets
 from probes.labels import Labelled, Part
 from probes.position import Position
@@ -131,8 +132,9 @@ def _fit_necessary(
         bias=winner.weights.bias,
         tokens=about,
     )
+    calibration_of_pairs = calibrate(logits, known.labels, known.groups)
     return FittedProbe(
-        probe=replace(probe, calibration=calibrate(logits, known.labels, known.groups)),
+        probe=replace(probe, calibration=calibration_of_pairs),
         target=Target(necessary.NAME, necessary.MEANING, (fitting.position.name,)),
         candidate=Candidate(fitting.position.name, "logistic", (winner.layer,)),
         sweep=tuple(
@@ -147,4 +149,5 @@ def _fit_necessary(
             )
             for each in layers
         ),
+        thresholds=thresholds((calibration_of_pairs(logits), known.labels), {}),
     )

@@ -2,7 +2,6 @@
 
 import shlex
 import signal
-import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.commands.checkout import commit
 from app.commands.failures import failing_on
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _finish(trained: "TrainedModel", run: Path, out: Path, init_from: Path | Non
     card = {
         "name": out.name,
         "made": datetime.now(UTC).date().isoformat(),
-        "commit": _commit(),
+        "commit": commit(),
         "command": shlex.join(["demur", *sys.argv[1:]]),
         "corpus": {"name": "igsm", **trained.config.corpus.to_card()},
         "training": {
@@ -199,12 +199,3 @@ def _finish(trained: "TrainedModel", run: Path, out: Path, init_from: Path | Non
     checkpoint.save(out, trained.network, trained.tokenizer, card)
     plot_log(run, run / "training.png")
     console.print(f"Wrote {out} and {run / 'training.png'}. Measure it: demur evaluate --checkpoint {out}")
-
-
-def _commit() -> str | None:
-    """The commit of the checkout that this code lies in; None for an installed package."""
-    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -1,11 +1,17 @@
 """What the commands of `demur probe` share: their options, where a run lives, and how progress is shown."""
 
+import shlex
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import JsonValue
+
+from app.commands.checkout import commit
 
 if TYPE_CHECKING:
     from models.checkpoint import LoadedCheckpoint
@@ -19,6 +25,10 @@ RunOption = Annotated[
     typer.Option(
         help="Folder of labels, probes and report.  [default: runs/probes/ and the checkpoint's name]"
     ),
+]
+LabelsOption = Annotated[
+    list[Path] | None,
+    typer.Option(help="JSON Lines of labelled completions; may be repeated.  [default: those of the run]"),
 ]
 WorkersOption = Annotated[int, typer.Option(min=1, help="Threads.")]
 SeedOption = Annotated[int, typer.Option(help="Same seed, same labels.")]
@@ -55,3 +65,19 @@ def progress(what: str, total: int) -> Generator[Callable[[int], None]]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)
+
+
+def command() -> str:
+    """The command line that is running."""
+    return shlex.join(["demur", *sys.argv[1:]])
+
+
+def origin(seed: int) -> dict[str, JsonValue]:
+    """Where labels and probes come from, for their cards."""
+    return {
+        "command": command(),
+        "commit": commit(),
+        "made": datetime.now(UTC).date().isoformat(),
+        "seed": seed,
+        "labels": "the first wrong step of each of the model's own completions; nothing after it is judged",
+    }

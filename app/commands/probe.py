@@ -1,0 +1,276 @@
+"""`demur probe`: label what a model writes, fit probes on its hidden states, judge them, install them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.commands.failures import failing_on
+from app.commands.probe_options import (
+    CheckpointOption,
+    RunOption,
+    SeedOption,
+    WorkersOption,
+    command,
+    igsm_spec,
+    load,
+    origin,
+    progress,
+    run_folder,
+)
+from app.commands.probe_tables import print_base_rates, print_fitted, print_results
+
+if TYPE_CHECKING:
+    from models.checkpoint import LoadedCheckpoint
+    from probes.labels import Labelled
+
+app = typer.Typer(
+    name="probe",
+    help="Probes: small networks over hidden states that say when the model has gone wrong.",
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def label(
+    checkpoint: CheckpointOption = None,
+    run: RunOption = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help='JSON Lines, {"prompt": "..."} each.  [default: fresh igsm problems]'),
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(help="Program that marks what is wrong; needed with --prompts."),
+    ] = None,
+    temperature: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.0, help="With --prompts: one completion per prompt at each.  [default: 0, 0.7, 1]"
+        ),
+    ] = None,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="With --prompts: most tokens of a completion.")
+    ] = 256,
+    scale: Annotated[
+        float, typer.Option(min=0.001, help="Without --prompts: factor on the number of problems.")
+    ] = 1.0,
+    seed: SeedOption = 0,
+    workers: WorkersOption = 2,
+) -> None:
+    """Let a model write completions, and mark where they are wrong.
+
+    A model of the igsm corpus solves fresh problems, and the corpus checker judges every step. Stopped and
+    started again, it goes on where it was.
+
+    For any other model give --prompts and --judge. The judge is a program that reads JSON Lines on its
+    standard input and writes each line back with `wrong` filled in, a list of spans of characters of the
+    completion: {"prompt": ..., "completion": ..., "wrong": [{"start": 12, "end": 20, "kind": "number"}]}.
+    Optional are `correct` (whether the whole answer is right), `judged` (nothing from this character on was
+    judged), `group` (what is kept together and resampled together, by default the prompt) and `part` (fit,
+    validation, calibration or test, by default drawn by a hash of the group).
+    """
+    from models.errors import ModelsError
+    from probes.errors import ProbesError
+
+    with failing_on(ModelsError, ProbesError):
+        loaded = load(checkpoint)
+        folder = run_folder(run, loaded) / "labels"
+        if prompts is None:
+            labels = label_igsm(loaded, folder, scale, seed, workers)
+        else:
+            labels = _label_prompts(loaded, folder, prompts, judge, temperature, max_tokens, seed)
+    print_base_rates(labels)
+    typer.echo(f"{len(labels)} completions in {folder}. Fit probes on them: demur probe fit")
+
+
+def label_igsm(
+    loaded: "LoadedCheckpoint", folder: Path, scale: float, seed: int, workers: int
+) -> "list[Labelled]":
+    """Labels of a checkpoint of the igsm corpus."""
+    from probes.errors import LabelsError
+    from probes.igsm_labels import label_all, plan
+
+    spec = igsm_spec(loaded)
+    if spec is None:
+        raise LabelsError(
+            f"the card of {loaded.path} names no igsm corpus, so nobody can judge what the model writes; "
+            "give --prompts and --judge"
+        )
+    jobs = plan(spec, scale)
+    with progress("labelling", sum(job.count for job in jobs)) as done:
+        return label_all(loaded.model, loaded.tokenizer, spec, folder, jobs, seed, workers, done)
+
+
+def _label_prompts(
+    loaded: "LoadedCheckpoint",
+    folder: Path,
+    prompts: Path,
+    judge: str | None,
+    temperatures: list[float] | None,
+    max_tokens: int,
+    seed: int,
+) -> "list[Labelled]":
+    import shlex
+
+    from probes.errors import LabelsError
+    from probes.judged import judge as ask
+    from probes.judged import read_prompts, write_completions
+    from probes.labels import write_labels
+
+    if judge is None:
+        raise LabelsError("--prompts needs --judge, a program that marks what is wrong; see --help")
+    asked = read_prompts(prompts)
+    chosen = temperatures or [0.0, 0.7, 1.0]
+    labels: list[Labelled] = []
+    with progress("labelling", len(asked) * len(chosen)) as done:
+        for index, temperature in enumerate(chosen):
+            written = write_completions(
+                loaded.model, loaded.tokenizer, asked, temperature, max_tokens, seed + index
+            )
+            labels += ask(written, shlex.split(judge))
+            done(len(asked))
+    write_labels(folder / f"{prompts.stem}.jsonl", labels)
+    return labels
+
+
+@app.command()
+def fit(
+    checkpoint: CheckpointOption = None,
+    run: RunOption = None,
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="JSON Lines of labelled completions; may be repeated.  [default: those of the run]"
+        ),
+    ] = None,
+    step_end: Annotated[
+        list[str] | None,
+        typer.Option(help="Text that ends a step; may be repeated.  [default: a full stop, a new line]"),
+    ] = None,
+    marker: Annotated[
+        list[str] | None,
+        typer.Option(help="Token in the middle of a step.  [default: ' =' for the igsm corpus, else none]"),
+    ] = None,
+    min_mistakes: Annotated[
+        int, typer.Option(min=2, help="A kind of mistake gets a probe from this many on.")
+    ] = 200,
+    scale: Annotated[float, typer.Option(min=0.001, help="As in `label`, if there are no labels yet.")] = 1.0,
+    seed: SeedOption = 0,
+    workers: WorkersOption = 2,
+) -> None:
+    """Fit probes on labelled completions and calibrate them.
+
+    Without labels, those of a model of the igsm corpus are made first. Every layer, position and family is
+    compared on the validation part; the simplest within the interval of the best wins.
+    """
+    from models.errors import ModelsError
+    from probes import store
+    from probes.errors import ProbesError
+    from probes.position import standard_positions
+    from probes.record import card_of
+    from probes.workflow import by_part, fit_all_probes
+
+    with failing_on(ModelsError, ProbesError):
+        loaded = load(checkpoint)
+        folder = run_folder(run, loaded)
+        found = _labels(loaded, folder, labels, scale, seed, workers)
+        chosen_markers = marker if marker is not None else ([" ="] if igsm_spec(loaded) else [])
+        positions = standard_positions(
+            loaded.tokenizer, step_end or [".", "\n"], chosen_markers, loaded.model.spec.end_token_id
+        )
+        fitted = fit_all_probes(
+            loaded.model, loaded.tokenizer, positions, found, min_mistakes, workers, progress
+        )
+        for each in fitted:
+            card = card_of(each, loaded, by_part(found), origin(seed))
+            store.save(folder / "probes", each.probe, card)
+    print_fitted(fitted)
+    typer.echo(f"Wrote {len(fitted)} probes to {folder / 'probes'}. Judge them: demur probe evaluate")
+
+
+@app.command()
+def evaluate(
+    checkpoint: CheckpointOption = None,
+    run: RunOption = None,
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="JSON Lines of labelled completions; may be repeated.  [default: those of the run]"
+        ),
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=10, help="Resamples of problems for the intervals.")] = 1000,
+    workers: WorkersOption = 2,
+) -> None:
+    """Judge the probes of a run on the test part, beside baselines and controls.
+
+    Writes evaluation.json and report.html into the run, and the figures into the probes' cards.
+    """
+    from models.errors import ModelsError
+    from models.files import write_atomically
+    from probes import store
+    from probes.errors import ProbesError
+    from probes.judgement import judge_all, with_evaluation
+    from probes.report import render
+
+    with failing_on(ModelsError, ProbesError):
+        loaded = load(checkpoint)
+        folder = run_folder(run, loaded)
+        stored = store.load_all(folder / "probes", loaded)
+        found = _labels(loaded, folder, labels, 1.0, 0, workers)
+        report = judge_all(loaded, stored, found, command(), resamples, workers, progress)
+        write_atomically(folder / "evaluation.json", report.model_dump_json(indent=1).encode())
+        write_atomically(folder / "report.html", render(report).encode())
+        for each, result in zip(stored, report.probes, strict=True):
+            store.save(folder / "probes", each.probe, with_evaluation(each.card, result))
+    print_results(report)
+    typer.echo(f"Wrote {folder / 'report.html'}. Let the server use them: demur probe install")
+
+
+@app.command()
+def install(
+    checkpoint: CheckpointOption = None,
+    run: RunOption = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="Folder of probes.  [default: the one that demur serve reads for this checkpoint]"),
+    ] = None,
+) -> None:
+    """Put the probes of a run where the server finds them, in the place of those that were there."""
+    import shutil
+
+    from app.settings import probes_of
+    from models.errors import ModelsError
+    from models.files import replace_folder
+    from probes import store
+    from probes.errors import ProbesError
+
+    with failing_on(ModelsError, ProbesError):
+        loaded = load(checkpoint)
+        source = run_folder(run, loaded) / "probes"
+        stored = store.load_all(source, loaded)
+        target = (into if into is not None else probes_of(loaded.path)).resolve()
+        partial = target.with_name(f".{target.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)  # left by a kill
+        shutil.copytree(source, partial)
+        replace_folder(partial, target)
+    typer.echo(f"Installed {', '.join(each.card.name for each in stored)} in {target}")
+
+
+def _labels(
+    loaded: "LoadedCheckpoint", folder: Path, files: list[Path] | None, scale: float, seed: int, workers: int
+) -> "list[Labelled]":
+    """Labels of the files given, or else of the run; for an igsm model what is missing is made."""
+    from probes.errors import LabelsError
+    from probes.labels import read_labels
+
+    if files:
+        return [labelled for path in files for labelled in read_labels(path)]
+    if igsm_spec(loaded) is not None:
+        return label_igsm(loaded, folder / "labels", scale, seed, workers)
+    found = sorted((folder / "labels").glob("*.jsonl"))
+    if not found:
+        raise LabelsError(
+            f"there are no labels in {folder / 'labels'}; make some with demur probe label, or give --labels"
+        )
+    return [labelled for path in found for labelled in read_labels(path)]

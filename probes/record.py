@@ -1,0 +1,109 @@
+"""What a stored probe's card keeps of its making, so that it can be judged later without the run it came
+from."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from models.checkpoint import LoadedCheckpoint
+from models.tokenizer import Tokenizer
+from probes.candidates import Candidate
+from probes.card import GoldenExample, ProbeCard, Threshold, describe, golden_example
+from probes.errors import LabelsError, ProbeFileError
+from probes.evaluation import Subject
+from probes.fit import FittedProbe
+from probes.labels import Labelled, Part, data_hash
+from probes.probe import Probe
+from probes.results import SweepEntry
+from probes.store import StoredProbe
+from probes.target import Target
+
+LICENCE = "Apache-2.0"
+
+
+class Making(BaseModel):
+    """How a probe was made: what `probes.fit` compared and chose."""
+
+    model_config = ConfigDict(frozen=True)
+
+    target: Target
+    candidate: Candidate
+    sweep: tuple[SweepEntry, ...]
+
+
+def card_of(
+    fitted: FittedProbe,
+    loaded: LoadedCheckpoint,
+    parts: Mapping[Part, Sequence[Labelled]],
+    origin: Mapping[str, JsonValue],
+) -> ProbeCard:
+    """The card of a probe that was just fitted.
+
+    Args:
+        origin: where the labels are from and how they were made, the command, the commit.
+    """
+    making = Making(target=fitted.target, candidate=fitted.candidate, sweep=fitted.sweep)
+    evidence: dict[str, JsonValue] = {
+        "making": making.model_dump(mode="json"),
+        "data": {part: _data(labels) for part, labels in parts.items()},
+        "origin": dict(origin),
+    }
+    return describe(
+        fitted.probe,
+        loaded,
+        positive=fitted.target.meaning,
+        family=fitted.candidate.family,
+        thresholds=[
+            Threshold(
+                purpose=f"at most {threshold.asked:.0%} false alarms on the calibration part",
+                false_alarm_rate=threshold.measured[0].false_alarm_rate,
+                threshold=threshold.threshold,
+                recall=threshold.measured[0].recall,
+            )
+            for threshold in fitted.thresholds
+        ],
+        evidence=evidence,
+        licence=LICENCE,
+        golden=_golden(loaded, fitted.probe, parts["calibration"]),
+    )
+
+
+def subject_of(stored: StoredProbe) -> Subject:
+    """A stored probe, ready to be judged.
+
+    Raises:
+        ProbeFileError: its card does not say how it was made.
+    """
+    try:
+        making = Making.model_validate(stored.card.evidence["making"])
+    except (KeyError, ValidationError) as error:
+        raise ProbeFileError(
+            f"the card of {stored.card.name} does not say how it was made; fit it with `demur probe fit`"
+        ) from error
+    return Subject(stored.probe, making.target, making.candidate, making.sweep)
+
+
+def _data(labels: Sequence[Labelled]) -> dict[str, JsonValue]:
+    kinds = Counter(span.kind for each in labels for span in each.wrong if each.own)
+    return {
+        "sha256": data_hash(labels),
+        "completions": sum(each.own for each in labels),
+        "forced": sum(not each.own for each in labels),
+        "first_mistakes": dict(sorted(kinds.items())),
+    }
+
+
+def _golden(loaded: LoadedCheckpoint, probe: Probe, labels: Sequence[Labelled]) -> GoldenExample:
+    """A completion at which the probe is read, with a mistake in it if one is found soon."""
+    tokenizer: Tokenizer = loaded.tokenizer
+    model: Any = loaded.model
+    for labelled in sorted(labels[:200], key=lambda each: not each.wrong):
+        prompt = tokenizer.encode(labelled.prompt)
+        ids = list(labelled.completion_ids) or tokenizer.encode(labelled.completion)
+        try:
+            return golden_example(model, probe, prompt, ids[: model.spec.context_length - len(prompt)])
+        except ValidationError:  # it is read nowhere in this one
+            continue
+    raise LabelsError(f"the probe {probe.name} is read in none of {len(labels[:200])} completions")
