@@ -45,10 +45,10 @@ _STYLE: dict[RcKeyType, object] = {
 
 
 def roc(probe: ProbeResult, largest_rate: float = 1.0) -> str:
-    """ROC curve in every domain, as far as `largest_rate` false alarms."""
+    """ROC curve in every domain, as far as `largest_rate` false alarms; dotted: chance."""
     with matplotlib.rc_context(_STYLE):
         figure, axes = _square()
-        axes.plot([0, 1], [0, 1], color=_TEXT, linewidth=0.8, linestyle=":", label="chance")
+        axes.plot([0, 1], [0, 1], color=_TEXT, linewidth=0.8, linestyle=":")
         for index, domain in enumerate(probe.domains):
             label = f"{domain.domain}: AUROC {_short(domain.metrics.auroc.value)}"
             rates, recalls = (
@@ -65,7 +65,7 @@ def roc(probe: ProbeResult, largest_rate: float = 1.0) -> str:
         )
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axes.legend(loc="lower right")
+        axes.legend(loc="best")
         reach = "" if largest_rate >= 1 else f" up to {largest_rate:.0%} false alarms"
         values = (f"{domain.domain} {_words(domain.metrics.auroc)}" for domain in probe.domains)
         return _svg(figure, f"ROC curve of {probe.name}{reach}. AUROC: {'; '.join(values)}.")
