@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import corpus
+from app.commands import corpus, probe
 from app.commands.evaluate import evaluate
 from app.commands.generate import generate
 from app.commands.pretrain import pretrain
@@ -24,6 +24,7 @@ app.command()(generate)
 app.command()(evaluate)
 app.command()(pretrain)
 app.add_typer(corpus.app)
+app.add_typer(probe.app)
 
 
 def _print_version(wanted: bool) -> None:

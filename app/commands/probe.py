@@ -239,7 +239,7 @@ def install(
     """Put the probes of a run where the server finds them, in the place of those that were there."""
     import shutil
 
-    from app.settings import probes_of
+    from app.settings import EMBEDDED_PROBES
     from models.errors import ModelsError
     from models.files import replace_folder
     from probes import store
@@ -249,7 +249,7 @@ def install(
         loaded = load(checkpoint)
         source = run_folder(run, loaded) / "probes"
         stored = store.load_all(source, loaded)
-        target = (into if into is not None else probes_of(loaded.path)).resolve()
+        target = (into if into is not None else EMBEDDED_PROBES / loaded.path.resolve().name).resolve()
         partial = target.with_name(f".{target.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)  # left by a kill
         shutil.copytree(source, partial)
