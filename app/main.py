@@ -20,6 +20,8 @@ from app.engine.types import EngineLimits
 from app.errors import DemurError
 from app.settings import Settings, load_settings
 from models import checkpoint
+from probes.errors import ProbesError
+from probes.store import load_all
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,11 @@ async def _load(service: Service) -> None:
     """Load the checkpoint beside the event loop. A failure is reported by the health routes and the log."""
     try:
         serving = await asyncio.to_thread(start_engine, service.settings)
+    except ProbesError as error:
+        log.error("cannot serve: %s", error)
+        service.failure = str(error)
+        service.give_up(service.failure)
+        return
     except Exception as error:
         log.exception("cannot load the checkpoint %s", service.settings.checkpoint)
         service.failure = f"{type(error).__name__}: {error}"
@@ -84,18 +91,21 @@ async def _load(service: Service) -> None:
 
 
 def start_engine(settings: Settings) -> Serving:
-    """Load the checkpoint and start the engine that decodes with it.
+    """Load the checkpoint and its probes, and start the engine that decodes with them.
 
     Raises:
         ModelsError: the checkpoint is missing, damaged or inconsistent.
+        ProbesError: a probe is damaged, or was fitted on another checkpoint.
     """
     loaded = checkpoint.load(settings.checkpoint, device=settings.device)
     limits = EngineLimits(
         max_rows=settings.max_rows, max_waiting=settings.max_waiting, max_choices=settings.max_choices
     )
-    engine = Engine(loaded, limits)
+    folder = settings.probes_folder
+    probes = () if folder is None else tuple(load_all(folder, loaded))
+    engine = Engine(loaded, limits, [stored.probe for stored in probes])
     engine.start()
-    return Serving(loaded, engine)
+    return Serving(loaded, engine, probes)
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:

@@ -10,7 +10,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import DemurError
 
-EMBEDDED_CHECKPOINT = Path(__file__).resolve().parent.parent / "models" / "checkpoints" / "igsm"
+_HOUSE = Path(__file__).resolve().parent.parent
+EMBEDDED_CHECKPOINT = _HOUSE / "models" / "checkpoints" / "igsm"
+EMBEDDED_PROBES = _HOUSE / "probes" / "trained"
 
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
 
@@ -28,6 +30,12 @@ class Settings(BaseSettings):
         default=EMBEDDED_CHECKPOINT,
         description="Folder with config.json, model.safetensors and tokenizer.json; else the embedded one.",
     )
+    probes: Path | None = Field(
+        default=None,
+        description="Folder of probes that were fitted on the checkpoint; else the embedded ones of its "
+        "name, if there are any.",
+    )
+    no_probes: bool = Field(default=False, description="Load no probes.")
     host: str = Field(
         default="127.0.0.1", description="Address to listen on; 0.0.0.0 listens on every interface."
     )
@@ -82,6 +90,14 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(origin.strip() for origin in value.split(",") if origin.strip())
         return value
+
+    @property
+    def probes_folder(self) -> Path | None:
+        """The folder to load probes from, if any are to be loaded."""
+        if self.no_probes or self.probes is not None:
+            return None if self.no_probes else self.probes
+        embedded = EMBEDDED_PROBES / self.checkpoint.resolve().name
+        return embedded if embedded.is_dir() else None
 
 
 def load_settings(flags: Mapping[str, object] | None = None) -> Settings:

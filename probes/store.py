@@ -132,7 +132,7 @@ def _require_same_checkpoint(cards: Mapping[Path, ProbeCard], checkpoint: Loaded
     raise ProbeMismatchError(
         f"the probe {others[0]}{more} was fitted on another checkpoint than {checkpoint.path}:{differences}\n"
         "Its scores would mean nothing. Fit probes on this checkpoint with `demur probe fit`, or give the "
-        "checkpoint that these were fitted on, or another folder of probes, or none."
+        "checkpoint that these were fitted on, or other probes (--probes), or none (--no-probes)."
     )
 
 

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -12,14 +13,16 @@ from app.api.schemas.catalogue import Health
 from app.engine.engine import Engine
 from app.settings import Settings
 from models.checkpoint import LoadedCheckpoint
+from probes.store import StoredProbe
 
 
 @dataclass(frozen=True)
 class Serving:
-    """A loaded checkpoint and the running engine that decodes with it."""
+    """A loaded checkpoint with its probes, and the running engine that decodes with them."""
 
     checkpoint: LoadedCheckpoint
     engine: Engine
+    probes: tuple[StoredProbe, ...] = ()
     created: int = field(default_factory=lambda: int(time.time()))
 
     @property
@@ -39,13 +42,17 @@ class Serving:
 
 
 class Service:
-    """The one mutable object of the HTTP layer: `app.main` fills it in when the model is there."""
+    """The one mutable object of the HTTP layer: `app.main` fills it in when the model is there.
+
+    give_up: called with the reason when there is no point in going on; whoever runs the server may end it.
+    """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
         self.metrics = metrics
         self.serving: Serving | None = None
         self.failure: str | None = None
+        self.give_up: Callable[[str], None] = _stay
 
     def ready(self) -> Serving:
         """The loaded model.
@@ -73,6 +80,10 @@ class Service:
         if not self.serving.engine.running:
             return Health(status="failed", detail="The decoding engine has stopped.")
         return Health(status="ok")
+
+
+def _stay(_: str) -> None:
+    """The health routes go on telling what is wrong."""
 
 
 def service_of(request: Request) -> Service:

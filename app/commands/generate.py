@@ -14,6 +14,7 @@ from app.commands.failures import failing_on
 if TYPE_CHECKING:
     from app.decoding.strategies import Strategy
     from models.checkpoint import LoadedCheckpoint
+    from probes.probe import Probe
 
 
 def generate(
@@ -23,6 +24,11 @@ def generate(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
     ] = None,
+    probes: Annotated[
+        Path | None,
+        typer.Option(help="Folder of probes fitted on it.  [default: the embedded ones of its name]"),
+    ] = None,
+    no_probes: Annotated[bool, typer.Option("--no-probes", help="Load no probes.")] = False,
     device: Annotated[
         str | None, typer.Option(help="Where the model runs: cpu, mps, cuda or cuda:N.  [default: cpu]")
     ] = None,
@@ -56,7 +62,10 @@ def generate(
     n: Annotated[int, typer.Option("-n", "--n", help="Number of completions.")] = 1,
     seed: Annotated[int | None, typer.Option(help="Same seed, same text.  [default: random]")] = None,
     signals: Annotated[
-        str, typer.Option(help="Signals to compute, separated by commas; `all` is every one.")
+        str,
+        typer.Option(
+            help="Signals to compute, separated by commas, probes as probe:NAME; `all` is every one."
+        ),
     ] = "entropy,varentropy",
     top_logprobs: Annotated[int, typer.Option(help="Likeliest alternatives to list per token.")] = 0,
     table: Annotated[bool, typer.Option("--table", help="Also print a table of tokens.")] = False,
@@ -70,9 +79,10 @@ def generate(
     from app.engine.types import GenerationRequest
     from app.errors import DemurError
     from models.errors import ModelsError
+    from probes.errors import ProbesError
 
-    with failing_on(DemurError, ModelsError):
-        loaded = _load(checkpoint, device)
+    with failing_on(DemurError, ModelsError, ProbesError):
+        loaded, stored = _load(checkpoint, device, probes, no_probes)
         # The line break that separates a problem from its solution is given, so that it is not shown.
         prompt_ids = tuple(loaded.tokenizer.encode(_problem(problem) + "\n"))
         request = GenerationRequest(
@@ -97,10 +107,10 @@ def generate(
             ),
             n=n,
             seed=secrets.randbits(48) if seed is None else seed,
-            signals=_signal_names(signals),
+            signals=_signal_names(signals, stored),
             top_logprobs=top_logprobs,
         )
-        written = write(loaded, request)
+        written = write(loaded, request, stored)
     if as_json:
         typer.echo(json.dumps(to_json(written, loaded.tokenizer), ensure_ascii=False, indent=2))
     else:
@@ -116,16 +126,24 @@ def _problem(given: str) -> str:
     return text
 
 
-def _load(folder: Path | None, device: str | None) -> "LoadedCheckpoint":
+def _load(
+    folder: Path | None, device: str | None, probes: Path | None, no_probes: bool
+) -> "tuple[LoadedCheckpoint, list[Probe]]":
     from rich.console import Console
 
     from app.settings import load_settings
 
-    settings = load_settings({"checkpoint": folder, "device": device})
+    settings = load_settings(
+        {"checkpoint": folder, "device": device, "probes": probes, "no_probes": no_probes or None}
+    )
     with Console(stderr=True).status(f"Loading {settings.checkpoint}"):
         from models import checkpoint
+        from probes.store import load_all
 
-        return checkpoint.load(settings.checkpoint, device=settings.device)
+        loaded = checkpoint.load(settings.checkpoint, device=settings.device)
+        probes_folder = settings.probes_folder
+        stored = [] if probes_folder is None else load_all(probes_folder, loaded)
+        return loaded, [each.probe for each in stored]
 
 
 def _strategy(given: str | None, temperature: float) -> "Strategy":
@@ -162,13 +180,12 @@ def _biases(given: Sequence[str]) -> dict[int, float]:
     return biases
 
 
-def _signal_names(given: str) -> tuple[str, ...]:
+def _signal_names(given: str, probes: "Sequence[Probe]") -> tuple[str, ...]:
     """The signals asked for; entropy is among them, since the colours show it."""
-    from app.decoding.signals import SIGNALS
+    from app.decoding.signals import PROBE_PREFIX, SIGNALS
 
-    names = (
-        tuple(SIGNALS) if given == "all" else tuple(name.strip() for name in given.split(",") if name.strip())
-    )
+    every = (*SIGNALS, *(PROBE_PREFIX + probe.name for probe in probes))
+    names = every if given == "all" else tuple(name.strip() for name in given.split(",") if name.strip())
     return names if "entropy" in names else ("entropy", *names)
 
 

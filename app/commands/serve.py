@@ -22,6 +22,11 @@ def serve(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
     ] = None,
+    probes: Annotated[
+        Path | None,
+        typer.Option(help="Folder of probes fitted on it.  [default: the embedded ones of its name]"),
+    ] = None,
+    no_probes: Annotated[bool | None, typer.Option("--no-probes", help="Load no probes.")] = None,
     host: Annotated[
         str | None,
         typer.Option(help="Address to listen on; 0.0.0.0 is every interface.  [default: 127.0.0.1]"),
@@ -114,7 +119,18 @@ def _run(settings: "Settings", listener: socket.socket) -> None:
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds) + 5,
         server_header=False,
     )
-    _server(config, settings.drain_seconds, application.state.service.stop).run(sockets=[listener])
+    service = application.state.service
+    server = _server(config, settings.drain_seconds, service.stop)
+    reasons: list[str] = []
+
+    def give_up(reason: str) -> None:
+        reasons.append(reason)
+        server.should_exit = True
+
+    service.give_up = give_up
+    server.run(sockets=[listener])
+    if reasons:
+        raise fail(reasons[0])
 
 
 def _server(config: "Config", drain_seconds: float, stop: Callable[[], None]) -> "Server":

@@ -23,6 +23,7 @@ from app.engine.types import (
 )
 from models.checkpoint import LoadedCheckpoint
 from models.tokenizer import Tokenizer
+from probes.probe import Probe
 
 # Entropy in nats below which a token gets a colour; 0.69 is a coin's.
 ENTROPY_COLOURS: Sequence[tuple[float, str]] = (
@@ -52,7 +53,7 @@ class Written:
     usage: Usage
 
 
-def write(loaded: LoadedCheckpoint, request: GenerationRequest) -> Written:
+def write(loaded: LoadedCheckpoint, request: GenerationRequest, probes: Sequence[Probe] = ()) -> Written:
     """Run a request to its end.
 
     Raises:
@@ -62,7 +63,7 @@ def write(loaded: LoadedCheckpoint, request: GenerationRequest) -> Written:
     done: list[ChoiceDone] = []
     usage = Usage(0, 0)
     limits = EngineLimits(max_rows=max(1, min(request.n, 32)))
-    with Engine(loaded, limits) as engine:
+    with Engine(loaded, limits, probes) as engine:
         for item in engine.submit(request):
             match item:
                 case TokenOut() | ChoiceDone():
@@ -162,8 +163,9 @@ def _legend() -> Text:
 
 
 def _table(choice: Choice, tokenizer: Tokenizer) -> Table:
-    names = choice.done.tokens[0].signals if choice.done.tokens else {}
-    table = Table("#", "token", "logprob", *(f"{name} ({SIGNALS[name].unit})" for name in names))
+    # A probe has no value at most tokens.
+    names = list(dict.fromkeys(name for token in choice.done.tokens for name in token.signals))
+    table = Table("#", "token", "logprob", *(f"{name} ({_unit(name)})" for name in names))
     has_alternatives = any(token.top for token in choice.done.tokens)
     if has_alternatives:
         table.add_column("likeliest", no_wrap=True)
@@ -180,6 +182,10 @@ def _table(choice: Choice, tokenizer: Tokenizer) -> Table:
             )
         table.add_row(*cells)
     return table
+
+
+def _unit(name: str) -> str:
+    return SIGNALS[name].unit if name in SIGNALS else "probability"
 
 
 def _alternative(token_id: int, logprob: float, tokenizer: Tokenizer) -> str:

@@ -39,6 +39,19 @@ def test_the_environment_wins_over_defaults_and_flags_win_over_it(monkeypatch: p
     assert "secret" not in repr(settings)
 
 
+def test_probes_come_with_the_checkpoint_unless_others_or_none_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("app.settings.EMBEDDED_PROBES", tmp_path)
+    assert load_settings().probes_folder is None
+    (tmp_path / "igsm").mkdir()
+    assert load_settings().probes_folder == tmp_path / "igsm"
+    assert load_settings({"checkpoint": Path("/elsewhere/other")}).probes_folder is None
+    assert load_settings({"probes": Path("/mine")}).probes_folder == Path("/mine")
+    monkeypatch.setenv("DEMUR_NO_PROBES", "1")
+    assert load_settings({"probes": Path("/mine")}).probes_folder is None
+
+
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [

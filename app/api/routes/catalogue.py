@@ -1,4 +1,4 @@
-"""GET /v1/models, /v1/strategies and /v1/signals: what is served and what can be asked of it."""
+"""GET /v1/models, /v1/strategies, /v1/signals and /v1/probes: what is served and what can be asked of it."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -9,14 +9,17 @@ from app.api.errors import ERROR_RESPONSES
 from app.api.schemas.catalogue import (
     ModelList,
     ModelOut,
+    ProbeList,
+    ProbeOut,
     SignalList,
     SignalOut,
     StrategyList,
     StrategyOut,
 )
 from app.api.service import Serving, serving_of
-from app.decoding.signals import SIGNALS
+from app.decoding.signals import PROBE_PREFIX, SIGNALS
 from app.decoding.strategies import STRATEGIES
+from probes.card import PositionCard, ProbeCard
 
 router = APIRouter(tags=["catalogue"])
 
@@ -47,9 +50,9 @@ async def strategies() -> StrategyList:
     )
 
 
-@router.get("/v1/signals")
-async def signals() -> SignalList:
-    """The signals that can be asked for with every token, for the request's `signals`."""
+@router.get("/v1/signals", responses=_ERRORS)
+async def signals(serving: Annotated[Serving, Depends(serving_of)]) -> SignalList:
+    """The signals that can be asked for with every token, for the request's `signals`; probes among them."""
     return SignalList(
         data=[
             SignalOut(
@@ -59,13 +62,49 @@ async def signals() -> SignalList:
                 description=signal.description,
             )
             for signal in SIGNALS.values()
-        ],
+        ]
+        + [_probe_signal(stored.card) for stored in serving.probes],
         value_schema={
             "type": "array",
             "uniqueItems": True,
-            "items": {"type": "string", "enum": list(SIGNALS)},
+            "items": {"type": "string", "enum": list(serving.engine.signals)},
         },
     )
+
+
+@router.get("/v1/probes", responses=_ERRORS)
+async def probes(serving: Annotated[Serving, Depends(serving_of)]) -> ProbeList:
+    """The probes of the served model with their cards: what they read, what it means, what speaks for it."""
+    return ProbeList(
+        data=[
+            ProbeOut(name=stored.card.name, signal=PROBE_PREFIX + stored.card.name, card=stored.card)
+            for stored in serving.probes
+        ]
+    )
+
+
+def _probe_signal(card: ProbeCard) -> SignalOut:
+    return SignalOut(
+        name=PROBE_PREFIX + card.name,
+        unit="probability",
+        higher_means="positive",
+        description=f"Calibrated probability of: {card.positive}. Read at {_where(card.position)}, and at no "
+        f"other token. GET /v1/probes has its card.",
+    )
+
+
+def _where(position: PositionCard) -> str:
+    match position.at:
+        case "prompt":
+            return "the completion's first token, before it is chosen"
+        case "read":
+            return f"token {position.read + 1} of each step, before it is chosen"
+        case "marker":
+            return "the first marker of each step, or else the token that closes it"
+        case "close":
+            return "the token that closes a step"
+        case "every":
+            return "every token"
 
 
 def _model(serving: Serving) -> ModelOut:

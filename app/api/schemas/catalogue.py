@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from probes.card import ProbeCard
+
 
 class ModelOut(BaseModel):
     """A served model."""
@@ -49,7 +51,9 @@ class SignalOut(BaseModel):
 
     name: str
     unit: str
-    higher_means: Literal["uncertain", "certain"]
+    higher_means: Literal["uncertain", "certain", "positive"] = Field(
+        description="positive: that what the probe stands for is likelier."
+    )
     description: str
 
 
@@ -59,6 +63,22 @@ class SignalList(BaseModel):
     object: Literal["list"] = "list"
     data: list[SignalOut]
     value_schema: dict[str, Any] = Field(description="JSON Schema of the request's `signals` array.")
+
+
+class ProbeOut(BaseModel):
+    """A probe."""
+
+    name: str
+    object: Literal["probe"] = "probe"
+    signal: str = Field(description="Its name among the signals.")
+    card: ProbeCard
+
+
+class ProbeList(BaseModel):
+    """Answer of GET /v1/probes."""
+
+    object: Literal["list"] = "list"
+    data: list[ProbeOut]
 
 
 class Health(BaseModel):

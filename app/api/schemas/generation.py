@@ -25,7 +25,8 @@ SignalNames = Annotated[
     Field(
         max_length=64,
         description="Names of signals to return for every token, as GET /v1/signals lists them: "
-        '["entropy", "varentropy"].',
+        '["entropy", "probe:step_error"]. A probe has a value only at the tokens where it is read, and '
+        "none in a given text: /v1/score and an echoed prompt refuse it.",
     ),
 ]
 

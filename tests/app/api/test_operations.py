@@ -50,6 +50,7 @@ def test_openapi_names_every_route_and_both_bodies(http: httpx2.Client) -> None:
         "/v1/models/{name}",
         "/v1/strategies",
         "/v1/signals",
+        "/v1/probes",
         "/health/live",
         "/health/ready",
         "/metrics",
