@@ -65,7 +65,8 @@ def roc(probe: ProbeResult, largest_rate: float = 1.0) -> str:
         )
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axes.legend(loc="best")
+        if probe.domains:
+            axes.legend(loc="best")
         reach = "" if largest_rate >= 1 else f" up to {largest_rate:.0%} false alarms"
         values = (f"{domain.domain} {_words(domain.metrics.auroc)}" for domain in probe.domains)
         return _svg(figure, f"ROC curve of {probe.name}{reach}. AUROC: {'; '.join(values)}.")
