@@ -1,6 +1,7 @@
 """How good a probe is on the test part: its metrics beside baselines and controls, domain by domain."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ def judge(
     domains: NDArray[np.str_],
     scorers: Sequence[Scorer],
     resamples: int = 1000,
+    workers: int = 1,
 ) -> tuple[DomainResult, ...]:
     """A probe on each domain of the test part, beside what else scored the same rows.
 
@@ -40,13 +42,12 @@ def judge(
     results: list[DomainResult] = []
     for domain in sorted(set(domains.tolist())):
         rows = domains == domain
-        probe = resample(scores[rows], labels[rows], groups[rows], resamples=resamples)
-        comparisons = [
-            _comparison(
-                scorer, probe, resample(scorer.scores[rows], labels[rows], groups[rows], resamples=resamples)
-            )
-            for scorer in scorers
-        ]
+
+        def measured(scored: Floats, rows: Bools = rows) -> Resampled:
+            return resample(scored[rows], labels[rows], groups[rows], resamples=resamples)
+
+        with ThreadPoolExecutor(workers) as pool:
+            probe, *others = pool.map(measured, [scores, *(scorer.scores for scorer in scorers)])
         results.append(
             DomainResult(
                 domain=domain,
@@ -54,7 +55,9 @@ def judge(
                 positives=int(labels[rows].sum()),
                 problems=len(np.unique(groups[rows])),
                 metrics=probe.metrics(),
-                comparisons=tuple(comparisons),
+                comparisons=tuple(
+                    _comparison(scorer, probe, other) for scorer, other in zip(scorers, others, strict=True)
+                ),
                 curves=curves(scores[rows], labels[rows]),
             )
         )

@@ -149,11 +149,11 @@ def _rivals(subject: Subject, table: Table) -> list[Rival]:
 
 
 def _result(
-    subject: Subject, sink: _Scores, calibration: Table, asides: Sequence[Aside], resamples: int
+    subject: Subject, sink: _Scores, calibration: Table, asides: Sequence[Aside], resamples: int, workers: int
 ) -> ProbeResult:
     scores, labels = np.concatenate(sink.probe), np.concatenate(sink.labels)
     groups, domains = np.concatenate(sink.groups), np.concatenate(sink.domains)
-    judged = judge(scores, labels, groups, domains, sink.joined(), resamples)
+    judged = judge(scores, labels, groups, domains, sink.joined(), resamples, workers)
     tested = {
         domain: (scores[domains == domain], labels[domains == domain])
         for domain in sorted(set(domains.tolist()))

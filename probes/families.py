@@ -117,9 +117,10 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 def fit(family: str, inputs: NDArray[np.floating], labels: Bools) -> Weights:
     """Fit a family on (n, F) inputs and (n,) labels; the same on every run, on one thread.
 
-    Raises:
-        ValueError: the labels are all alike.
+    Where all labels are alike there is nothing to tell apart, and the logit is 0 everywhere.
     """
+    if labels.all() or not labels.any():
+        return Weights(np.zeros((1, inputs.shape[1])), np.zeros(1))
     with threadpool_limits(1):  # sums over several threads differ in their last bits from run to run
         return FAMILIES[family].fit(inputs.astype(np.float64), labels)
 

@@ -106,9 +106,9 @@ def label_all(
 
     labels: list[Labelled] = []
     with ThreadPoolExecutor(workers, initializer=lambda: torch.set_num_threads(1)) as pool:
-        for found in pool.map(one, jobs):
+        for job, found in zip(jobs, pool.map(one, jobs), strict=True):
             labels.extend(found)
-            on_progress(len(found))
+            on_progress(job.count)
     return labels
 
 

@@ -86,7 +86,7 @@ def evaluate(
         position=probe.position.name,
         family=subject.candidate.family,
         layers=probe.layers,
-        domains=judge(scores, asked.labels, asked.groups, domains, scorers, resamples),
+        domains=judge(scores, asked.labels, asked.groups, domains, scorers, resamples, workers),
         sweep=subject.sweep,
         thresholds=thresholds(
             (probe.calibration(_scores(calibration, 1, held_out, own)), held_out.labels), tried
