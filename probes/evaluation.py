@@ -118,12 +118,12 @@ def evaluate(
     asides = [_control_tasks(subjects, learned, tables(model, few))]
     if untrained is not None:
         asides.append(_random_weights(subjects, tables(untrained, some), tables(untrained, few)))
-    return tuple(
-        _result(
-            subject, sink, calibrated[subject.candidate.position], [each[index] for each in asides], resamples
-        )
-        for index, (subject, sink) in enumerate(zip(subjects, scores, strict=True))
-    )
+    results: list[ProbeResult] = []
+    for index, (subject, sink) in enumerate(zip(subjects, scores, strict=True)):
+        calibration_table = calibrated[subject.candidate.position]
+        own = [each[index] for each in asides]
+        results.append(_result(subject, sink, calibration_table, own, resamples, workers))
+    return tuple(results)
 
 
 def planned(fitting: int, calibration: int, test: int, with_untrained: bool) -> int:

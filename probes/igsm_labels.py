@@ -72,7 +72,7 @@ def plan(spec: IgsmSpec, scale: float = 1.0) -> list[Job]:
     jobs: list[Job] = []
     for part, share in shares.items():
         for op in range(spec.op_min, spec.op_max + spec.ood_extra + 1):
-            base = 500 if op > spec.op_max else 1600 if op > spec.op_max - 3 else 300
+            base = 380 if op > spec.op_max else 1200 if op > spec.op_max - 3 else 240
             for temperature, weight in TEMPERATURES.items():
                 jobs.append(Job(part, op, temperature, max(1, round(base * share * weight * scale))))
             if part == "fit" and op > spec.op_min:

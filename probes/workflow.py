@@ -22,7 +22,7 @@ from probes.readings import Table, read
 from probes.results import SweepEntry
 from probes.target import Target
 
-READ_IN_FULL = 12_000
+READ_IN_FULL = 7_000
 """Completions of the fitting part whose right steps are read too; of the others only the wrong ones are."""
 
 Watch = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
