@@ -144,6 +144,7 @@ class Decoder:
         network, config = self._network, self._network.config
         rows, width = token_ids.shape
         reach = int(positions.max()) + 1
+        read = _neighbours(slots)
         visible = (torch.arange(reach, device=positions.device) <= positions[..., None])[:, None]
         write = _WriteIndex(slots, positions, valid)
         rotation = None
@@ -160,7 +161,7 @@ class Decoder:
             keys[write.slots, :, write.positions] = write.select(key)
             values[write.slots, :, write.positions] = write.select(value)
             out = F.scaled_dot_product_attention(
-                query.transpose(1, 2), keys[slots, :, :reach], values[slots, :, :reach], attn_mask=visible
+                query.transpose(1, 2), keys[read, :, :reach], values[read, :, :reach], attn_mask=visible
             )
             return out.transpose(1, 2).reshape(rows, width, config.d_model)
 
@@ -176,6 +177,14 @@ class Decoder:
     def _output(self, states: dict[int, Tensor], hidden_layers: Iterable[int]) -> StepOutput:
         logits = self._network.unembed(states[self.spec.n_layers]).float()
         return StepOutput(logits=logits, hidden={layer: states[layer].float() for layer in hidden_layers})
+
+
+def _neighbours(slots: Tensor) -> Tensor | slice:
+    """Slots that lie side by side, in order, as a slice, which reads the cache without copying it."""
+    first, last = int(slots[0]), int(slots[-1])
+    if last - first == len(slots) - 1 and bool((slots.diff() == 1).all()):
+        return slice(first, last + 1)
+    return slots
 
 
 class _WriteIndex:
