@@ -37,25 +37,19 @@ def complete(
         limits = torch.minimum(limits, positions + max_tokens - 1)
     ending = torch.tensor([*stop, *([] if end is None else [end])], dtype=torch.int64, device=device)
     written: list[list[int]] = [[] for _ in prompts]
-    going = torch.ones_like(slots, dtype=torch.bool)
     token_ids = _choose(output.logits, temperature, generator)
     while True:
-        # `slots` says which prompt each row of the batch belongs to.
-        for slot, token_id in zip(slots[going].tolist(), token_ids[going].tolist(), strict=True):
+        # Rows that have ended leave the batch; `slots` says which prompt each remaining row belongs to.
+        for slot, token_id in zip(slots.tolist(), token_ids.tolist(), strict=True):
             written[slot].append(token_id)
-        going &= (positions < limits) & torch.isin(token_ids, ending, invert=True)
-        left = int(going.sum())
-        if not left:
+        going = positions < limits[slots]
+        going &= torch.isin(token_ids, ending, invert=True)
+        if not bool(going.any()):
             return written
-        # Rows that have ended stay until they are many: slots that lie side by side are read much faster.
-        if 2 * left < len(slots):
-            slots, positions, limits, token_ids = (
-                each[going] for each in (slots, positions, limits, token_ids)
-            )
-            going = going[going]
+        token_ids, slots, positions = token_ids[going], slots[going], positions[going]
         output = model.step(cache, token_ids, slots, positions)
         token_ids = _choose(output.logits, temperature, generator)
-        positions = positions + going
+        positions = positions + 1
 
 
 def _choose(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:

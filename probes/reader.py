@@ -6,45 +6,15 @@ projection: the mean of projections is the projection of the mean. That and the 
 `Trace`, which lives with the token, so that a rewind takes it away and a fork shares it.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from probes.inputs import CURRENT, PAST, signal_features
-from probes.position import Position
+from probes.inputs import PAST
 from probes.probe import Probe
-
-Projection = NDArray[np.float32]
-
-NO_TOKEN = -1
-"""Stands for the token that was not chosen yet: rules that depend on it do not hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """What later tokens of the same step need of a token.
-
-    projection: units of the probes that pool, empty if none does. signals: `PAST`, empty if no probe sees
-    any.
-    """
-
-    projection: Projection
-    signals: tuple[float, ...]
-
-
-class Traced(Protocol):
-    """A token of the completion; one that was not drawn has no trace."""
-
-    @property
-    def id(self) -> int: ...
-
-    @property
-    def trace(self) -> Trace | None: ...
+from probes.rule import NO_PROJECTION, Projection, Rule, Trace, Traced
 
 
 class ProbeReader:
@@ -112,15 +82,27 @@ class ReadingPlan:
         self.signals = PAST if any(probe.signals for probe in probes) else ()
         self._pooled = pooled if any(probe.pooling == "mean" for probe in probes) else 0
         self._rules = [
-            _Rule(position, [each for each in chosen if each[0].position == position], pooled)
+            Rule(position, [each for each in chosen if each[0].position == position], pooled)
             for position in dict.fromkeys(probe.position for probe in probes)
         ]
+        endings = {frozenset(probe.position.closing) for probe in probes}
+        self._closing = endings.pop() if len(endings) == 1 else None
 
-    def trace(self, projection: Projection, signals: tuple[float, ...]) -> Trace | None:
-        """What is to be kept with a token: its row of `ProbeReader.project`, and its `self.signals`."""
+    def trace(
+        self, written: Sequence[Traced], projection: Projection, signals: tuple[float, ...]
+    ) -> Trace | None:
+        """What is to be kept with the token that comes after `written`.
+
+        Args:
+            projection: its row of `ProbeReader.project`.
+            signals: `self.signals` at the token.
+        """
         if not self._pooled and not self.signals:
             return None
-        return Trace(projection[: self._pooled].copy(), signals)  # a view would keep the whole batch
+        # A view would keep the whole batch.
+        kept = projection[: self._pooled].copy() if self._pooled else NO_PROJECTION
+        start, step = self._place(written, self._closing or frozenset())
+        return Trace(kept, signals, start, step)
 
     def read(
         self,
@@ -140,80 +122,24 @@ class ReadingPlan:
         scores: dict[str, float] = {}
         for rule in self._rules:
             if rule.may_hold(written, token_id):
-                scores |= rule.read(written, token_id, projection, signals)
+                start, step = self._place(written, rule.closing)
+                rule.read(scores, written, start, step, token_id, projection, signals)
         return scores
 
+    def _place(self, written: Sequence[Traced], closing: frozenset[int]) -> tuple[int, int]:
+        """Where the next token's step begins, and how many steps come before it.
 
-class _Rule:
-    """The probes that are read at one position."""
-
-    def __init__(self, position: Position, chosen: Sequence[tuple[Probe, slice]], pooled: int) -> None:
-        self._position = position
-        self._closing = frozenset(position.closing)
-        self._chosen = chosen
-        self._pooled = pooled if any(probe.pooling == "mean" for probe, _ in chosen) else 0
-        self._sees_signals = any(probe.signals for probe, _ in chosen)
-        self._signal_weights = [(columns, probe.signal_weight) for probe, columns in chosen if probe.signals]
-        self.may_hold = _quick_test(position)
-
-    def read(
-        self, written: Sequence[Traced], token_id: int, projection: Projection, signals: Sequence[float]
-    ) -> dict[str, float]:
-        start = len(written)
-        while start and written[start - 1].id not in self._closing:
-            start -= 1
-        step = written[start:]
-        if not self._position.is_read([token.id for token in step], token_id, not written):
-            return {}
-        units = self._units(written, step, projection, signals)
-        scores: dict[str, float] = {}
-        for probe, columns in self._chosen:
-            if not probe.tokens:
-                logits = probe.logits(units[None, columns])
-            elif token_id in probe.tokens:
-                logits = units[columns][[probe.tokens.index(token_id)]]
-            else:
-                continue
-            scores[probe.name] = float(probe.calibration(logits)[0])
-        return scores
-
-    def _units(
-        self,
-        written: Sequence[Traced],
-        step: Sequence[Traced],
-        projection: Projection,
-        signals: Sequence[float],
-    ) -> NDArray[np.float64]:
-        units = projection.astype(np.float64)
-        if not (self._pooled or self._sees_signals):
-            return units
-        past = [token.trace for token in step if token.trace is not None]
-        if self._pooled and past:
-            own = units[: self._pooled]
-            units[: self._pooled] = np.mean([own, *(trace.projection for trace in past)], axis=0)
-        if self._sees_signals:
-            index = sum(token.id in self._closing for token in written)
-            features = signal_features([trace.signals for trace in past], signals[: len(CURRENT)], index)
-            for columns, weight in self._signal_weights:
-                units[columns] += weight @ features
-        return units
-
-
-def _quick_test(position: Position) -> Callable[[Sequence[Traced], int], bool]:
-    """Whether the rule may hold at a token, by a look at a token or two; `Position.is_read` is asked then."""
-    closing, ending = frozenset(position.closing), frozenset((*position.closing, *position.markers))
-    read = position.read
-
-    def after_enough(written: Sequence[Traced], _: int) -> bool:
-        length = len(written)
-        return length == read or (length > read and written[length - read - 1].id in closing)
-
-    match position.at:
-        case "prompt":
-            return lambda written, _: not written
-        case "read":
-            return after_enough
-        case "marker" | "close":
-            return lambda _, token_id: token_id in ending
-        case "every":
-            return lambda _written, _id: True
+        What the token before knows is used, if all rules agree on what closes a step.
+        """
+        if not written:
+            return 0, 0
+        last = written[-1]
+        if last.trace is None or self._closing is None:
+            start = len(written)
+            while start and written[start - 1].id not in closing:
+                start -= 1
+            # Only what sees signals asks for the number.
+            return start, sum(token.id in closing for token in written[:start]) if self.signals else 0
+        if last.id in closing:
+            return len(written), last.trace.step + 1
+        return last.trace.start, last.trace.step

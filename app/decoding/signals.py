@@ -60,8 +60,8 @@ class Distribution:
 
     @cached_property
     def top_two(self) -> Tensor:
-        """(B, min(2, V)) log-probabilities of the two likeliest tokens."""
-        return self.log_probs.topk(min(2, self.log_probs.shape[-1]), dim=-1).values
+        """(B, min(2, V)) probabilities of the two likeliest tokens."""
+        return self.log_probs.topk(min(2, self.log_probs.shape[-1]), dim=-1).values.exp()
 
 
 def entropy(distribution: Distribution) -> Tensor:
@@ -82,12 +82,12 @@ def surprisal(distribution: Distribution) -> Tensor:
 
 def max_probability(distribution: Distribution) -> Tensor:
     """Probability of the likeliest token."""
-    return distribution.top_two[:, 0].exp()
+    return distribution.top_two[:, 0]
 
 
 def margin(distribution: Distribution) -> Tensor:
     """Difference of the two highest probabilities (Scheffer et al., 2001)."""
-    best = distribution.top_two.exp()
+    best = distribution.top_two
     return best[:, 0] - best[:, 1] if best.shape[-1] == 2 else best[:, 0]
 
 

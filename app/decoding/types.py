@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from app.errors import ParameterError
-from probes.reader import Trace
+from probes.rule import Trace
 
 FinishReason = Literal["stop", "length"]
 

@@ -8,7 +8,8 @@ from torch import Tensor
 from app.decoding.sequence import NextToken
 from app.decoding.signals import PROBE_PREFIX
 from probes.inputs import CURRENT
-from probes.reader import NO_TOKEN, ProbeReader, Projection, ReadingPlan, Trace
+from probes.reader import ProbeReader, ReadingPlan
+from probes.rule import NO_TOKEN, Projection, Trace
 
 
 class Probing:
@@ -45,7 +46,8 @@ class Probing:
         written = self._requests[row].sequence.tokens
         projection = self._projection[row]
         needed = tuple([signals[name] for name in plan.signals])
-        return _named(plan.read(written, token_id, projection, needed)), plan.trace(projection, needed)
+        scores = plan.read(written, token_id, projection, needed)
+        return _named(scores) if scores else scores, plan.trace(written, projection, needed)
 
 
 def _named(scores: Mapping[str, float]) -> dict[str, float]:

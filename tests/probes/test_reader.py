@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from models.decoder import Decoder
 from probes.inputs import CURRENT
 from probes.probe import Probe
-from probes.reader import NO_TOKEN, ProbeReader, Trace
+from probes.reader import ProbeReader
 from probes.readings import token_signals
+from probes.rule import NO_TOKEN, Trace
 from probes.scoring import score_text
 from tests.models.tiny import tiny_network
 from tests.probes.tiny import every_family
@@ -63,7 +64,7 @@ def read_all(
         projection = reader.project(hidden, 3)[1]
         mine = tuple(signals[index].tolist()) if plan.signals else ()
         scores.append(plan.read(written, token_id, projection, mine))
-        written.append(Written(token_id, plan.trace(projection, mine)))
+        written.append(Written(token_id, plan.trace(written, projection, mine)))
     return scores
 
 
@@ -112,11 +113,11 @@ def test_only_what_is_needed_is_kept_with_a_token() -> None:
     reader = ProbeReader(PROBES)
     projection = np.arange(40, dtype=np.float32)
     assert reader.plan(["linear", "network"]).signals == ()
-    assert reader.plan(["linear", "network"]).trace(projection, ()) is None
-    with_signals = reader.plan(["with_signals"]).trace(projection, (1.0,))
+    assert reader.plan(["linear", "network"]).trace([], projection, ()) is None
+    with_signals = reader.plan(["with_signals"]).trace([], projection, (1.0,))
     assert with_signals is not None
     assert with_signals.projection.size == 0
-    pooled = reader.plan(["pooled"]).trace(projection, ())
+    pooled = reader.plan(["pooled"]).trace([], projection, ())
     assert pooled is not None
     # Units of the three probes that pool, of all probes there are.
     assert pooled.projection.tolist() == list(range(1 + 1 + 3))

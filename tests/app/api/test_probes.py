@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_scores_alone_and_among_32_others_are_those_of_the_definition(
 ) -> None:
     bodies = [body(index) for index in range(33)]
     with ThreadPoolExecutor(33) as pool:
-        together = list(pool.map(lambda fields: write(probing, fields), bodies))
+        together = list(pool.map(partial(write, probing), bodies))
     for fields, tokens in zip(bodies, together, strict=True):
         require_defined_scores(loaded, fields, tokens)
     for index in (1, 4):
