@@ -204,7 +204,7 @@ def _judged(
 ) -> Labelled:
     text = tokenizer.decode(ids[:-1] if ids[-1] == model.spec.end_token_id else ids)
     report = check_solution(prompt, text, spec.modulus)
-    span = _first_wrong(report, text)
+    span = first_wrong(report, text)
     needed = {problem.names[index].capitalize() for index in problem.solution_order}
     return Labelled(
         prompt=prompt,
@@ -221,7 +221,8 @@ def _judged(
     )
 
 
-def _first_wrong(report: Report, text: str) -> WrongSpan | None:
+def first_wrong(report: Report, text: str) -> WrongSpan | None:
+    """The first wrong part of a solution; see `label`."""
     if report.first_error is not None:
         step = report.steps[report.first_error]
         return WrongSpan(start=step.start, end=step.end, kind=step.verdict)
