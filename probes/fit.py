@@ -4,6 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from probes.calibrate import calibrate
 from probes.candidates import Candidate, Fitted, auroc, choose, fit_all, richer, single_layer
 from probes.errors import LabelsError
@@ -30,31 +33,43 @@ class FittedProbe:
     thresholds: tuple[Threshold, ...]
 
 
-def targets(tables: Tables, min_mistakes: int = MIN_MISTAKES) -> list[Target]:
-    """What can be fitted on these tables: any mistake, late and early; each frequent kind; the answer."""
+def targets(parts: Mapping[str, Tables], min_mistakes: int = MIN_MISTAKES) -> list[Target]:
+    """What can be fitted on these tables: any mistake, late and early; each frequent kind; the answer.
+
+    Args:
+        parts: `fit`, `validation` and `calibration`.
+
+    Raises:
+        LabelsError: in some part there are no right readings, or no wrong ones.
+    """
+    early = "The step that has just been begun will be wrong: the first mistake."
     found = [
         Target("step_error", "The step is wrong: the first mistake of the answer.", ("end",)),
+        Target("step_error_early", early, ("name",)),
         Target(
-            "step_error_early",
-            "The step that has just been begun will be wrong: the first mistake.",
-            ("name",),
+            "answer_error",
+            "The answer as a whole will be wrong; read before a word of it is written.",
+            ("question",),
         ),
     ]
-    counts = Counter(tables["end"].kind.tolist())
-    for kind, count in sorted(counts.items()):
-        if kind and count >= min_mistakes and len(counts) > 2:
-            meaning = f"The step is the answer's first mistake, of kind {kind}."
-            found.append(Target(kind, meaning, ("name", "end"), kind))
-    if "question" in tables:
-        meaning = "The answer as a whole will be wrong; read before a word of it is written."
-        found.append(Target("answer_error", meaning, ("question",)))
     for target in found:
-        labels = target.labels(tables[target.positions[0]])
-        if not 0 < int(labels.sum()) < len(labels):
-            raise LabelsError(
-                f"{target.name}: {int(labels.sum())} of {len(labels)} readings to fit on are wrong; there "
-                "must be right and wrong ones, hundreds of each for a probe worth having"
-            )
+        for part, tables in parts.items():
+            labels = target.labels(tables[target.positions[0]])
+            if not _has_both(labels):
+                raise LabelsError(
+                    f"{target.name}: {int(labels.sum())} of {len(labels)} readings of the {part} part are "
+                    "wrong; there must be right and wrong ones, hundreds of each for a probe worth having"
+                )
+    counts = Counter(parts["fit"]["end"].kind.tolist())
+    kinds = [kind for kind, count in sorted(counts.items()) if kind and count >= min_mistakes]
+    if len(counts) > 2:  # a single kind is no other than any mistake
+        for kind in kinds:
+            meaning = f"The step is the answer's first mistake, of kind {kind}."
+            target = Target(kind, meaning, ("name", "end"), kind)
+            if all(
+                _has_both(target.labels(tables[at])) for tables in parts.values() for at in target.positions
+            ):
+                found.insert(-1, target)
     return found
 
 
@@ -116,6 +131,10 @@ def fit_probe(
 def candidates_per_position(layers: Sequence[int]) -> int:
     """How many candidates `fit_probe` fits at each position of a target."""
     return len(single_layer("", layers, ("", ""))) + len(richer("", layers, layers[-1]))
+
+
+def _has_both(labels: NDArray[np.bool_]) -> bool:
+    return bool(labels.any()) and not bool(labels.all())
 
 
 def _earliest(winners: Sequence[Fitted]) -> Fitted:

@@ -69,7 +69,7 @@ def fit_all_probes(
     }
     fitting, validation, calibration = tables["fit"], tables["validation"], tables["calibration"]
     fitted: list[FittedProbe] = []
-    for target in targets(fitting, min_mistakes):
+    for target in targets(tables, min_mistakes):
         total = candidates_per_position(range(model.spec.n_layers + 1)) * len(target.positions)
         with watch(f"fitting {target.name}", total) as done:
             fitted.append(fit_probe(target, fitting, validation, calibration, workers, done))

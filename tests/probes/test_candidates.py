@@ -117,13 +117,23 @@ def test_sweep_has_no_candidate_twice() -> None:
 
 
 def test_targets_are_what_there_are_mistakes_of() -> None:
-    names = [target.name for target in targets(TRAIN, min_mistakes=10)]
+    parts = {"fit": TRAIN, "validation": HELD_OUT, "calibration": CALIBRATION}
+    names = [target.name for target in targets(parts, min_mistakes=10)]
     assert names == ["step_error", "step_error_early", "answer_error"]
-    end = TRAIN["end"]
-    kinds = np.where(np.arange(len(end)) % 2, "number", "name")
-    named = np.where(end.wrong, kinds, "")
-    mixed = {**TRAIN, "end": replace(end, kind=named), "name": replace(TRAIN["name"], kind=named)}
-    assert {"number", "name"} <= {target.name for target in targets(mixed, min_mistakes=10)}
-    right = {**TRAIN, "end": end.take(~end.wrong)}
-    with pytest.raises(LabelsError, match=r"step_error: 0 of \d+ readings to fit on are wrong"):
+
+    def with_kinds(tables: dict[str, Table]) -> dict[str, Table]:
+        named = np.where(np.arange(len(tables["end"])) % 2, "number", "name")
+        return tables | {
+            at: replace(tables[at], kind=np.where(tables[at].wrong, named, "")) for at in ("end", "name")
+        }
+
+    mixed = {part: with_kinds(tables) for part, tables in parts.items()}
+    assert [target.name for target in targets(mixed, min_mistakes=10)] == [
+        "step_error", "step_error_early", "name", "number", "answer_error",
+    ]  # fmt: skip
+    assert len(targets(mixed, min_mistakes=100_000)) == 3
+    assert len(targets({**mixed, "validation": HELD_OUT}, min_mistakes=10)) == 3
+    end = HELD_OUT["end"]
+    right = {**parts, "validation": {**HELD_OUT, "end": end.take(~end.wrong)}}
+    with pytest.raises(LabelsError, match=r"step_error: 0 of \d+ readings of the validation part are wrong"):
         targets(right, min_mistakes=10)
