@@ -12,6 +12,9 @@ Bools = NDArray[np.bool_]
 
 MARGIN = 0.01
 """Isotonic regression is taken where it lowers the Brier score by more than this share."""
+KNOT_DISTANCE = 0.05
+"""Of logits, between two knots of an isotonic calibration."""
+
 _CERTAIN = 1e-4
 """No probability is nearer to 0 or 1: no calibration part is large enough to tell."""
 
@@ -25,8 +28,18 @@ def platt(logits: Floats, labels: Bools) -> Calibration:
 def isotonic(logits: Floats, labels: Bools) -> Calibration:
     """The best rising function of the logit (Zadrozny and Elkan 2002), at its knots."""
     model = IsotonicRegression(y_min=_CERTAIN, y_max=1 - _CERTAIN, out_of_bounds="clip").fit(logits, labels)
-    knots = zip(model.X_thresholds_.tolist(), model.y_thresholds_.tolist(), strict=True)
-    return Calibration("isotonic", knots=tuple(knots))
+    knots = list(zip(model.X_thresholds_.tolist(), model.y_thresholds_.tolist(), strict=True))
+    return Calibration("isotonic", knots=tuple(_spread(knots)))
+
+
+def _spread(knots: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Knots at some distance from each other: a jump between two logits that differ in their last bits would
+    give another probability on another machine."""
+    kept = knots[:1]
+    for knot in knots[1:]:
+        if knot[0] - kept[-1][0] >= KNOT_DISTANCE:
+            kept.append(knot)
+    return kept
 
 
 def calibrate(logits: Floats, labels: Bools, groups: NDArray[np.int64]) -> Calibration:

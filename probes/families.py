@@ -20,6 +20,9 @@ Bools = NDArray[np.bool_]
 
 INVERSE_PENALTY = 0.02
 """scikit-learn's `C`: with tens of thousands of rows and hundreds of inputs, a mild ridge."""
+NOISE = 1e-5
+"""Below this share of the largest standard deviation, an input's own is taken for rounding errors."""
+
 COMPONENTS = 8
 """Directions of `low_rank`."""
 
@@ -127,7 +130,8 @@ def fit(family: str, inputs: NDArray[np.floating], labels: Bools) -> Weights:
 
 def _normalised(inputs: Floats) -> tuple[Floats, Floats, Floats]:
     center, scale = inputs.mean(axis=0), inputs.std(axis=0)
-    scale[scale < 1e-8] = 1.0
+    # An input that hardly moves beside the others holds rounding errors, which must not be blown up.
+    scale = np.maximum(scale, NOISE * max(float(scale.max(initial=0.0)), 1e-8))
     return (inputs - center) / scale, center, scale
 
 

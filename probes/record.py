@@ -3,8 +3,10 @@ from."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from models.checkpoint import LoadedCheckpoint
@@ -66,7 +68,7 @@ def card_of(
         ],
         evidence=evidence,
         licence=LICENCE,
-        golden=_golden(loaded, fitted.probe, parts["calibration"]),
+        golden=_golden(loaded, _as_stored(fitted.probe), parts["calibration"]),
     )
 
 
@@ -93,6 +95,13 @@ def _data(labels: Sequence[Labelled]) -> dict[str, JsonValue]:
         "forced": sum(not each.own for each in labels),
         "first_mistakes": dict(sorted(kinds.items())),
     }
+
+
+def _as_stored(probe: Probe) -> Probe:
+    """The probe with its weights as they come back from a file, in float32."""
+    arrays = {name: getattr(probe, name).astype(np.float32) for name in ("weight", "bias", "out_weight")}
+    rounded = {name: array.astype(np.float64) for name, array in arrays.items()}
+    return replace(probe, out_bias=float(np.float32(probe.out_bias)), **rounded)
 
 
 def _golden(loaded: LoadedCheckpoint, probe: Probe, labels: Sequence[Labelled]) -> GoldenExample:

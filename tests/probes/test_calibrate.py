@@ -2,7 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from probes.calibrate import calibrate, isotonic, platt
+from probes.calibrate import KNOT_DISTANCE, calibrate, isotonic, platt
 
 
 def drawn(probability: NDArray[np.float64], seed: int = 0) -> NDArray[np.bool_]:
@@ -27,6 +27,12 @@ def test_isotonic_rises_and_follows_any_shape() -> None:
     assert (np.diff(found(grid)) >= 0).all()
     assert ((found(grid) > 0) & (found(grid) < 1)).all()
     assert np.abs(found(LOGITS) - truth).mean() < 0.03
+
+
+def test_isotonic_has_no_jump_within_the_noise_of_a_logit() -> None:
+    found = isotonic(LOGITS, drawn(np.where(LOGITS > 0, 0.9, 0.05)))
+    assert np.diff([at for at, _ in found.knots]).min() >= KNOT_DISTANCE
+    assert np.abs(found(LOGITS + 1e-5) - found(LOGITS)).max() < 1e-3
 
 
 def test_isotonic_is_taken_only_where_it_is_clearly_better() -> None:
