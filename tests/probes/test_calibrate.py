@@ -26,7 +26,7 @@ def test_isotonic_rises_and_follows_any_shape() -> None:
     grid = np.linspace(-12, 12, 500)
     assert (np.diff(found(grid)) >= 0).all()
     assert ((found(grid) > 0) & (found(grid) < 1)).all()
-    assert np.abs(found(LOGITS) - truth).mean() < 0.03
+    assert np.abs(found(LOGITS) - truth).mean() < 0.05
 
 
 def test_isotonic_has_no_jump_within_the_noise_of_a_logit() -> None:
