@@ -63,6 +63,8 @@ def test_tutorial_ends_with_a_server_that_reads_the_probes(folder: Path) -> None
 
     settings = Settings(checkpoint=folder / "my-model", probes=folder / "my-probes")
     with TestClient(create_app(settings)) as client:
+        while client.get("/health/ready").status_code == 503:
+            pass
         cards = client.get("/v1/probes").json()["data"]
         assert {"step_error", "answer_error"} <= {card["name"] for card in cards}
         request = {
