@@ -4,7 +4,6 @@
 with in float32.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -20,7 +19,7 @@ from torch import Tensor
 from models import hub_format
 from models.decoder import Decoder
 from models.errors import ArtifactError
-from models.files import read_bytes, read_json, replace_folder, write_json
+from models.files import read_bytes, read_json, rewriting, write_json
 from models.gpt2 import GPT2
 from models.hub_adapter import load_hub_model
 from models.language_model import LanguageModel
@@ -81,21 +80,15 @@ def save(folder: Path, network: GPT2, tokenizer: Tokenizer, card: Mapping[str, A
     """
     folder = folder.resolve()
     check_target(folder)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # left by a kill
-    if folder.exists():
-        shutil.copytree(folder, partial)
-    else:
-        partial.mkdir(parents=True)
     state = hub_format.to_hub(network.config, network.state_dict())
     stored = {name: tensor.detach().cpu().to(torch.bfloat16) for name, tensor in state.items()}
-    # Not `save_file`, whose files nobody but their owner may read.
-    (partial / WEIGHTS_FILE).write_bytes(save_tensors(stored, {"format": "pt"}))
     config = hub_format.hub_config(network.config, tokenizer.end_token_id) | {"dtype": "bfloat16"}
-    write_json(partial / CONFIG_FILE, config)
-    tokenizer.save(partial)
-    write_json(partial / CARD_FILE, card)
-    replace_folder(partial, folder)
+    with rewriting(folder) as partial:
+        # Not `save_file`, whose files nobody but their owner may read.
+        (partial / WEIGHTS_FILE).write_bytes(save_tensors(stored, {"format": "pt"}))
+        write_json(partial / CONFIG_FILE, config)
+        tokenizer.save(partial)
+        write_json(partial / CARD_FILE, card)
 
 
 def load(folder: Path, device: str = "cpu") -> LoadedCheckpoint:

@@ -4,7 +4,8 @@ import ctypes
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,22 @@ def write_atomically(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+@contextmanager
+def rewriting(folder: Path) -> Generator[Path]:
+    """A copy of a folder, or an empty one, to be changed at will; in the end it takes the folder's place.
+
+    A kill, or an exception, leaves the folder as it was; what is left of the copy goes with the next attempt.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    if folder.exists():
+        shutil.copytree(folder, partial)
+    else:
+        partial.mkdir(parents=True)
+    yield partial
+    replace_folder(partial, folder)
 
 
 def replace_folder(new: Path, folder: Path) -> None:

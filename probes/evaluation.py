@@ -21,7 +21,7 @@ from probes.baselines import (
 )
 from probes.candidates import Candidate
 from probes.evaluate import judge, thresholds
-from probes.labels import Labelled
+from probes.labels import Labelled, sample
 from probes.metrics import measure
 from probes.probe import Probe
 from probes.readings import Table, read
@@ -106,7 +106,7 @@ def evaluate(
     def tables(network: LanguageModel[Any], labels: Sequence[Labelled]) -> dict[str, Table]:
         return read(network, tokenizer, labels, positions, layers, workers=workers, on_progress=on_progress)
 
-    some = _some(fitting, REFITTED)
+    some = sample(fitting, REFITTED, seed=0)
     learned, calibrated = tables(model, some), tables(model, calibration)
     rivals = [_rivals(each, learned[each.candidate.position]) for each in subjects]
     scores = [_Scores() for _ in subjects]
@@ -114,7 +114,7 @@ def evaluate(
         found = tables(model, chunk)
         for subject, others, sink in zip(subjects, rivals, scores, strict=True):
             sink.add(subject, others, found[subject.candidate.position])
-    few = _some(test, UNPAIRED)
+    few = sample(test, UNPAIRED, seed=0)
     asides = [_control_tasks(subjects, learned, tables(model, few))]
     if untrained is not None:
         asides.append(_random_weights(subjects, tables(untrained, some), tables(untrained, few)))
@@ -130,12 +130,6 @@ def planned(fitting: int, calibration: int, test: int, with_untrained: bool) -> 
     """How many completions `evaluate` reads in all."""
     some, few = min(fitting, REFITTED), min(test, UNPAIRED)
     return some + calibration + test + few + (some + few if with_untrained else 0)
-
-
-def _some(labels: Sequence[Labelled], count: int) -> list[Labelled]:
-    """Some of the completions, of every op and temperature."""
-    order = np.random.default_rng(0).permutation(len(labels))[:count]
-    return [labels[index] for index in sorted(order.tolist())]
 
 
 def _chunks(labels: Sequence[Labelled]) -> Iterator[Sequence[Labelled]]:

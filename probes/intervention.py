@@ -15,7 +15,7 @@ from models.tokenizer import Tokenizer
 from probes.calibrate import platt
 from probes.labels import Labelled
 from probes.metrics import measure
-from probes.probe import Calibration, Probe
+from probes.probe import Probe
 from probes.results import CalibrationDrift
 from probes.scoring import score_text
 
@@ -82,13 +82,13 @@ def rewrite(
     )
 
 
-def drift(rewritten: Rewritten) -> tuple[tuple[CalibrationDrift, ...], Calibration | None]:
+def drift(rewritten: Rewritten) -> tuple[CalibrationDrift, ...]:
     """Calibration on rewritten steps, as it is and with a calibration of its own, each half judged by the
-    other's; and that second calibration, fitted on all of them. None where there are too few to tell."""
+    other's. Empty where there are too few to tell."""
     scores, wrong, groups = rewritten.scores, rewritten.wrong, rewritten.groups
     half = groups % 2 == 0
     if any(not 5 <= int(wrong[rows].sum()) <= int(rows.sum()) - 5 for rows in (half, ~half)):
-        return (), None
+        return ()
     # Platt's calibration of a calibrated score works on its logit, whatever made it.
     logits = np.log(np.clip(scores, 1e-6, 1 - 1e-6) / (1 - np.clip(scores, 1e-6, 1 - 1e-6)))
     again = np.zeros(len(scores))
@@ -98,7 +98,7 @@ def drift(rewritten: Rewritten) -> tuple[tuple[CalibrationDrift, ...], Calibrati
     for label, values in (("steps written again", scores), ("the same, calibrated for them", again)):
         metrics = measure(values, wrong, groups)
         entries.append(CalibrationDrift(label=label, ece=metrics.ece, brier=metrics.brier))
-    return tuple(entries), platt(logits, wrong)
+    return tuple(entries)
 
 
 def _is_wrong(

@@ -60,7 +60,7 @@ def judge_all(
                 results[subject.probe.name] = necessary_evaluation.evaluate(
                     loaded.model, loaded.tokenizer, subject, parts, untrained, workers, resamples, done
                 )
-    if (spec := _igsm(loaded)) is not None:
+    if (spec := IgsmSpec.of_checkpoint(loaded.card)) is not None:
         results |= _with_drift(loaded, spec, stored, results, parts["calibration"], watch)
     return EvaluationReport(
         checkpoint=loaded.model.spec.name,
@@ -108,13 +108,8 @@ def _with_drift(
         rewritten = intervention.rewrite(
             loaded.model, loaded.tokenizer, found.probe, threshold, chosen, spec.modulus, on_progress=done
         )
-    entries, _ = intervention.drift(rewritten)
+    entries = intervention.drift(rewritten)
     return {"step_error": results["step_error"].model_copy(update={"calibration_drift": entries})}
-
-
-def _igsm(loaded: LoadedCheckpoint) -> IgsmSpec | None:
-    corpus = dict(loaded.card.get("corpus", {}))
-    return IgsmSpec(**corpus) if corpus.pop("name", None) == "igsm" else None
 
 
 def _untrained(loaded: LoadedCheckpoint) -> Decoder | None:

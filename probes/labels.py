@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.files import read_bytes, write_atomically
@@ -90,6 +91,12 @@ def part_of(group: str) -> Part:
         if at < 0:
             return part
     return PARTS[-1]
+
+
+def sample(labels: Sequence[Labelled], count: int, seed: int) -> list[Labelled]:
+    """At most so many of the completions, drawn from all of them, in their order."""
+    chosen = np.random.default_rng(seed).permutation(len(labels))[:count]
+    return [labels[index] for index in sorted(chosen.tolist())]
 
 
 def read_labels(path: Path) -> list[Labelled]:

@@ -13,7 +13,7 @@ from probes.baselines import Scorer
 from probes.evaluate import judge, thresholds
 from probes.evaluation import Subject
 from probes.families import Weights
-from probes.labels import Labelled, Part
+from probes.labels import Labelled, Part, sample
 from probes.necessary import Pairs, fit_units, pairs, units
 from probes.readings import Table, group_number, read
 from probes.results import ProbeResult
@@ -52,7 +52,7 @@ def evaluate(
         )  # fmt: skip
         return found[probe.position.name]
 
-    fitting, test = _some(parts["fit"]), _some(parts["test"])
+    fitting, test = sample(parts["fit"], READ, seed=1), sample(parts["test"], READ, seed=1)
     learned, tested, calibration = (
         table(model, fitting),
         table(model, test),
@@ -92,11 +92,6 @@ def evaluate(
             (probe.calibration(_scores(calibration, 1, held_out, own)), held_out.labels), tried
         ),
     )
-
-
-def _some(labels: Sequence[Labelled]) -> list[Labelled]:
-    order = np.random.default_rng(1).permutation(len(labels))[:READ]
-    return [labels[index] for index in sorted(order.tolist())]
 
 
 def _scores(table: Table, layer: int, found: Pairs, weights: Weights) -> Floats:

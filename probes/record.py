@@ -3,7 +3,7 @@ from."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ from probes.target import Target
 
 LICENCE = "Apache-2.0"
 
+EXAMPLES = 200
+"""Completions among which the golden example is looked for."""
+
 
 class Making(BaseModel):
     """How a probe was made: what `probes.fit` compared and chose."""
@@ -35,22 +38,31 @@ class Making(BaseModel):
     sweep: tuple[SweepEntry, ...]
 
 
-def card_of(
-    fitted: FittedProbe,
-    loaded: LoadedCheckpoint,
-    parts: Mapping[Part, Sequence[Labelled]],
-    origin: Mapping[str, JsonValue],
-) -> ProbeCard:
-    """The card of a probe that was just fitted.
+@dataclass(frozen=True)
+class Data:
+    """What all probes of a fit were made from: a description for their cards, and texts to try them on.
 
-    Args:
-        origin: where the labels are from and how they were made, the command, the commit.
+    origin: where the labels are from and how they were made, the command, the commit.
     """
+
+    description: dict[str, JsonValue]
+    origin: dict[str, JsonValue]
+    examples: Sequence[Labelled]
+
+    @classmethod
+    def of(cls, parts: Mapping[Part, Sequence[Labelled]], origin: Mapping[str, JsonValue]) -> "Data":
+        """The data of labelled completions by part."""
+        description: dict[str, JsonValue] = {part: _described(labels) for part, labels in parts.items()}
+        return cls(description, dict(origin), parts["calibration"][:EXAMPLES])
+
+
+def card_of(fitted: FittedProbe, loaded: LoadedCheckpoint, data: Data) -> ProbeCard:
+    """The card of a probe that was just fitted."""
     making = Making(target=fitted.target, candidate=fitted.candidate, sweep=fitted.sweep)
     evidence: dict[str, JsonValue] = {
         "making": making.model_dump(mode="json"),
-        "data": {part: _data(labels) for part, labels in parts.items()},
-        "origin": dict(origin),
+        "data": data.description,
+        "origin": data.origin,
     }
     return describe(
         fitted.probe,
@@ -68,7 +80,7 @@ def card_of(
         ],
         evidence=evidence,
         licence=LICENCE,
-        golden=_golden(loaded, _as_stored(fitted.probe), parts["calibration"]),
+        golden=_golden(loaded, _as_stored(fitted.probe), data.examples),
     )
 
 
@@ -87,7 +99,7 @@ def subject_of(stored: StoredProbe) -> Subject:
     return Subject(stored.probe, making.target, making.candidate, making.sweep)
 
 
-def _data(labels: Sequence[Labelled]) -> dict[str, JsonValue]:
+def _described(labels: Sequence[Labelled]) -> dict[str, JsonValue]:
     kinds = Counter(span.kind for each in labels for span in each.wrong if each.own)
     return {
         "sha256": data_hash(labels),
@@ -108,11 +120,11 @@ def _golden(loaded: LoadedCheckpoint, probe: Probe, labels: Sequence[Labelled]) 
     """A completion at which the probe is read, with a mistake in it if one is found soon."""
     tokenizer: Tokenizer = loaded.tokenizer
     model: Any = loaded.model
-    for labelled in sorted(labels[:200], key=lambda each: not each.wrong):
+    for labelled in sorted(labels, key=lambda each: not each.wrong):
         prompt = tokenizer.encode(labelled.prompt)
         ids = list(labelled.completion_ids) or tokenizer.encode(labelled.completion)
         try:
             return golden_example(model, probe, prompt, ids[: model.spec.context_length - len(prompt)])
         except ValidationError:  # it is read nowhere in this one
             continue
-    raise LabelsError(f"the probe {probe.name} is read in none of {len(labels[:200])} completions")
+    raise LabelsError(f"the probe {probe.name} is read in none of {len(labels)} completions")

@@ -4,7 +4,6 @@ A probe is loaded only beside the checkpoint that it was fitted on, and only if 
 scores that it gave when it was saved.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,7 +18,7 @@ from safetensors.numpy import save as save_tensors
 
 from models.checkpoint import LoadedCheckpoint
 from models.errors import ModelsError
-from models.files import replace_folder
+from models.files import rewriting
 from models.language_model import LanguageModel, ModelSpec
 from probes.card import CheckpointCard, ProbeCard
 from probes.errors import ProbeFileError, ProbeMismatchError
@@ -60,16 +59,9 @@ def save(folder: Path, probe: Probe, card: ProbeCard) -> ProbeCard:
     tensors = save_tensors(arrays)
     card = card.model_copy(update={"tensors": sha256(tensors).hexdigest()})
     _probe(f"{probe.name}.json", card, arrays)  # what could not be loaded again is not written
-    folder = folder.resolve()
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # left by a kill
-    if folder.exists():
-        shutil.copytree(folder, partial)
-    else:
-        partial.mkdir(parents=True)
-    (partial / f"{probe.name}.safetensors").write_bytes(tensors)
-    (partial / f"{probe.name}.json").write_text(card.model_dump_json(indent=2) + "\n")
-    replace_folder(partial, folder)
+    with rewriting(folder.resolve()) as partial:
+        (partial / f"{probe.name}.safetensors").write_bytes(tensors)
+        (partial / f"{probe.name}.json").write_text(card.model_dump_json(indent=2) + "\n")
     return card
 
 

@@ -70,13 +70,13 @@ def _spec(loaded: "LoadedCheckpoint") -> "IgsmSpec":
     from models.corpora.igsm.spec import IgsmSpec
     from models.errors import ArtifactError
 
-    corpus = dict(loaded.card.get("corpus", {}))
-    if corpus.pop("name", None) != "igsm":
+    spec = IgsmSpec.of_checkpoint(loaded.card)
+    if spec is None:
         raise ArtifactError(
             f"the card of {loaded.path} names no igsm corpus; only a model trained by `demur pretrain` "
             "can be evaluated on it"
         )
-    return IgsmSpec(**corpus)
+    return spec
 
 
 def _measure(

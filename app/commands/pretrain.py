@@ -82,13 +82,15 @@ def pretrain(
     learning rate begins to fall. With several processes or GPUs: torchrun --nproc-per-node N -m app.cli
     pretrain ...
     """
-    from models.checkpoint import check_target, load_network
+    from models.checkpoint import CARD_FILE, check_target, load_network
     from models.corpora.igsm.spec import IgsmSpec
     from models.errors import ModelsError
+    from models.files import read_json
     from models.training.config import PretrainConfig
 
     with failing_on(ModelsError):
         initial, init_weights = load_network(init_from) if init_from else (None, "")
+        init_card = read_json(init_from / CARD_FILE) if init_from else None
         config = PretrainConfig(
             corpus=IgsmSpec(modulus=modulus, nouns=nouns, op_max=op_max, distractors_max=distractors),
             positions=_positions(positions),
@@ -115,7 +117,7 @@ def pretrain(
         check_target(out)
         run = run if run is not None else Path("runs") / out.name
         trained = _train(config, run, device, threads, compile_network, initial)
-        _finish(trained, run, out, init_from)
+        _finish(trained, run, out, init_card)
 
 
 def _positions(name: str) -> Any:
@@ -167,12 +169,11 @@ def _stop_signals() -> Generator[list[int]]:
             signal.signal(number, handler)
 
 
-def _finish(trained: "TrainedModel", run: Path, out: Path, init_from: Path | None) -> None:
+def _finish(trained: "TrainedModel", run: Path, out: Path, init_card: dict[str, Any] | None) -> None:
     """Write the checkpoint of a complete run; say how to go on with one that was stopped."""
     from rich.console import Console
 
     from models import checkpoint
-    from models.files import read_json
     from models.training.plot import plot_log
 
     console = Console()
@@ -193,7 +194,7 @@ def _finish(trained: "TrainedModel", run: Path, out: Path, init_from: Path | Non
             "steps": trained.progress.step,
             "seconds": round(trained.progress.seconds),
             "config": trained.config.to_card(),
-            "init": read_json(init_from / checkpoint.CARD_FILE) if init_from else None,
+            "init": init_card,
         },
     }
     checkpoint.save(out, trained.network, trained.tokenizer, card)

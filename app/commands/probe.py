@@ -8,11 +8,11 @@ import typer
 from app.commands.failures import failing_on
 from app.commands.probe_options import (
     CheckpointOption,
+    LabelsOption,
     RunOption,
     SeedOption,
     WorkersOption,
     command,
-    igsm_spec,
     load,
     origin,
     progress,
@@ -88,10 +88,11 @@ def label_igsm(
     loaded: "LoadedCheckpoint", folder: Path, scale: float, seed: int, workers: int
 ) -> "list[Labelled]":
     """Labels of a checkpoint of the igsm corpus."""
+    from models.corpora.igsm.spec import IgsmSpec
     from probes.errors import LabelsError
     from probes.igsm_labels import label_all, plan
 
-    spec = igsm_spec(loaded)
+    spec = IgsmSpec.of_checkpoint(loaded.card)
     if spec is None:
         raise LabelsError(
             f"the card of {loaded.path} names no igsm corpus, so nobody can judge what the model writes; "
@@ -138,12 +139,7 @@ def _label_prompts(
 def fit(
     checkpoint: CheckpointOption = None,
     run: RunOption = None,
-    labels: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="JSON Lines of labelled completions; may be repeated.  [default: those of the run]"
-        ),
-    ] = None,
+    labels: LabelsOption = None,
     step_end: Annotated[
         list[str] | None,
         typer.Option(help="Text that ends a step; may be repeated.  [default: a full stop, a new line]"),
@@ -164,26 +160,30 @@ def fit(
     Without labels, those of a model of the igsm corpus are made first. Every layer, position and family is
     compared on the validation part; the simplest within the interval of the best wins.
     """
+    from models.corpora.igsm.spec import IgsmSpec
     from models.errors import ModelsError
     from probes import store
     from probes.errors import ProbesError
     from probes.position import standard_positions
-    from probes.record import card_of
+    from probes.record import Data, card_of
     from probes.workflow import by_part, fit_all_probes
 
     with failing_on(ModelsError, ProbesError):
         loaded = load(checkpoint)
         folder = run_folder(run, loaded)
         found = _labels(loaded, folder, labels, scale, seed, workers)
-        chosen_markers = marker if marker is not None else ([" ="] if igsm_spec(loaded) else [])
+        chosen_markers = (
+            marker if marker is not None else ([" ="] if IgsmSpec.of_checkpoint(loaded.card) else [])
+        )
         positions = standard_positions(
             loaded.tokenizer, step_end or [".", "\n"], chosen_markers, loaded.model.spec.end_token_id
         )
         fitted = fit_all_probes(
             loaded.model, loaded.tokenizer, positions, found, min_mistakes, workers, progress
         )
+        data = Data.of(by_part(found), origin(seed))
         for each in fitted:
-            card = card_of(each, loaded, by_part(found), origin(seed))
+            card = card_of(each, loaded, data)
             store.save(folder / "probes", each.probe, card)
     print_fitted(fitted)
     typer.echo(f"Wrote {len(fitted)} probes to {folder / 'probes'}. Judge them: demur probe evaluate")
@@ -193,12 +193,7 @@ def fit(
 def evaluate(
     checkpoint: CheckpointOption = None,
     run: RunOption = None,
-    labels: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="JSON Lines of labelled completions; may be repeated.  [default: those of the run]"
-        ),
-    ] = None,
+    labels: LabelsOption = None,
     resamples: Annotated[int, typer.Option(min=10, help="Resamples of problems for the intervals.")] = 1000,
     workers: WorkersOption = 2,
 ) -> None:
@@ -261,12 +256,13 @@ def _labels(
     loaded: "LoadedCheckpoint", folder: Path, files: list[Path] | None, scale: float, seed: int, workers: int
 ) -> "list[Labelled]":
     """Labels of the files given, or else of the run; for an igsm model what is missing is made."""
+    from models.corpora.igsm.spec import IgsmSpec
     from probes.errors import LabelsError
     from probes.labels import read_labels
 
     if files:
         return [labelled for path in files for labelled in read_labels(path)]
-    if igsm_spec(loaded) is not None:
+    if IgsmSpec.of_checkpoint(loaded.card) is not None:
         return label_igsm(loaded, folder / "labels", scale, seed, workers)
     found = sorted((folder / "labels").glob("*.jsonl"))
     if not found:

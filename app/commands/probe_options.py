@@ -15,7 +15,6 @@ from app.commands.checkout import commit
 
 if TYPE_CHECKING:
     from models.checkpoint import LoadedCheckpoint
-    from models.corpora.igsm.spec import IgsmSpec
 
 CheckpointOption = Annotated[
     Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
@@ -45,14 +44,6 @@ def load(checkpoint: Path | None) -> "LoadedCheckpoint":
 def run_folder(run: Path | None, loaded: "LoadedCheckpoint") -> Path:
     """Where a run lives."""
     return run if run is not None else Path("runs") / "probes" / loaded.model.spec.name
-
-
-def igsm_spec(loaded: "LoadedCheckpoint") -> "IgsmSpec | None":
-    """The igsm corpus that the checkpoint was trained on; None for any other checkpoint."""
-    from models.corpora.igsm.spec import IgsmSpec
-
-    corpus = dict(loaded.card.get("corpus", {}))
-    return IgsmSpec(**corpus) if corpus.pop("name", None) == "igsm" else None
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """What an igsm corpus is made of: every number that shapes it, in one frozen record."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from models.errors import SpecError
 
@@ -53,6 +55,12 @@ class IgsmSpec:
     def names(self) -> tuple[str, ...]:
         """The plural nouns in use, lower case."""
         return NOUNS[: self.nouns]
+
+    @classmethod
+    def of_checkpoint(cls, card: Mapping[str, Any]) -> "IgsmSpec | None":
+        """The corpus that a checkpoint's card names; None if it names no igsm corpus."""
+        corpus = dict(card.get("corpus", {}))
+        return cls(**corpus) if corpus.pop("name", None) == "igsm" else None
 
     def to_card(self) -> dict[str, int]:
         """The parameters as plain numbers, as they are written into a checkpoint's card."""
