@@ -8,69 +8,16 @@ Positions count the completion's tokens: 0 is the first token after the prompt.
 """
 
 import collections.abc
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
 
+from app.decoding.commands import Candidates, NextToken, SamplingPolicy
+from app.decoding.context import Context, Ledger
 from app.decoding.ending import Finish, find_ending
-from app.decoding.gather import Gather
 from app.decoding.span import SequenceSpec, Span, Until
 from app.decoding.types import Event, SamplingParams, Token
 from app.errors import StrategyError
 
-SamplingPolicy = Callable[[Mapping[str, float]], SamplingParams]
-"""Chooses a row's sampling chain after its signals are known and before its token is drawn."""
-
 NO_SIGNALS: Mapping[str, float] = {}
-
-
-@dataclass
-class Ledger:
-    """What all sequences of one choice add up to.
-
-    spent: tokens drawn and forced so far, in whatever branch.
-    output, committed: the sequence that spoke last for the choice, and how many of its tokens
-        are final and may be sent.
-    """
-
-    events: list[Event] = field(default_factory=list[Event])
-    spent: int = 0
-    output: "Sequence | None" = None
-    committed: int = 0
-
-
-class Context:
-    """Token ids of prompt and completion, as the engine's cache sees them.
-
-    unchanged: how many leading ids are still the ones that the cache last wrote.
-    slot: the engine's note of where in its cache they are; None when nowhere.
-    """
-
-    __slots__ = ("ids", "slot", "unchanged")
-
-    def __init__(self, ids: list[int]) -> None:
-        self.ids = ids
-        self.unchanged = 0
-        self.slot: int | None = None
-
-    def truncate(self, length: int) -> None:
-        """Drop all ids from `length` on."""
-        del self.ids[length:]
-        self.unchanged = min(self.unchanged, length)
-
-
-class NextToken:
-    """Asks the engine for one token of a sequence."""
-
-    __slots__ = ("sampling", "sequence")
-
-    def __init__(self, sequence: "Sequence", sampling: SamplingParams | SamplingPolicy) -> None:
-        self.sequence = sequence
-        self.sampling = sampling
-
-    def __await__(self) -> Generator["NextToken", Token, Token]:
-        token = yield self
-        return token
 
 
 class Sequence:
@@ -142,12 +89,32 @@ class Sequence:
         Raises:
             StrategyError: the sequence is finished.
         """
-        if self._finish is not None:
-            raise StrategyError(
-                f"next() on a sequence that ended with {self._finish.reason!r}; check "
-                "`sequence.finished`, or rewind() it first."
-            )
+        self._require_unfinished("next")
         return NextToken(self, self.spec.sampling if sampling is None else sampling)
+
+    def candidates(self, count: int, sampling: SamplingParams | None = None) -> Candidates:
+        """Await this for the `count` likeliest next tokens, likeliest first, after penalties and logit bias.
+
+        Each comes with its signals, as if it had been drawn; `take` one here or in a fork. Fewer come where
+        the others are ruled out. It costs one token, and taking costs nothing.
+
+        Raises:
+            StrategyError: the sequence is finished, or `count` is less than 1.
+        """
+        self._require_unfinished("candidates")
+        if count < 1:
+            raise StrategyError(f"candidates({count}); ask for at least 1.")
+        return Candidates(self, count, self.spec.sampling if sampling is None else sampling)
+
+    def take(self, token: Token) -> None:
+        """Append one of the `candidates` of this position.
+
+        Raises:
+            StrategyError: the sequence is finished.
+        """
+        self._require_idle("take")
+        self._require_unfinished("take")
+        self._append(token)
 
     async def extend(
         self,
@@ -211,10 +178,7 @@ class Sequence:
             StrategyError: the sequence is finished, or an id is outside the vocabulary.
         """
         self._require_idle("force")
-        if self._finish is not None:
-            raise StrategyError(
-                f"force() on a sequence that ended with {self._finish.reason!r}; rewind() it first."
-            )
+        self._require_unfinished("force")
         for token_id in token_ids:
             if not 0 <= token_id < len(self.spec.vocabulary):
                 raise StrategyError(
@@ -233,6 +197,13 @@ class Sequence:
         self._require_idle("finish")
         self._finish = Finish("stop", reason)
         self.record("finish", {"reason": reason})
+
+    def decline(self, reason: str, detail: Mapping[str, float | int | str] | None = None) -> None:
+        """Take back what is not committed and give no answer: finish reason "abstain", `reason` as its stop
+        reason, and an entry in the trace."""
+        self._require_idle("decline")
+        self.rewind(self._committed, "abstain", {"reason": reason, **(detail or {})})
+        self._finish = Finish("abstain", reason)
 
     def commit(self) -> None:
         """Declare the text so far final: it can be sent and will not be rewound.
@@ -253,10 +224,13 @@ class Sequence:
     # What the engine does
 
     def accept(self, token: Token) -> None:
-        """Append a token and see whether it ends the text."""
+        """Append a token that was computed for this sequence alone."""
+        self.ledger.spent += 1
+        self._append(token)
+
+    def _append(self, token: Token) -> None:
         self.context.ids.append(token.id)
         self._tokens.append(token)
-        self.ledger.spent += 1
         self._finish = find_ending(self.spec, self._tokens, self._max_length)
 
     def _fork(self) -> "Sequence":
@@ -276,6 +250,13 @@ class Sequence:
                 "fork() it and let each branch have its own."
             )
 
+    def _require_unfinished(self, action: str) -> None:
+        if self._finish is not None:
+            raise StrategyError(
+                f"{action}() on a sequence that ended with {self._finish.reason!r}; check "
+                "`sequence.finished`, or rewind() it first."
+            )
+
     def _require_extends_committed(self) -> None:
         output, committed = self.ledger.output, self.ledger.committed
         if output is None:
@@ -286,7 +267,3 @@ class Sequence:
                 f"This branch does not begin with the {committed} tokens that another branch has "
                 "committed; commit only what every branch that may win has in common."
             )
-
-
-Command = NextToken | Gather[Any]
-"""What a strategy's coroutine hands to the engine when it awaits."""

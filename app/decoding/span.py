@@ -13,6 +13,7 @@ class SequenceSpec:
 
     context_length: most tokens of prompt and completion together.
     vocabulary: the bytes of every token id; empty for tokens without text.
+    encode: the token ids of a text.
     """
 
     prompt_ids: tuple[int, ...]
@@ -21,7 +22,13 @@ class SequenceSpec:
     context_length: int
     end_token_id: int | None
     vocabulary: Sequence[bytes]
+    encode: Callable[[str], Sequence[int]]
     seed: int = 0
+
+    @property
+    def prompt(self) -> str:
+        """The prompt's text."""
+        return b"".join(self.vocabulary[token_id] for token_id in self.prompt_ids).decode(errors="replace")
 
     def text(self, tokens: Iterable[Token]) -> str:
         """The tokens' text; bytes that are no valid UTF-8 read as U+FFFD."""

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from app.decoding.sequence import Ledger, Sequence
+from app.decoding.context import Ledger
+from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec
 from app.decoding.types import Token
 from app.engine.readout import Reading

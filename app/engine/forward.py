@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.decoding.sequence import NextToken
+from app.decoding.commands import Candidates, NextToken
 from app.engine.choice import Choice
 from app.engine.slots import Slot, SlotTable
 from app.engine.tasks import Task
@@ -33,7 +33,7 @@ class Row:
     """
 
     pending: Pending
-    request: NextToken
+    request: NextToken | Candidates
     slot: Slot
     start: int
     end: int

@@ -7,14 +7,16 @@ from collections.abc import Sequence as Items
 
 import torch
 
-from app.decoding.sequence import Ledger, Sequence
+from app.decoding.context import Ledger
+from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec
 from app.decoding.types import Token
 from app.engine.choice import ActiveRequest, Choice
 from app.engine.counters import Counters
+from app.engine.failures import is_not_a_number, model_failure, strategy_failure
 from app.engine.forward import Forward, Pending, Row
 from app.engine.readout import Reading, reading_of
-from app.engine.sampler import Sampler
+from app.engine.replies import Replier
 from app.engine.scoring import ScoreJob, score_tokens
 from app.engine.slots import SlotTable
 from app.engine.stream import Stream, Waiter, wake
@@ -29,7 +31,7 @@ from app.engine.types import (
     Served,
     StreamItem,
 )
-from app.errors import DemurError, ModelFailureError, StrategyError
+from app.errors import ModelFailureError, StrategyError
 from probes.probe import Probe
 from probes.reader import ProbeReader
 
@@ -44,6 +46,7 @@ class DecodingLoop:
         spec = self.model.spec
         self.context_length = min(spec.context_length, limits.max_context or spec.context_length)
         self.vocabulary = _vocabulary(served)
+        self._encode = served.tokenizer.encode
         cache = self.model.new_cache(limits.max_rows, self.context_length)
         self.slots = SlotTable(cache)
         self.counters = Counters()
@@ -52,7 +55,7 @@ class DecodingLoop:
         self.active: dict[Stream, ActiveRequest] = {}
         self.reader = ProbeReader(probes)
         self._forward = Forward(self.model, cache, self.slots, limits.max_prefill_tokens, self.reader.layers)
-        self._sampler = Sampler(self.reader)
+        self._replier = Replier(self.reader)
         self._pending: list[Pending] = []
         self._speaking: dict[ActiveRequest, None] = {}
 
@@ -70,6 +73,7 @@ class DecodingLoop:
             context_length=self.context_length,
             end_token_id=self.model.spec.end_token_id,
             vocabulary=self.vocabulary,
+            encode=self._encode,
             seed=request.seed,
         )
         names = (*request.signals, *sorted(request.strategy.needs))
@@ -103,7 +107,7 @@ class DecodingLoop:
             outcome = self._forward.run(rows)
             self.counters.count(outcome)
             for row, error in outcome.failed:
-                self._fail(row.pending.choice.owner, _model_failure(error))
+                self._fail(row.pending.choice.owner, model_failure(error))
             if outcome.logits is not None:
                 self._resume(outcome.rows, outcome.logits, outcome.hidden)
         self.flush()
@@ -158,27 +162,31 @@ class DecodingLoop:
         requests = [row.request for row in rows]
         readings = [row.pending.choice.owner.reading for row in rows]
         try:
-            drawn = self._sampler.draw(logits, hidden, requests, readings)
+            replies = self._replier.reply(logits, hidden, requests, readings)
         except Exception as error:
             logger.exception("Drawing a batch failed.")
             for row in rows:
-                self._fail(row.pending.choice.owner, _model_failure(error))
+                self._fail(row.pending.choice.owner, model_failure(error))
             return
-        for row, token in zip(rows, drawn, strict=True):
+        for row, reply in zip(rows, replies, strict=True):
             pending = row.pending
             if pending.task.request is not row.request:  # stopped by a branch resumed before it
                 continue
-            row.request.sequence.pending = False
-            if isinstance(token, Exception):
-                resumed = run(pending.task, error=token)
-            elif token.logprob != token.logprob:
+            sequence = row.request.sequence
+            sequence.pending = False
+            if isinstance(reply, Exception):
+                resumed = run(pending.task, error=reply)
+            elif is_not_a_number(reply):
                 problem = "the logits are not all numbers"
                 self._fail(pending.choice.owner, ModelFailureError(f"The model failed: {problem}."))
                 continue
             else:
                 self.counters.drawn_tokens += 1
-                row.request.sequence.accept(token)
-                resumed = run(pending.task, token)
+                if isinstance(reply, Token):
+                    sequence.accept(reply)
+                else:
+                    sequence.ledger.spent += 1
+                resumed = run(pending.task, reply)
             for task in resumed:
                 self._pending.append(pending if task is pending.task else Pending(pending.choice, task))
             self._settle(pending.choice)
@@ -201,7 +209,7 @@ class DecodingLoop:
                 self._say(active, items)
                 self._close(choice, result)
                 return
-        self._fail(active, _strategy_failure(active, error))
+        self._fail(active, strategy_failure(active.request.strategy, error))
 
     # Ending
 
@@ -246,7 +254,7 @@ class DecodingLoop:
         try:
             tokens = self._read(active.request.prompt_ids, active.reading)
         except Exception as error:
-            self._fail(active, _model_failure(error))
+            self._fail(active, model_failure(error))
         else:
             self._say(active, [PromptScored(tuple(tokens))])
 
@@ -256,7 +264,7 @@ class DecodingLoop:
         try:
             job.result.set_result(self._read(job.token_ids, job.reading))
         except Exception as error:
-            job.result.set_exception(_model_failure(error))
+            job.result.set_exception(model_failure(error))
 
     def _read(self, token_ids: Items[int], reading: Reading) -> list[Token]:
         tokens = score_tokens(self.model, token_ids, reading)
@@ -273,20 +281,3 @@ def _vocabulary(served: Served) -> list[bytes]:
         else b""
         for token_id in range(spec.vocab_size)
     ]
-
-
-def _model_failure(error: Exception) -> DemurError:
-    if isinstance(error, DemurError):
-        return error
-    failure = ModelFailureError(f"The model failed: {type(error).__name__}: {error}")
-    failure.__cause__ = error
-    return failure
-
-
-def _strategy_failure(active: ActiveRequest, error: Exception) -> DemurError:
-    if isinstance(error, DemurError):
-        return error
-    name = type(active.request.strategy).__name__
-    failure = StrategyError(f"The strategy {name} raised {type(error).__name__}: {error}")
-    failure.__cause__ = error
-    return failure

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from app.decoding.sequence import NextToken
+from app.decoding.commands import Candidates, NextToken
 from app.decoding.signals import PROBE_PREFIX
 from probes.inputs import CURRENT
 from probes.reader import ProbeReader, ReadingPlan
@@ -20,7 +20,10 @@ class Probing:
     """
 
     def __init__(
-        self, reader: ProbeReader, hidden: Mapping[int, Tensor], requests: Sequence[NextToken]
+        self,
+        reader: ProbeReader,
+        hidden: Mapping[int, Tensor],
+        requests: Sequence[NextToken | Candidates],
     ) -> None:
         self._reader = reader
         self._hidden = hidden

@@ -8,7 +8,8 @@ idle longest, and what a freed slot holds serves later sequences that begin the 
 import weakref
 from collections.abc import Sequence as Ids
 
-from app.decoding.sequence import Context, Ledger, Sequence
+from app.decoding.context import Context, Ledger
+from app.decoding.sequence import Sequence
 from models.language_model import KVCache
 
 # Shorter prefixes that two prompts happen to share are cheaper to compute than to look after.

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.decoding.commands import Candidates, Command, NextToken
 from app.decoding.gather import Gather
-from app.decoding.sequence import Command, NextToken
 from app.decoding.types import Token
 from app.errors import StrategyError
 
@@ -32,7 +32,7 @@ class Task:
     coroutine: Coroutine[Command, Any, Any]
     join: Join | None = None
     index: int = 0
-    request: NextToken | None = None
+    request: NextToken | Candidates | None = None
     children: Join | None = None
     done: bool = False
     result: Any = None
@@ -61,7 +61,9 @@ logger = logging.getLogger(__name__)
 _Resumption = tuple[Task, Any, Exception | None]
 
 
-def run(task: Task, value: Token | None = None, error: Exception | None = None) -> list[Task]:
+def run(
+    task: Task, value: Token | tuple[Token, ...] | None = None, error: Exception | None = None
+) -> list[Task]:
     """Resume a task, with a token or by raising `error` in it, and then all that follows from that.
 
     Returns the tasks that now wait for a token.
@@ -87,7 +89,7 @@ def run(task: Task, value: Token | None = None, error: Exception | None = None) 
 
 def _commanded(task: Task, command: object, waiting: list[Task]) -> list[_Resumption]:
     match command:
-        case NextToken(sequence=sequence):
+        case NextToken(sequence=sequence) | Candidates(sequence=sequence):
             if sequence.pending:
                 problem = "two branches draw for the same sequence at once; fork() it"
             elif sequence.finished:

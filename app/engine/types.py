@@ -17,6 +17,8 @@ class TokenizerLike(Protocol):
 
     def token_bytes(self, token_id: int) -> bytes: ...
 
+    def encode(self, text: str) -> list[int]: ...
+
 
 class Served(Protocol):
     """A model with its tokenizer; `models.checkpoint.LoadedCheckpoint` is one."""

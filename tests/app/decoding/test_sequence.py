@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.decoding.sequence import Ledger, NextToken, Sequence
+from app.decoding.commands import NextToken
+from app.decoding.context import Ledger
+from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec, text_ends_with
 from app.decoding.types import SamplingParams, StoppingParams, Token
 from app.errors import StrategyError
@@ -28,6 +30,7 @@ def make(
         context_length=context_length,
         end_token_id=END,
         vocabulary=VOCABULARY,
+        encode=lambda text: list(text.encode()),
     )
     return Sequence(spec, Ledger())
 
@@ -114,6 +117,7 @@ def test_a_stop_string_is_found_wherever_tokens_divide_it(pieces: list[str], sto
         999,
         None,
         [piece.encode() for piece in pieces],
+        lambda _: [],
     )
     sequence = Sequence(spec, Ledger())
     text = ""

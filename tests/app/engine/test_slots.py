@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.decoding.sequence import Ledger, Sequence
+from app.decoding.context import Ledger
+from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec
 from app.decoding.types import SamplingParams, StoppingParams
 from app.engine.slots import MIN_SHARED_PREFIX, Slot, SlotTable, shared_prefix
@@ -24,7 +25,9 @@ class RecordingCache:
 
 
 def sequence(ids: list[int]) -> Sequence:
-    spec = SequenceSpec(tuple(ids), SamplingParams(), StoppingParams(50), 100, None, [b"x"] * 100)
+    spec = SequenceSpec(
+        tuple(ids), SamplingParams(), StoppingParams(50), 100, None, [b"x"] * 100, lambda _: []
+    )
     return Sequence(spec, Ledger())
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from app.decoding.context import Ledger
 from app.decoding.gather import gather
-from app.decoding.sequence import Ledger, Sequence
+from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec
 from app.decoding.types import SamplingParams, StoppingParams, Token
 from app.engine.tasks import Task, run
@@ -14,7 +15,7 @@ from app.errors import StrategyError
 
 
 def sequences(n: int) -> list[Sequence]:
-    spec = SequenceSpec((1,), SamplingParams(), StoppingParams(9), 20, None, [b"x"] * 9)
+    spec = SequenceSpec((1,), SamplingParams(), StoppingParams(9), 20, None, [b"x"] * 9, lambda _: [])
     return [Sequence(spec, Ledger(), (index,)) for index in range(n)]
 
 

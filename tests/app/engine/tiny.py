@@ -32,6 +32,9 @@ class ByteTokenizer:
     def token_bytes(self, token_id: int) -> bytes:
         return VOCABULARY[token_id]
 
+    def encode(self, text: str) -> list[int]:
+        return list(text.encode())
+
 
 @dataclass(frozen=True)
 class TinyCheckpoint:

@@ -1,0 +1,45 @@
+"""What a strategy's coroutine hands to the engine when it awaits."""
+
+from collections.abc import Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from app.decoding.gather import Gather
+from app.decoding.types import SamplingParams, Token
+
+if TYPE_CHECKING:
+    from app.decoding.sequence import Sequence
+
+SamplingPolicy = Callable[[Mapping[str, float]], SamplingParams]
+"""Chooses a row's sampling chain after its signals are known and before its token is drawn."""
+
+
+class NextToken:
+    """Asks the engine for one token of a sequence."""
+
+    __slots__ = ("sampling", "sequence")
+
+    def __init__(self, sequence: "Sequence", sampling: SamplingParams | SamplingPolicy) -> None:
+        self.sequence = sequence
+        self.sampling = sampling
+
+    def __await__(self) -> Generator["NextToken", Token, Token]:
+        token = yield self
+        return token
+
+
+class Candidates:
+    """Asks the engine for the `count` likeliest next tokens of a sequence; nothing is drawn."""
+
+    __slots__ = ("count", "sampling", "sequence")
+
+    def __init__(self, sequence: "Sequence", count: int, sampling: SamplingParams) -> None:
+        self.sequence = sequence
+        self.count = count
+        self.sampling = sampling
+
+    def __await__(self) -> Generator["Candidates", tuple[Token, ...], tuple[Token, ...]]:
+        tokens = yield self
+        return tokens
+
+
+Command = NextToken | Candidates | Gather[Any]

@@ -1,0 +1,45 @@
+"""What a sequence leaves behind: the ids that the cache follows, and what its choice adds up to."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from app.decoding.types import Event
+
+if TYPE_CHECKING:
+    from app.decoding.sequence import Sequence
+
+
+@dataclass
+class Ledger:
+    """What all sequences of one choice add up to.
+
+    spent: tokens that were computed so far, in whatever branch: one for each that was drawn or forced, and
+        one for each look at candidates, however many of them are taken.
+    output, committed: the sequence that spoke last for the choice, and how many of its tokens
+        are final and may be sent.
+    """
+
+    events: list[Event] = field(default_factory=list[Event])
+    spent: int = 0
+    output: "Sequence | None" = None
+    committed: int = 0
+
+
+class Context:
+    """Token ids of prompt and completion, as the engine's cache sees them.
+
+    unchanged: how many leading ids are still the ones that the cache last wrote.
+    slot: the engine's note of where in its cache they are; None when nowhere.
+    """
+
+    __slots__ = ("ids", "slot", "unchanged")
+
+    def __init__(self, ids: list[int]) -> None:
+        self.ids = ids
+        self.unchanged = 0
+        self.slot: int | None = None
+
+    def truncate(self, length: int) -> None:
+        """Drop all ids from `length` on."""
+        del self.ids[length:]
+        self.unchanged = min(self.unchanged, length)
