@@ -8,7 +8,7 @@ from typing import Literal
 from app.errors import ParameterError
 from probes.rule import Trace
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "abstain"]
 
 
 def require_range(name: str, value: float, low: float, high: float, meaning: str) -> None:

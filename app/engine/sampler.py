@@ -6,7 +6,7 @@ from collections.abc import Sequence as Items
 from torch import Tensor
 
 from app.decoding.chain import History, SamplingChain
-from app.decoding.sequence import NextToken
+from app.decoding.commands import NextToken
 from app.decoding.signals import Distribution
 from app.decoding.types import SamplingParams, Token
 from app.engine.probing import Probing
