@@ -91,6 +91,7 @@ def label_igsm(
     from models.corpora.igsm.spec import IgsmSpec
     from probes.errors import LabelsError
     from probes.igsm_labels import label_all, plan
+    from probes.label_source import LabelSource, claim
 
     spec = IgsmSpec.of_checkpoint(loaded.card)
     if spec is None:
@@ -98,6 +99,7 @@ def label_igsm(
             f"the card of {loaded.path} names no igsm corpus, so nobody can judge what the model writes; "
             "give --prompts and --judge"
         )
+    claim(folder, LabelSource.of(loaded.identity, seed, scale))
     jobs = plan(spec, scale)
     with progress("labelling", sum(job.count for job in jobs)) as done:
         return label_all(loaded.model, loaded.tokenizer, spec, folder, jobs, seed, workers, done)
@@ -117,10 +119,12 @@ def _label_prompts(
     from probes.errors import LabelsError
     from probes.judged import judge as ask
     from probes.judged import read_prompts, write_completions
+    from probes.label_source import LabelSource, claim
     from probes.labels import write_labels
 
     if judge is None:
         raise LabelsError("--prompts needs --judge, a program that marks what is wrong; see --help")
+    claim(folder, LabelSource.of(loaded.identity, seed, 1.0))
     asked = read_prompts(prompts)
     chosen = temperatures or [0.0, 0.7, 1.0]
     labels: list[Labelled] = []
@@ -151,8 +155,14 @@ def fit(
     min_mistakes: Annotated[
         int, typer.Option(min=2, help="A kind of mistake gets a probe from this many on.")
     ] = 200,
-    scale: Annotated[float, typer.Option(min=0.001, help="As in `label`, if there are no labels yet.")] = 1.0,
-    seed: SeedOption = 0,
+    scale: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="As in `label`.  [default: that of the labels there are, or 1]"),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Same seed, same labels.  [default: that of the labels there are, or 0]"),
+    ] = None,
     workers: WorkersOption = 2,
 ) -> None:
     """Fit probes on labelled completions and calibrate them.
@@ -171,6 +181,7 @@ def fit(
     with failing_on(ModelsError, ProbesError):
         loaded = load(checkpoint)
         folder = run_folder(run, loaded)
+        scale, seed = _scale_and_seed(folder, scale, seed)
         found = _labels(loaded, folder, labels, scale, seed, workers)
         chosen_markers = (
             marker if marker is not None else ([" ="] if IgsmSpec.of_checkpoint(loaded.card) else [])
@@ -212,7 +223,7 @@ def evaluate(
         loaded = load(checkpoint)
         folder = run_folder(run, loaded)
         stored = store.load_all(folder / "probes", loaded)
-        found = _labels(loaded, folder, labels, 1.0, 0, workers)
+        found = _labels(loaded, folder, labels, *_scale_and_seed(folder, None, None), workers)
         report = judge_all(loaded, stored, found, command(), resamples, workers, progress)
         write_atomically(folder / "evaluation.json", report.model_dump_json(indent=1).encode())
         write_atomically(folder / "report.html", render(report).encode())
@@ -252,8 +263,24 @@ def install(
     typer.echo(f"Installed {', '.join(each.card.name for each in stored)} in {target}")
 
 
+def _scale_and_seed(folder: Path, scale: float | None, seed: int | None) -> tuple[float, int]:
+    """What is asked for, or else what the labels of a run were drawn with, or else 1 and 0."""
+    from probes.label_source import read_source
+
+    there = read_source(folder / "labels")
+    return (
+        scale if scale is not None else there.scale if there else 1.0,
+        seed if seed is not None else there.seed if there else 0,
+    )
+
+
 def _labels(
-    loaded: "LoadedCheckpoint", folder: Path, files: list[Path] | None, scale: float, seed: int, workers: int
+    loaded: "LoadedCheckpoint",
+    folder: Path,
+    files: list[Path] | None,
+    scale: float,
+    seed: int,
+    workers: int,
 ) -> "list[Labelled]":
     """Labels of the files given, or else of the run; for an igsm model what is missing is made."""
     from models.corpora.igsm.spec import IgsmSpec

@@ -1,0 +1,150 @@
+"""What every strategy owes its callers, whatever it does."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from app.decoding.strategies import STRATEGIES, StrategyParams
+from app.decoding.types import SamplingParams
+from app.engine.engine import Engine, EngineLimits, GenerationRequest
+from tests.app.decoding.strategies.examples import EXAMPLES, Example
+from tests.app.engine.tiny import VOCABULARY, Result, TinyCheckpoint, ask, collect, tiny_model
+from tests.probes.tiny import every_family
+
+STOP, LINE = 46, 10
+ADAPTER: TypeAdapter[Any] = TypeAdapter(StrategyParams)
+PROBES = every_family((STOP, LINE), (61,), (5, 6, 7), d_model=32, last=2)
+PROMPT = (3, 1, 4, 1, 5)
+MAX_TOKENS = 24
+KINDS = sorted(STRATEGIES)
+SEEDS = range(6)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine(TinyCheckpoint(tiny_model()), EngineLimits(max_rows=32), PROBES) as engine:
+        yield engine
+
+
+def request_of(kind: str, seed: int = 0, **changed: Any) -> GenerationRequest:
+    example = EXAMPLES[kind]
+    params = ADAPTER.validate_python({"kind": kind, **example.params, **changed})
+    sampling = SamplingParams(**{"logit_bias": {STOP: 5.0}, **example.sampling})
+    return ask(PROMPT, params.build(), sampling, MAX_TOKENS, ignore_eos=False, seed=seed)
+
+
+def run(engine: Engine, kind: str, seed: int = 0, **changed: Any) -> Result:
+    return collect(engine.submit(request_of(kind, seed, **changed)))
+
+
+def outcome(result: Result) -> tuple[object, ...]:
+    """Everything that a caller can see of an answer, but for what happened to be in the cache."""
+    answer, usage = result.only, result.usage
+    assert answer.done is not None
+    assert usage is not None
+    ending = (answer.done.finish_reason, answer.done.stop_reason)
+    return answer.ids, answer.text, answer.events, ending, replace(usage, cached_tokens=0)
+
+
+def test_there_is_an_example_of_every_strategy_and_a_change_of_every_parameter() -> None:
+    assert set(EXAMPLES) == set(STRATEGIES)
+    for kind, example in EXAMPLES.items():
+        fields = set(STRATEGIES[kind].params_schema["properties"]) - {"kind"}
+        assert set(example.changes) == fields, kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_json_goes_in_and_comes_out_the_same(kind: str) -> None:
+    params = ADAPTER.validate_python({"kind": kind, **EXAMPLES[kind].params})
+    assert ADAPTER.validate_json(ADAPTER.dump_json(params)) == params
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_unknown_keys_and_changes_of_parameters_are_refused(kind: str) -> None:
+    with pytest.raises(ValidationError, match="no_such_key"):
+        ADAPTER.validate_python({"kind": kind, **EXAMPLES[kind].params, "no_such_key": 1})
+    params = ADAPTER.validate_python({"kind": kind, **EXAMPLES[kind].params})
+    with pytest.raises(ValidationError):
+        params.kind = "other"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_answer_alone_and_among_32_others(engine: Engine, kind: str) -> None:
+    alone = [outcome(run(engine, kind, seed)) for seed in range(2)]
+    before = [engine.submit(ask((7, seed, 9), max_tokens=20, seed=seed)) for seed in range(16)]
+    ours = [engine.submit(request_of(kind, seed)) for seed in range(2)]
+    after = [engine.submit(ask((seed, 9), max_tokens=20, seed=seed)) for seed in range(1, 17)]
+    assert [outcome(collect(stream)) for stream in ours] == alone
+    for stream in (*before, *after):
+        assert collect(stream).error is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_object_serves_many_texts_and_is_not_changed_by_them(engine: Engine, kind: str) -> None:
+    request = request_of(kind, seed=3)
+    params = ADAPTER.validate_python({"kind": kind, **EXAMPLES[kind].params})
+    before, sampling = repr(request.strategy), repr(request.sampling)
+    streams = [engine.submit(replace(request, seed=seed)) for seed in (3, 4, 3)]
+    first, _, again = (outcome(collect(stream)) for stream in streams)
+    assert first == again
+    assert (repr(request.strategy), repr(request.sampling)) == (before, sampling)
+    assert params == ADAPTER.validate_python({"kind": kind, **EXAMPLES[kind].params})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in KINDS for name in EXAMPLES.get(kind, Example()).changes]
+)
+def test_every_parameter_matters(engine: Engine, kind: str, name: str) -> None:
+    changed = EXAMPLES[kind].changes[name]
+    assert name in changed
+    base = [outcome(run(engine, kind, seed)) for seed in SEEDS]
+    assert base != [outcome(run(engine, kind, seed, **changed)) for seed in SEEDS]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_trace_agrees_with_the_text(engine: Engine, kind: str) -> None:
+    for seed in SEEDS:
+        result = run(engine, kind, seed)
+        answer, usage = result.only, result.usage
+        assert usage is not None
+        assert answer.done is not None
+        assert b"".join(VOCABULARY[id_] for id_ in answer.ids).decode(errors="replace") == answer.text
+        assert all(0 <= event.position <= MAX_TOKENS for event in answer.events)
+        for event in answer.events:
+            assert event.rule
+            for value in event.detail.values():
+                assert value == value, f"{event} holds what is no number"
+        # What an event says was discarded is in the bill; forks that were let go are besides.
+        discarded = sum(int(event.detail.get("discarded", 0)) for event in answer.events)
+        assert discarded <= usage.discarded_tokens
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tokens_are_counted_as_the_engine_counts_its_rows(engine: Engine, kind: str) -> None:
+    for seed in SEEDS:
+        before = engine.stats()
+        result = run(engine, kind, seed)
+        after = engine.stats()
+        answer, usage = result.only, result.usage
+        assert usage is not None
+        forced = sum(int(event.detail.get("forced", 0)) for event in answer.events)
+        rows = after.forward_rows - before.forward_rows
+        assert usage.completion_tokens + usage.discarded_tokens == rows + forced
+        assert after.rows_in_use == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_client_that_leaves_frees_every_slot(engine: Engine, kind: str) -> None:
+    streams = [engine.submit(request_of(kind, seed)) for seed in range(8)]
+    for stream in streams[1:]:
+        stream.cancel()
+    assert collect(streams[0]).error is None
+    deadline = monotonic() + 5
+    while engine.stats().active_requests and monotonic() < deadline:
+        sleep(0.01)
+    stats = engine.stats()
+    assert (stats.rows_in_use, stats.active_requests, stats.waiting_requests) == (0, 0, 0)
