@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from app.decoding.commands import Candidates, NextToken, SamplingPolicy
 from app.decoding.context import Context, Ledger
 from app.decoding.ending import Finish, find_ending
+from app.decoding.randomness import uniform
 from app.decoding.span import SequenceSpec, Span, Until
 from app.decoding.types import Event, SamplingParams, Token
 from app.errors import StrategyError
@@ -34,6 +35,7 @@ class Sequence:
         self._finish: Finish | None = None
         self._committed = 0
         self._forks = 0
+        self._coins = 0
         self._attempts: dict[int, int] = {}
         self._max_length = min(spec.stopping.max_tokens, max(0, spec.context_length - len(spec.prompt_ids)))
         if self._max_length == 0:
@@ -216,6 +218,12 @@ class Sequence:
             self._require_extends_committed()
             ledger.output = self
         self._committed = ledger.committed = max(ledger.committed, len(self._tokens))
+
+    def coin(self, purpose: str) -> float:
+        """A uniform number in [0, 1) for a decision of the strategy's own: a fresh one at every call, and the
+        same ones for the same seed."""
+        self._coins += 1
+        return uniform(self.spec.seed, self.branch, self.position, self._coins, f"coin {purpose}")
 
     def record(self, rule: str, detail: Mapping[str, float | int | str]) -> None:
         """Add an entry to the decision trace, at this position."""

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from app.decoding.chain import History, SamplingChain
 from app.decoding.commands import NextToken
+from app.decoding.randomness import uniform
 from app.decoding.signals import Distribution
 from app.decoding.types import SamplingParams, Token
 from app.engine.probing import Probing
-from app.engine.randomness import uniform
 from app.engine.readout import Reading, read_signals, read_tokens
 from app.errors import ParameterError
 from probes.reader import ProbeReader

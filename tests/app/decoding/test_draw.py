@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from app.decoding.randomness import uniform
 from app.decoding.sampling import draw
-from app.engine.randomness import uniform
 
 ALMOST_ONE = 1 - 2**-53
 

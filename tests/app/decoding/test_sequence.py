@@ -274,3 +274,15 @@ def test_text_reads_incomplete_characters_as_replacement() -> None:
     assert sequence.text == "\ufffd"
     write(sequence, [0xA9])
     assert sequence.text == "é"
+
+
+def test_coins_are_fair_fresh_and_repeatable_and_draws_do_not_notice_them() -> None:
+    first, second = make(), make()
+    coins = [first.coin("stop") for _ in range(2000)]
+    assert [second.coin("stop") for _ in range(2000)] == coins
+    assert len(set(coins)) == len(coins)
+    assert abs(sum(coin < 0.3 for coin in coins) / len(coins) - 0.3) < 0.04
+    (child,) = first.fork()
+    assert child.coin("stop") not in coins
+    assert make().coin("stop") != make().coin("go")
+    assert first.attempt == make().attempt

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.decoding.randomness import uniform
 from app.decoding.sequence import Sequence
 from app.decoding.strategies import GreedyParams, SampleParams, Strategy
 from app.decoding.types import SamplingParams
 from app.engine.engine import GenerationRequest
-from app.engine.randomness import uniform
 from tests.app.engine.tiny import Result, Wanderer, ask, collect, fresh_logprobs, tiny_engine, tiny_model
 
 STRATEGIES: dict[str, Strategy] = {

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from app.engine.randomness import uniform
+from app.decoding.randomness import uniform
 
 COORDINATES = st.tuples(
     st.integers(-(2**63), 2**64 - 1),
@@ -22,6 +22,15 @@ def test_it_is_the_documented_hash() -> None:
     digest = hashlib.blake2b(b"".join(word.to_bytes(8, "little") for word in words), digest_size=8).digest()
     expected = int.from_bytes(digest, "little") // 2**11 / 2**53
     assert uniform(7, (2, 9), 12, 3) == expected
+
+
+def test_another_purpose_is_another_key() -> None:
+    words = [7, 12, 3, 2, 9]
+    data = b"".join(word.to_bytes(8, "little") for word in words)
+    digest = hashlib.blake2b(data, digest_size=8, key=b"coin").digest()
+    assert uniform(7, (2, 9), 12, 3, "coin") == int.from_bytes(digest, "little") // 2**11 / 2**53
+    purposes = [uniform(1, (0,), 4, 0, purpose) for purpose in ("", "a", "b", "ab")]
+    assert len(set(purposes)) == 4
 
 
 @given(COORDINATES)
