@@ -7,6 +7,7 @@ DemurError
 │   └── ContextLengthError  more tokens than the model's context holds
 ├── OverloadedError         the waiting queue is full; the same request may succeed later HTTP 429
 ├── EngineStoppedError      the engine is not running                                    HTTP 503
+├── CalibrationError        calibration.json is damaged or of another checkpoint      (at start)
 ├── StrategyError           a strategy raised, or used its sequence in a wrong way       HTTP 500
 └── ModelFailureError       the forward pass raised, or its logits are not numbers       HTTP 500
 """
@@ -46,6 +47,10 @@ class OverloadedError(DemurError):
 
 class EngineStoppedError(DemurError):
     """The engine is not running, so it takes no request and finishes none."""
+
+
+class CalibrationError(DemurError):
+    """The stored calibration is damaged, or belongs to another checkpoint."""
 
 
 class StrategyError(DemurError):

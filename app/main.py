@@ -15,9 +15,10 @@ from app.api.metrics import Metrics
 from app.api.middleware import ApiKeyGate, RequestContext
 from app.api.routes import catalogue, chat, completions, operations, score
 from app.api.service import Service, Serving, request_id_of
+from app.decoding.calibration import read_calibration
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits
-from app.errors import DemurError
+from app.errors import CalibrationError, DemurError
 from app.settings import Settings, load_settings
 from models import checkpoint
 from probes.errors import ProbesError
@@ -76,7 +77,7 @@ async def _load(service: Service) -> None:
     """Load the checkpoint beside the event loop. A failure is reported by the health routes and the log."""
     try:
         serving = await asyncio.to_thread(start_engine, service.settings)
-    except ProbesError as error:
+    except (CalibrationError, ProbesError) as error:
         log.error("cannot serve: %s", error)
         service.failure = str(error)
         service.give_up(service.failure)
@@ -91,10 +92,11 @@ async def _load(service: Service) -> None:
 
 
 def start_engine(settings: Settings) -> Serving:
-    """Load the checkpoint and its probes, and start the engine that decodes with them.
+    """Load the checkpoint, its calibration and its probes, and start the engine that decodes with them.
 
     Raises:
         ModelsError: the checkpoint is missing, damaged or inconsistent.
+        CalibrationError: its calibration is damaged, or was measured on another checkpoint.
         ProbesError: a probe is damaged, or was fitted on another checkpoint.
     """
     loaded = checkpoint.load(settings.checkpoint, device=settings.device)
@@ -103,7 +105,8 @@ def start_engine(settings: Settings) -> Serving:
     )
     folder = settings.probes_folder
     probes = () if folder is None else tuple(load_all(folder, loaded))
-    engine = Engine(loaded, limits, [stored.probe for stored in probes])
+    calibration = read_calibration(settings.checkpoint, loaded.identity)
+    engine = Engine(loaded, limits, [stored.probe for stored in probes], calibration)
     engine.start()
     return Serving(loaded, engine, probes)
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.decoding.calibration import read_calibration
 from app.decoding.signals import SIGNALS
 from app.decoding.types import Token
 from app.engine.engine import Engine
@@ -63,7 +64,8 @@ def write(loaded: LoadedCheckpoint, request: GenerationRequest, probes: Sequence
     done: list[ChoiceDone] = []
     usage = Usage(0, 0)
     limits = EngineLimits(max_rows=max(1, min(request.n, 32)))
-    with Engine(loaded, limits, probes) as engine:
+    calibration = read_calibration(loaded.path, loaded.identity)
+    with Engine(loaded, limits, probes, calibration) as engine:
         for item in engine.submit(request):
             match item:
                 case TokenOut() | ChoiceDone():

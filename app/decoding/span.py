@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from app.decoding.calibration import Calibration
 from app.decoding.types import SamplingParams, StoppingParams, Token
 from app.errors import StrategyError
 
@@ -14,6 +15,7 @@ class SequenceSpec:
     context_length: most tokens of prompt and completion together.
     vocabulary: the bytes of every token id; empty for tokens without text.
     encode: the token ids of a text.
+    calibration: what is typical of the model, where it was measured; thresholds that a request leaves out.
     """
 
     prompt_ids: tuple[int, ...]
@@ -24,6 +26,7 @@ class SequenceSpec:
     vocabulary: Sequence[bytes]
     encode: Callable[[str], Sequence[int]]
     seed: int = 0
+    calibration: Calibration | None = field(default=None, repr=False)
 
     @property
     def prompt(self) -> str:

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 
 import torch
 
+from app.decoding.calibration import Calibration
 from app.decoding.signals import PROBE_PREFIX, SIGNALS
 from app.decoding.types import Token
 from app.engine.loop import DecodingLoop
@@ -28,7 +29,13 @@ from app.engine.types import (
     TokenOut,
     Usage,
 )
-from app.engine.validation import check_no_probes, check_prompt, check_readings, check_request
+from app.engine.validation import (
+    check_no_probes,
+    check_prompt,
+    check_readings,
+    check_request,
+    check_thresholds,
+)
 from app.errors import ContextLengthError, DemurError, EngineStoppedError, OverloadedError
 from probes.probe import Probe
 
@@ -39,17 +46,23 @@ class Engine:
     """Serves one model. `start()` it, or use it as a context manager.
 
     probes: those that requests may ask for, as signals `probe:NAME`; they must fit the model.
+    calibration: thresholds for the strategies that were given none; it must be of this checkpoint.
     """
 
     def __init__(
-        self, checkpoint: Served, limits: EngineLimits | None = None, probes: Sequence[Probe] = ()
+        self,
+        checkpoint: Served,
+        limits: EngineLimits | None = None,
+        probes: Sequence[Probe] = (),
+        calibration: Calibration | None = None,
     ) -> None:
         self.limits = limits or EngineLimits()
         self.model = checkpoint.model
         # Tensors made here are changed by passes in inference mode later.
         with torch.inference_mode():
-            self._loop = DecodingLoop(checkpoint, self.limits, probes)
+            self._loop = DecodingLoop(checkpoint, self.limits, probes, calibration)
         self.signals = (*SIGNALS, *(PROBE_PREFIX + probe.name for probe in probes))
+        self._calibration = calibration
         self._inbox: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -98,6 +111,7 @@ class Engine:
             EngineStoppedError: the engine is not running.
         """
         check_request(request, self.limits, self.context_length, self.model.spec.vocab_size, self.signals)
+        check_thresholds(request.strategy, self._calibration)
         stream = Stream(self._cancel)
         self._enqueue(lambda: self._loop.submit(request, stream))
         return stream

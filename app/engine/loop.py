@@ -7,6 +7,7 @@ from collections.abc import Sequence as Items
 
 import torch
 
+from app.decoding.calibration import Calibration
 from app.decoding.context import Ledger
 from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec
@@ -41,12 +42,19 @@ logger = logging.getLogger(__name__)
 class DecodingLoop:
     """Decodes all requests together. Not thread-safe: `Engine` owns the thread that it runs in."""
 
-    def __init__(self, served: Served, limits: EngineLimits, probes: Items[Probe] = ()) -> None:
+    def __init__(
+        self,
+        served: Served,
+        limits: EngineLimits,
+        probes: Items[Probe] = (),
+        calibration: Calibration | None = None,
+    ) -> None:
         self.model = served.model
         spec = self.model.spec
         self.context_length = min(spec.context_length, limits.max_context or spec.context_length)
         self.vocabulary = _vocabulary(served)
         self._encode = served.tokenizer.encode
+        self._calibration = calibration
         cache = self.model.new_cache(limits.max_rows, self.context_length)
         self.slots = SlotTable(cache)
         self.counters = Counters()
@@ -75,6 +83,7 @@ class DecodingLoop:
             vocabulary=self.vocabulary,
             encode=self._encode,
             seed=request.seed,
+            calibration=self._calibration,
         )
         names = (*request.signals, *sorted(request.strategy.needs))
         active = ActiveRequest(request, stream, spec, reading_of(names, request.top_logprobs, self.reader))

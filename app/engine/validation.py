@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from app.decoding.calibration import Calibration
 from app.decoding.signals import PROBE_PREFIX
+from app.decoding.strategies.base import Calibrated, Strategy
 from app.engine.sampler import require_biased_ids
 from app.engine.types import EngineLimits, GenerationRequest
 from app.errors import ContextLengthError, ParameterError, UnknownNameError
@@ -39,6 +41,12 @@ def check_request(
         raise ParameterError(f"seed is {request.seed}; it must fit 64 bits.", param="seed")
     check_ids(request.stopping.stop_token_ids, vocab_size, "stop_token_ids")
     require_biased_ids(request.sampling, vocab_size)
+
+
+def check_thresholds(strategy: Strategy, calibration: Calibration | None) -> None:
+    """Raise `ParameterError` if the strategy was given no thresholds and the calibration has none either."""
+    if isinstance(strategy, Calibrated):
+        strategy.thresholds(calibration)
 
 
 def check_prompt(token_ids: Sequence[int], vocab_size: int) -> None:

@@ -1,9 +1,10 @@
 """What every strategy is."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pydantic import ConfigDict
 
+from app.decoding.calibration import Calibration
 from app.decoding.sequence import Sequence
 
 # For `model_config` of every parameter model: immutable, and an unknown key is an error.
@@ -27,5 +28,18 @@ class Strategy(Protocol):
 
         That is `sequence` itself or one forked from it. A sequence that is returned unfinished
         ends with reason "stop".
+        """
+        ...
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """A strategy that takes thresholds which a request leaves out from the model's calibration."""
+
+    def thresholds(self, calibration: Calibration | None) -> object:
+        """What `decode` works with; the engine asks before it takes a request.
+
+        Raises:
+            ParameterError: a threshold was not given, and there is no calibration to take it from.
         """
         ...
