@@ -7,6 +7,10 @@ from torch import Tensor
 
 from models.language_model import Cache, LanguageModel, PrefillRow
 
+_SHARE_GOING = 0.75
+"""Rows that have ended are carried along until so few of the batch are left: slots side by side are read
+without being copied, which costs less than some idle rows."""
+
 
 def complete(
     model: LanguageModel[Cache],
@@ -30,26 +34,37 @@ def complete(
     output = model.prefill(cache, [PrefillRow(slot, 0, tuple(ids)) for slot, ids in enumerate(prompts)])
     device = output.logits.device
     generator = torch.Generator(device).manual_seed(seed)
-    slots = torch.arange(len(prompts), device=device)
     positions = torch.tensor([len(ids) for ids in prompts], device=device)
     limits = torch.full_like(positions, context)
     if max_tokens is not None:
         limits = torch.minimum(limits, positions + max_tokens - 1)
     ending = torch.tensor([*stop, *([] if end is None else [end])], dtype=torch.int64, device=device)
     written: list[list[int]] = [[] for _ in prompts]
+    owners = list(range(len(prompts)))  # whose row each slot is
+    is_going = torch.ones(len(prompts), dtype=torch.bool, device=device)
     token_ids = _choose(output.logits, temperature, generator)
     while True:
-        # Rows that have ended leave the batch; `slots` says which prompt each remaining row belongs to.
-        for slot, token_id in zip(slots.tolist(), token_ids.tolist(), strict=True):
-            written[slot].append(token_id)
-        going = positions < limits[slots]
-        going &= torch.isin(token_ids, ending, invert=True)
-        if not bool(going.any()):
+        for owner, token_id, going in zip(owners, token_ids.tolist(), is_going.tolist(), strict=True):
+            if going:
+                written[owner].append(token_id)
+        is_going &= (positions < limits) & torch.isin(token_ids, ending, invert=True)
+        rows = is_going.nonzero().flatten()
+        if not len(rows):
             return written
-        token_ids, slots, positions = token_ids[going], slots[going], positions[going]
+        if len(rows) <= _SHARE_GOING * len(owners):
+            kept = rows.tolist()
+            for slot, source in enumerate(kept):
+                if slot != source:
+                    cache.copy(source, slot, int(positions[source]))
+            owners = [owners[row] for row in kept]
+            token_ids, positions, limits, is_going = (
+                each[rows] for each in (token_ids, positions, limits, is_going)
+            )
+        slots = torch.arange(len(owners), device=device)
         output = model.step(cache, token_ids, slots, positions)
         token_ids = _choose(output.logits, temperature, generator)
-        positions = positions + 1
+        # A row that has ended stays where it is, and writes there again and again.
+        positions = torch.where(is_going, positions + 1, positions)
 
 
 def _choose(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
