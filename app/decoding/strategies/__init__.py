@@ -9,9 +9,19 @@ from pydantic import BaseModel, Field
 
 from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.greedy import GreedyParams
+from app.decoding.strategies.oracle_retry import OracleRetryParams
+from app.decoding.strategies.random_retry import RandomRetryParams
+from app.decoding.strategies.retry_upon_regret import RetryUponRegretParams
 from app.decoding.strategies.sample import SampleParams
 
-StrategyParams = Annotated[GreedyParams | SampleParams, Field(discriminator="kind")]
+StrategyParams = Annotated[
+    GreedyParams | RandomRetryParams | RetryUponRegretParams | SampleParams,
+    Field(discriminator="kind"),
+]
+"""What a request may ask for."""
+
+ComparisonParams = Annotated[StrategyParams | OracleRetryParams, Field(discriminator="kind")]
+"""What a comparison on a problem set may ask for: also those that are told what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +39,24 @@ def _info(params: type[BaseModel]) -> StrategyInfo:
 
 
 STRATEGIES: Mapping[str, StrategyInfo] = MappingProxyType(
-    {info.kind: info for info in (_info(GreedyParams), _info(SampleParams))}
+    {
+        info.kind: info
+        for info in (
+            _info(GreedyParams),
+            _info(RandomRetryParams),
+            _info(RetryUponRegretParams),
+            _info(SampleParams),
+        )
+    }
 )
 
 __all__ = [
     "STRATEGIES",
+    "ComparisonParams",
     "GreedyParams",
+    "OracleRetryParams",
+    "RandomRetryParams",
+    "RetryUponRegretParams",
     "SampleParams",
     "Strategy",
     "StrategyInfo",

@@ -25,5 +25,23 @@ class Example:
 
 EXAMPLES: Mapping[str, Example] = {
     "greedy": Example(),
+    "random_retry": Example(
+        params={"probability": 0.5},
+        changes={
+            "probability": {"probability": 0.9},
+            "step_ends": {"step_ends": ("e",)},
+            "retry": {"retry": {"per_step": 1}},
+        },
+    ),
+    "retry_upon_regret": Example(
+        params={"triggers": [{"signal": "probe:pooled_every", "threshold": 0.6}]},
+        changes={
+            "triggers": {"triggers": [{"signal": "entropy", "threshold": 3.0}]},
+            "granularity": {"granularity": "token"},
+            "check": {"check": "step_end"},
+            "step_ends": {"step_ends": ("e",)},
+            "retry": {"retry": {"give_up": "keep_last"}},
+        },
+    ),
     "sample": Example(),
 }

@@ -1,0 +1,73 @@
+"""Oracle retry: what retries are worth when every mistake is noticed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from app.decoding.retry import Objection, Retry, write_checked
+from app.decoding.sequence import Sequence
+from app.decoding.span import Span
+from app.decoding.steps import STEP_ENDS
+from app.decoding.strategies.base import PARAMS_CONFIG
+from app.errors import ParameterError
+from models.corpora.igsm.check import check_parsed
+from models.corpora.igsm.parse import MODULUS, ParsedProblem, ProblemSyntaxError, parse_problem
+
+
+@dataclass(frozen=True)
+class OracleRetry:
+    """The ceiling of `retry_upon_regret`: the corpus checker in the place of the probe ("perfect detector" in
+    Figure 3 of arXiv 2408.16293).
+
+    It reads the problem from the prompt. A step is rejected unless the checker calls it correct, and the end
+    of the text unless the answer is there and right. For comparisons on problem sets only: who can check
+    every step needs no model.
+    """
+
+    modulus: int
+    retry: Retry
+
+    needs = frozenset[str]()
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        try:
+            problem = parse_problem(sequence.spec.prompt.strip(), self.modulus)
+        except ProblemSyntaxError as error:
+            raise ParameterError(
+                f"oracle_retry needs an igsm problem as its prompt: {error}. Use it on the corpus' problems.",
+                param="prompt",
+            ) from error
+        return await write_checked(sequence, STEP_ENDS, _checker(problem), self.retry, "oracle_retry")
+
+
+def _checker(problem: ParsedProblem) -> Callable[[Sequence, Span, bool], Objection | None]:
+    def wrong(sequence: Sequence, _: Span, complete: bool) -> Objection | None:
+        if not complete:
+            return None
+        report = check_parsed(problem, sequence.text)
+        if report.answer is not None:
+            found = {"verdict": "answer", "expected": problem.answer, "found": report.answer}
+            return None if report.answer_correct else Objection(1.0, found)
+        if report.steps and report.steps[-1].verdict != "correct":
+            last = report.steps[-1]
+            return Objection(1.0, {"verdict": last.verdict, "reason": last.detail})
+        if sequence.ending is not None and sequence.ending.reason == "stop":
+            return Objection(1.0, {"verdict": "answer", "reason": "the text ends without an answer"})
+        return None
+
+    return wrong
+
+
+class OracleRetryParams(BaseModel):
+    """Takes back every step that the igsm checker finds wrong: the ceiling of `retry_upon_regret`."""
+
+    model_config = PARAMS_CONFIG
+
+    kind: Literal["oracle_retry"] = "oracle_retry"
+    modulus: int = Field(default=MODULUS, ge=3, le=99, description="That of the corpus' arithmetic.")
+    retry: Retry = Retry()
+
+    def build(self) -> OracleRetry:
+        return OracleRetry(self.modulus, self.retry)

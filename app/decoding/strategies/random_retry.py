@@ -1,0 +1,54 @@
+"""Random retry: what retries are worth when nobody knows which step is wrong."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from app.decoding.retry import Objection, Retry, write_checked
+from app.decoding.sequence import Sequence
+from app.decoding.span import Span
+from app.decoding.steps import STEP_ENDS, StepEnds
+from app.decoding.strategies.base import PARAMS_CONFIG
+
+
+@dataclass(frozen=True)
+class RandomRetry:
+    """The control for `retry_upon_regret`: the same retries, with a coin in the place of the probe.
+
+    Every attempt at a step is rejected with probability p, so a step takes p + p^2 + ... retries on average,
+    as far as the budgets allow. All attempts are equally good: `keep_best` keeps the first.
+    """
+
+    probability: float
+    ends: tuple[str, ...]
+    retry: Retry
+
+    needs = frozenset[str]()
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        return await write_checked(sequence, self.ends, self._toss, self.retry, "random_retry")
+
+    def _toss(self, sequence: Sequence, _span: Span, complete: bool) -> Objection | None:
+        if not complete:
+            return None
+        coin = sequence.coin("reject")
+        if coin >= self.probability:
+            return None
+        return Objection(1.0, {"coin": coin, "probability": self.probability})
+
+
+class RandomRetryParams(BaseModel):
+    """Takes steps back at random and tries again: the control for `retry_upon_regret`."""
+
+    model_config = PARAMS_CONFIG
+
+    kind: Literal["random_retry"] = "random_retry"
+    probability: float = Field(
+        default=0.1, ge=0, le=1, description="With which each attempt at a step is rejected."
+    )
+    step_ends: StepEnds = STEP_ENDS
+    retry: Retry = Retry()
+
+    def build(self) -> RandomRetry:
+        return RandomRetry(self.probability, self.step_ends, self.retry)
