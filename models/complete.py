@@ -34,37 +34,35 @@ def complete(
     output = model.prefill(cache, [PrefillRow(slot, 0, tuple(ids)) for slot, ids in enumerate(prompts)])
     device = output.logits.device
     generator = torch.Generator(device).manual_seed(seed)
-    positions = torch.tensor([len(ids) for ids in prompts], device=device)
-    limits = torch.full_like(positions, context)
+    limits = torch.full((len(prompts),), context, device=device)
+    lengths = torch.tensor([len(ids) for ids in prompts], device=device)
     if max_tokens is not None:
-        limits = torch.minimum(limits, positions + max_tokens - 1)
+        limits = torch.minimum(limits, lengths + max_tokens - 1)
     ending = torch.tensor([*stop, *([] if end is None else [end])], dtype=torch.int64, device=device)
     written: list[list[int]] = [[] for _ in prompts]
     owners = list(range(len(prompts)))  # whose row each slot is
     is_going = torch.ones(len(prompts), dtype=torch.bool, device=device)
+    read_ids, positions = torch.tensor([ids[-1] for ids in prompts], device=device), lengths - 1
     token_ids = _choose(output.logits, temperature, generator)
     while True:
         for owner, token_id, going in zip(owners, token_ids.tolist(), is_going.tolist(), strict=True):
             if going:
                 written[owner].append(token_id)
-        is_going &= (positions < limits) & torch.isin(token_ids, ending, invert=True)
+        is_going &= (positions + 1 < limits) & torch.isin(token_ids, ending, invert=True)
         rows = is_going.nonzero().flatten()
         if not len(rows):
             return written
         if len(rows) <= _SHARE_GOING * len(owners):
-            kept = rows.tolist()
-            for slot, source in enumerate(kept):
+            for slot, source in enumerate(rows.tolist()):
                 if slot != source:
-                    cache.copy(source, slot, int(positions[source]))
-            owners = [owners[row] for row in kept]
-            token_ids, positions, limits, is_going = (
-                each[rows] for each in (token_ids, positions, limits, is_going)
-            )
-        slots = torch.arange(len(owners), device=device)
-        output = model.step(cache, token_ids, slots, positions)
+                    cache.copy(source, slot, int(positions[source]) + 1)
+            owners = [owners[row] for row in rows.tolist()]
+            kept = (token_ids, read_ids, positions, limits, is_going)
+            token_ids, read_ids, positions, limits, is_going = (each[rows] for each in kept)
+        # A row that has ended is given its last token again and again.
+        read_ids, positions = torch.where(is_going, token_ids, read_ids), positions + is_going
+        output = model.step(cache, read_ids, torch.arange(len(owners), device=device), positions)
         token_ids = _choose(output.logits, temperature, generator)
-        # A row that has ended stays where it is, and writes there again and again.
-        positions = torch.where(is_going, positions + 1, positions)
 
 
 def _choose(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
