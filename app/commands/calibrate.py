@@ -1,0 +1,139 @@
+"""`demur calibrate`: what is typical of a checkpoint, from which strategies take their thresholds."""
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.commands.failures import failing_on
+from models.corpora.igsm.split import Split
+
+if TYPE_CHECKING:
+    from app.decoding.calibration import Calibration
+    from app.engine.calibrating import Document
+    from models.checkpoint import LoadedCheckpoint
+    from models.corpora.igsm.graph import Problem
+    from models.corpora.igsm.spec import IgsmSpec
+
+# Of the 101 quantiles, those that a table shows.
+_SHOWN = (50, 75, 90, 95, 99, 100)
+
+
+def calibrate(
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
+    ] = None,
+    problems: Annotated[int, typer.Option("-n", "--problems", min=1, help="Problems to read.")] = 1000,
+    split: Annotated[Split, typer.Option(help="Which split the problems come from.")] = "validation",
+    op_min: Annotated[
+        int | None, typer.Option(min=1, help="Smallest op.  [default: that of the training]")
+    ] = None,
+    op_max: Annotated[
+        int | None, typer.Option(min=1, help="Largest op.  [default: that of the training]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same problems.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, mps, cuda or cuda:N.")] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Measure how sure a checkpoint typically is, and store it as calibration.json in its folder.
+
+    The reference solutions of problems are read token by token; of every signal the mean, the variance and
+    the 0% to 100% quantiles are kept, and the entropy above which the likeliest token is more often wrong
+    than right. Strategies such as entropix and adadec take thresholds from it that a request leaves out. It
+    is good for these very weights: train on, and calibrate again.
+    """
+    from app.decoding.calibration import write_calibration
+    from app.errors import DemurError
+    from app.settings import EMBEDDED_CHECKPOINT
+    from models import checkpoint as checkpoints
+    from models.errors import ModelsError
+
+    with failing_on(DemurError, ModelsError):
+        loaded = checkpoints.load(checkpoint if checkpoint is not None else EMBEDDED_CHECKPOINT, device)
+        spec = _spec(loaded)
+        ops = range(op_min or spec.op_min, (op_max or spec.op_max) + 1)
+        measured = _measure(loaded, spec, ops, split, problems, seed)
+        path = write_calibration(loaded.path, measured)
+    if as_json:
+        typer.echo(measured.model_dump_json(indent=2))
+    else:
+        _show(measured)
+    typer.echo(f"wrote {path}", err=True)
+
+
+def _spec(loaded: "LoadedCheckpoint") -> "IgsmSpec":
+    from models.corpora.igsm.spec import IgsmSpec
+    from models.errors import ArtifactError
+
+    spec = IgsmSpec.of_checkpoint(loaded.card)
+    if spec is None:
+        raise ArtifactError(
+            f"the card of {loaded.path} names no igsm corpus; only a model trained by `demur pretrain` can "
+            "be calibrated on it. Give the strategies of other models their thresholds in the request"
+        )
+    return spec
+
+
+def _measure(
+    loaded: "LoadedCheckpoint", spec: "IgsmSpec", ops: range, split: Split, count: int, seed: int
+) -> "Calibration":
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from app.decoding.calibration import Measurement
+    from app.engine import calibrating
+    from app.engine.engine import Engine
+    from app.engine.types import EngineLimits
+    from models.corpora.igsm.dataset import problems
+    from models.errors import SpecError
+
+    if not ops:
+        raise SpecError(
+            f"--op-min is {ops.start} and --op-max {ops.stop - 1}; the one may not exceed the other"
+        )
+    documents = (_document(loaded, problem) for problem in islice(problems(spec, split, seed, ops), count))
+    with (
+        Engine(loaded, EngineLimits(max_rows=1)) as engine,
+        Progress(console=Console(stderr=True), transient=True) as progress,
+    ):
+        task = progress.add_task("reading", total=count)
+        readings = calibrating.read_documents(engine, documents, lambda: progress.advance(task))
+    measurement = Measurement(
+        corpus="igsm", split=split, problems=count, op_min=ops.start, op_max=ops.stop - 1, seed=seed
+    )
+    return calibrating.calibrate(readings, measurement, loaded.identity)
+
+
+def _document(loaded: "LoadedCheckpoint", problem: "Problem") -> "Document":
+    """A problem and its reference solution, from the line break before it to the end token."""
+    from app.engine.calibrating import Document
+    from models.corpora.igsm.text import problem_phrases, solution_phrases
+
+    encode = loaded.tokenizer.encode
+    end = loaded.model.spec.end_token_id
+    solution = encode("".join(solution_phrases(problem)))
+    return Document(
+        prompt_ids=tuple(encode("".join(problem_phrases(problem)))),
+        completion_ids=(*solution, *(() if end is None else (end,))),
+    )
+
+
+def _show(measured: "Calibration") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{measured.tokens} tokens of {measured.measurement.problems} reference solutions")
+    for heading in ("signal", "mean", *(f"{percent}%" for percent in _SHOWN)):
+        table.add_column(heading, justify="left" if heading == "signal" else "right", no_wrap=True)
+    for name, summary in measured.signals.items():
+        shown = (summary.mean, *(summary.quantile(percent) for percent in _SHOWN))
+        table.add_row(name, *(f"{value:.2g}" for value in shown))
+    console = Console(highlight=False)
+    console.print(table)
+    learned = measured.adadec
+    share = f"{learned.wrong} of {learned.tokens} likeliest tokens are not the reference's"
+    if learned.threshold is None:
+        console.print(f"{share}; entropy does not tell which, so adadec gets no threshold.")
+    else:
+        console.print(f"{share}; above an entropy of {learned.threshold:.4g} nats, most are not (adadec).")

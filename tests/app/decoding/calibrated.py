@@ -1,0 +1,31 @@
+"""Calibrations for tests, with chosen thresholds."""
+
+from app.decoding.calibration import (
+    Calibration,
+    LearnedThreshold,
+    Measurement,
+    SignalSummary,
+    identity_of,
+)
+from models.checkpoint import Identity
+
+IDENTITY = Identity(weights="a" * 64, config="b" * 64, tokenizer="c" * 64)
+
+
+def summary(at_98: float) -> SignalSummary:
+    """Quantiles on a straight line through 0 and `at_98`."""
+    values = tuple(at_98 * percent / 98 for percent in range(101))
+    return SignalSummary(mean=at_98 / 2, variance=at_98 / 4, quantiles=values)
+
+
+def calibration(
+    entropy_98: float = 1.0, varentropy_98: float = 1.0, learned: float | None = 1.0
+) -> Calibration:
+    """The 98% quantiles of entropy and varentropy, and the learned threshold of adadec."""
+    return Calibration(
+        checkpoint=identity_of(IDENTITY),
+        measurement=Measurement(corpus="igsm", split="validation", problems=5, op_min=1, op_max=2, seed=0),
+        tokens=100,
+        signals={"entropy": summary(entropy_98), "varentropy": summary(varentropy_98)},
+        adadec=LearnedThreshold(threshold=learned, intercept=-1.0, slope=2.0, wrong=3, tokens=100),
+    )
