@@ -5,51 +5,27 @@ transform at its neutral value are not touched by it, so what a row gets does no
 its neighbours.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from app.decoding.penalties import (
-    apply_count_penalties,
-    apply_logit_bias,
-    apply_repetition_penalty,
-    count_tokens,
-)
-from app.decoding.sampling import (
-    apply_min_p,
-    apply_temperature,
-    apply_top_k,
-    apply_top_p,
-    apply_typical_p,
-    draw,
-)
-from app.decoding.types import SamplingParams
-
-Transform = Callable[[Tensor, Tensor], Tensor]
+from app.decoding.feedback import Feedback
+from app.decoding.history import HISTORY_SAMPLERS, History
+from app.decoding.sampling.drawing import draw
+from app.decoding.sampling.penalties import apply_logit_bias
+from app.decoding.sampling_params import SAMPLERS, SamplingParams
+from app.decoding.shaping import compile_stages
+from app.decoding.types import SamplerState
 
 
 @dataclass(frozen=True)
-class History:
-    """The ids that a row's penalties look at."""
+class Chosen:
+    """Token ids (R,), and by row what mirostat and adaptive-p know after them."""
 
-    prompt_ids: Sequence[int]
-    completion_ids: Sequence[int]
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """A transform on some of the rows (None = all of them), with their parameters."""
-
-    transform: Transform
-    rows: Tensor | None
-    values: Tensor
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        if self.rows is None:
-            return self.transform(logits, self.values)
-        return logits.index_copy(0, self.rows, self.transform(logits[self.rows], self.values))
+    ids: Tensor
+    states: Mapping[int, SamplerState]
 
 
 class SamplingChain:
@@ -57,92 +33,93 @@ class SamplingChain:
 
     Attributes:
         sampled: rows that draw, in order; the others take the likeliest token.
-        penalised: rows whose penalties need a history, in order.
+        penalised: rows that look at their history, in order.
+        tossing: rows that toss a coin besides, in order.
+        remembering: rows whose sampler follows the tokens that it drew, in order.
     """
 
     def __init__(self, params: Sequence[SamplingParams], device: torch.device) -> None:
         self.params = list(params)
         self.sampled = [row for row, each in enumerate(params) if each.temperature > 0]
-        self.penalised = [row for row, each in enumerate(params) if _has_penalty(each)]
         self._device = device
-        self._biased = [row for row, each in enumerate(params) if each.logit_bias]
-        self._sampled_index = self._index(self.sampled, len(params))
-        drawing = [params[row] for row in self.sampled]
-        self._stages = [
-            stage
-            for stage in (
-                self._stage(apply_temperature, [each.temperature for each in drawing], 1.0),
-                self._stage(apply_top_k, [each.top_k for each in drawing], 0),
-                self._stage(apply_typical_p, [each.typical_p for each in drawing], 1.0),
-                self._stage(apply_top_p, [each.top_p for each in drawing], 1.0),
-                self._stage(apply_min_p, [each.min_p for each in drawing], 0.0),
-            )
-            if stage is not None
-        ]
+        self._biased = any(each.logit_bias for each in params)
+        self._sampled_index = None
+        if len(self.sampled) < len(params):
+            self._sampled_index = torch.tensor(self.sampled, dtype=torch.int64, device=device)
+        ordered = _rows_by_sampler(params)
+        self._adjusting = [(name, rows) for name, rows in ordered if name in HISTORY_SAMPLERS]
+        self.penalised = sorted({row for _, rows in self._adjusting for row in rows})
+        places = {row: place for place, row in enumerate(self.sampled)}
+        shaping = [(name, rows) for name, rows in ordered if SAMPLERS[name].kind == "shape"]
+        self._stages = compile_stages(shaping, params, places, device)
+        self.tossing = sorted(row for stage in self._stages if stage.shape.tosses for row in stage.rows)
+        self._feedback = Feedback(params, places, device)
+        self.remembering = self._feedback.rows
 
-    def choose(self, logits: Tensor, uniforms: Sequence[float], histories: Sequence[History]) -> Tensor:
-        """Token ids (R,) from raw logits (R, V).
+    def choose(
+        self,
+        logits: Tensor,
+        uniforms: Sequence[float],
+        histories: Sequence[History] = (),
+        coins: Sequence[float] = (),
+        states: Sequence[SamplerState] = (),
+    ) -> Chosen:
+        """The next tokens, from raw logits (R, V), which are not changed.
 
         Args:
-            logits: raw; not changed.
             uniforms: in [0, 1), one for each row of `sampled`.
             histories: one for each row of `penalised`.
+            coins: in [0, 1), one for each row of `tossing`.
+            states: one for each row of `remembering`; an empty one at the beginning of a text.
         """
         logits = self.adjust(logits, histories)
         if not self.sampled:
-            return logits.argmax(dim=-1)
-        points = torch.tensor(uniforms, dtype=torch.float64, device=self._device)
-        if self._sampled_index is None:
-            return draw(self.cut(logits), points)
-        chosen = logits.argmax(dim=-1)
-        chosen[self._sampled_index] = draw(self.cut(logits[self._sampled_index]), points)
-        return chosen
+            return Chosen(logits.argmax(dim=-1), {})
+        index = self._sampled_index
+        before = self.cut(logits if index is None else logits[index], coins)
+        known = dict(zip(self.remembering, states, strict=True))
+        after = self._feedback.apply(before, known)
+        drawn = draw(after, torch.tensor(uniforms, dtype=torch.float64, device=self._device))
+        learnt = self._feedback.learn(before, after, drawn, known)
+        if index is None:
+            return Chosen(drawn, learnt)
+        ids = logits.argmax(dim=-1)
+        ids[index] = drawn
+        return Chosen(ids, learnt)
 
     def adjust(self, logits: Tensor, histories: Sequence[History]) -> Tensor:
-        """Penalties and logit bias, on all rows (R, V)."""
-        if self.penalised:
-            rows = torch.tensor(self.penalised, device=self._device)
-            logits = logits.index_copy(0, rows, self._penalise(logits[rows], histories))
+        """What looks at the histories, and the logit bias, on all rows (R, V)."""
+        known = dict(zip(self.penalised, histories, strict=True))
+        for name, rows in self._adjusting:
+            index = torch.tensor(rows, dtype=torch.int64, device=self._device)
+            params = [self.params[row] for row in rows]
+            adjusted = HISTORY_SAMPLERS[name](logits[index], params, [known[row] for row in rows])
+            logits = logits.index_copy(0, index, adjusted)
         if self._biased:
             logits = apply_logit_bias(logits, [each.logit_bias for each in self.params])
         return logits
 
-    def cut(self, logits: Tensor) -> Tensor:
-        """Temperature and the transforms that remove tokens, on the rows that draw."""
+    def cut(self, logits: Tensor, coins: Sequence[float] = ()) -> Tensor:
+        """What looks at the distribution alone, on the rows that draw."""
+        tossed = dict(zip(self.tossing, coins, strict=True))
         for stage in self._stages:
-            logits = stage(logits)
+            logits = stage(logits, tossed)
         return logits
 
-    def _penalise(self, logits: Tensor, histories: Sequence[History]) -> Tensor:
-        params = [self.params[row] for row in self.penalised]
-        vocab_size = logits.shape[-1]
-        completions = count_tokens([each.completion_ids for each in histories], vocab_size, self._device)
-        prompts = count_tokens([each.prompt_ids for each in histories], vocab_size, self._device)
-        logits = apply_repetition_penalty(
-            logits, (completions + prompts) > 0, self._floats([each.repetition_penalty for each in params])
-        )
-        return apply_count_penalties(
-            logits,
-            completions,
-            self._floats([each.frequency_penalty for each in params]),
-            self._floats([each.presence_penalty for each in params]),
-        )
 
-    def _stage(self, transform: Transform, values: Sequence[float], neutral: float) -> _Stage | None:
-        rows = [row for row, value in enumerate(values) if value != neutral]
-        if not rows:
-            return None
-        used = torch.tensor([values[row] for row in rows], device=self._device)
-        return _Stage(transform, self._index(rows, len(values)), used)
+def _rows_by_sampler(params: Sequence[SamplingParams]) -> list[tuple[str, list[int]]]:
+    """Samplers in the order in which to apply them, each with its rows.
 
-    def _index(self, rows: list[int], total: int) -> Tensor | None:
-        return None if len(rows) == total else torch.tensor(rows, dtype=torch.int64, device=self._device)
-
-    def _floats(self, values: Sequence[float]) -> Tensor:
-        return torch.tensor(values, dtype=torch.float32, device=self._device)
-
-
-def _has_penalty(params: SamplingParams) -> bool:
-    return (
-        params.repetition_penalty != 1.0 or params.frequency_penalty != 0.0 or params.presence_penalty != 0.0
-    )
+    Rows of the same order are taken together; those of another order follow, and do not notice.
+    """
+    orders: dict[tuple[str, ...] | None, list[int]] = {}
+    for row, each in enumerate(params):
+        orders.setdefault(each.samplers, []).append(row)
+    ordered: list[tuple[str, list[int]]] = []
+    for order, rows in orders.items():
+        active = {row: set(params[row].active) for row in rows}
+        for name in SAMPLERS if order is None else order:
+            users = [row for row in rows if name in active[row]]
+            if users:
+                ordered.append((name, users))
+    return ordered

@@ -2,58 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal
 
+from app.decoding.ranges import Range, require_range
+from app.decoding.sampling_params import SamplingParams as SamplingParams
 from app.errors import ParameterError
 from probes.rule import Trace
 
 FinishReason = Literal["stop", "length", "abstain"]
 
 
-def require_range(name: str, value: float, low: float, high: float, meaning: str) -> None:
-    """Raise `ParameterError` unless low <= value <= high; NaN is outside every range."""
-    if not low <= value <= high:
-        raise ParameterError(
-            f"{name} is {value}; it must be between {low} and {high} ({meaning}).", param=name
-        )
-
-
-@dataclass(frozen=True)
-class SamplingParams:
-    """The sampling chain of one row. The defaults draw from the model's own distribution.
-
-    The order of the chain is documented in `app.decoding.sampling`.
-    """
-
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    typical_p: float = 1.0
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    repetition_penalty: float = 1.0
-    logit_bias: Mapping[int, float] = field(default_factory=dict[int, float])
-
-    def __post_init__(self) -> None:
-        require_range("temperature", self.temperature, 0, 100, "0 takes the likeliest token")
-        require_range("top_k", self.top_k, 0, 2**31 - 1, "0 turns it off")
-        require_range("top_p", self.top_p, 0, 1, "1 turns it off")
-        require_range("min_p", self.min_p, 0, 1, "0 turns it off")
-        require_range("typical_p", self.typical_p, 0, 1, "1 turns it off")
-        require_range("presence_penalty", self.presence_penalty, -2, 2, "0 turns it off")
-        require_range("frequency_penalty", self.frequency_penalty, -2, 2, "0 turns it off")
-        require_range("repetition_penalty", self.repetition_penalty, 0.01, 100, "1 turns it off")
-        for token_id, bias in self.logit_bias.items():
-            if token_id < 0 or not -100 <= bias <= 100:
-                raise ParameterError(
-                    f"logit_bias has {token_id}: {bias}; token ids are 0 or more and a bias is "
-                    "between -100 and 100.",
-                    param="logit_bias",
-                )
-        # The caller may go on changing its own dictionary.
-        object.__setattr__(self, "logit_bias", MappingProxyType(dict(self.logit_bias)))
+_MAX_TOKENS = Range(0, 2**31 - 1, "0 generates nothing")
 
 
 @dataclass(frozen=True)
@@ -72,7 +31,7 @@ class StoppingParams:
     ignore_eos: bool = False
 
     def __post_init__(self) -> None:
-        require_range("max_tokens", self.max_tokens, 0, 2**31 - 1, "0 generates nothing")
+        require_range("max_tokens", self.max_tokens, _MAX_TOKENS)
         if "" in self.stop:
             raise ParameterError(
                 "stop holds an empty string, which would end every text at once; remove it.",
@@ -94,6 +53,17 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
+class SamplerState:
+    """What samplers that follow the tokens drawn before remember after one of them.
+
+    mu: mirostat's, in bits. average: adaptive-p's, of probabilities. None: the sampler has not drawn yet.
+    """
+
+    mu: float | None = None
+    average: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """One token of a sequence and what the model thought when it was chosen.
 
@@ -103,6 +73,7 @@ class Token:
     top: the likeliest alternatives by raw probability, likeliest first.
     forced: a strategy put the token there; nothing was drawn, so it has no signals.
     trace: what probes at later tokens of the same step need of this one; None if they need nothing.
+    state: what the sampler that drew it needs for the next one; None if it needs nothing.
     """
 
     id: int
@@ -111,6 +82,7 @@ class Token:
     top: tuple[Alternative, ...] = ()
     forced: bool = False
     trace: Trace | None = field(default=None, compare=False, repr=False)
+    state: SamplerState | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from app.decoding.chain import History, SamplingChain
+from app.decoding.chain import SamplingChain
 from app.decoding.commands import Candidates
+from app.decoding.history import history_of
 from app.decoding.signals import Distribution
 from app.decoding.types import Token
 from app.engine.probing import Probing
@@ -53,13 +54,8 @@ def read_candidates(
 def _adjusted(logits: Tensor, requests: Sequence[Candidates]) -> Tensor:
     """Logits (R, V) after each row's penalties and bias."""
     chain = SamplingChain([request.sampling for request in requests], logits.device)
-    histories = [_history(requests[row]) for row in chain.penalised]
+    histories = [history_of(requests[row].sequence) for row in chain.penalised]
     return chain.adjust(logits, histories)
-
-
-def _history(request: Candidates) -> History:
-    prompt_ids = request.sequence.spec.prompt_ids
-    return History(prompt_ids, request.sequence.context.ids[len(prompt_ids) :])
 
 
 def likeliest(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -2,18 +2,23 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Items
+from dataclasses import replace
 
 from torch import Tensor
 
-from app.decoding.chain import History, SamplingChain
+from app.decoding.chain import SamplingChain
 from app.decoding.commands import NextToken
+from app.decoding.history import history_of
 from app.decoding.randomness import uniform
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.signals import Distribution
-from app.decoding.types import SamplingParams, Token
+from app.decoding.types import SamplerState, Token
 from app.engine.probing import Probing
 from app.engine.readout import Reading, read_signals, read_tokens
 from app.errors import ParameterError
 from probes.reader import ProbeReader
+
+_BEGINNING = SamplerState()
 
 
 class Sampler:
@@ -40,10 +45,17 @@ class Sampler:
         chain = self._chain
         if chain is None or chain.params != params:
             chain = self._chain = SamplingChain(params, logits.device)
-        uniforms = [_uniform(requests[row]) for row in chain.sampled]
-        histories = [_history(requests[row]) for row in chain.penalised]
-        distribution.chosen = chain.choose(logits, uniforms, histories)
-        tokens = read_tokens(distribution, readings, distribution.chosen.tolist(), probing)
+        chosen = chain.choose(
+            logits,
+            uniforms=[_uniform(requests[row]) for row in chain.sampled],
+            histories=[history_of(requests[row].sequence) for row in chain.penalised],
+            coins=[_uniform(requests[row], "xtc") for row in chain.tossing],
+            states=[_state(requests[row]) for row in chain.remembering],
+        )
+        distribution.chosen = chosen.ids
+        tokens = read_tokens(distribution, readings, chosen.ids.tolist(), probing)
+        for row, state in chosen.states.items():
+            tokens[row] = replace(tokens[row], state=state)
         if not errors:
             return list(tokens)
         return [errors.get(row, token) for row, token in enumerate(tokens)]
@@ -82,12 +94,12 @@ def require_biased_ids(params: SamplingParams, vocab_size: int) -> None:
             )
 
 
-def _uniform(request: NextToken) -> float:
+def _uniform(request: NextToken, purpose: str = "") -> float:
     sequence = request.sequence
-    return uniform(sequence.spec.seed, sequence.branch, sequence.position, sequence.attempt)
+    return uniform(sequence.spec.seed, sequence.branch, sequence.position, sequence.attempt, purpose)
 
 
-def _history(request: NextToken) -> History:
-    sequence = request.sequence
-    prompt_ids = sequence.spec.prompt_ids
-    return History(prompt_ids, sequence.context.ids[len(prompt_ids) :])
+def _state(request: NextToken) -> SamplerState:
+    """What the sampler knew after the last token that it drew; tokens between were forced or taken."""
+    states = (token.state for token in reversed(request.sequence.tokens))
+    return next((state for state in states if state is not None), _BEGINNING)

@@ -19,8 +19,9 @@ from transformers.generation.logits_process import (
     TypicalLogitsWarper,
 )
 
-from app.decoding.chain import History, SamplingChain
-from app.decoding.types import SamplingParams
+from app.decoding.chain import SamplingChain
+from app.decoding.history import History
+from app.decoding.sampling_params import SamplingParams
 from tests.app.decoding.transformers_reference import process
 
 VOCAB = 120
@@ -53,7 +54,7 @@ def choose(
     chain = SamplingChain(params, CPU)
     uniforms = [points[row] for row in chain.sampled]
     histories = [history_of(first + row) for row in chain.penalised]
-    return chain.choose(logits, uniforms, histories).tolist()
+    return chain.choose(logits, uniforms, histories).ids.tolist()
 
 
 def test_the_order_is_the_documented_one() -> None:
@@ -118,7 +119,7 @@ def test_greedy_takes_the_first_of_equals_after_penalties_and_bias() -> None:
     assert choose([replace(greedy, logit_bias={3: 4.0})], logits, [0.9]) == [3]
     penalised = replace(greedy, presence_penalty=2.0)
     chain = SamplingChain([penalised], CPU)
-    assert chain.choose(logits, [], [History([2], [1])]).tolist() == [2]
+    assert chain.choose(logits, [], [History([2], [1])]).ids.tolist() == [2]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,6 @@ def test_every_parameter_changes_what_is_drawn(change: dict[str, Any]) -> None:
         likely = int(logits[0].argmax())
         chain = SamplingChain([params] * 50, CPU)
         points = [(row + 0.5) / 50 for row in range(50)]
-        return chain.choose(logits, points, [History([1], [likely])] * len(chain.penalised)).tolist()
+        return chain.choose(logits, points, [History([1], [likely])] * len(chain.penalised)).ids.tolist()
 
     assert draws(replace(SamplingParams(), **change)) != draws(SamplingParams())

@@ -11,7 +11,7 @@ from transformers.generation.logits_process import (
     SequenceBiasLogitsProcessor,
 )
 
-from app.decoding.penalties import (
+from app.decoding.sampling.penalties import (
     apply_count_penalties,
     apply_logit_bias,
     apply_repetition_penalty,

@@ -17,13 +17,9 @@ from transformers.generation.logits_process import (
     TypicalLogitsWarper,
 )
 
-from app.decoding.sampling import (
-    apply_min_p,
-    apply_temperature,
-    apply_top_k,
-    apply_top_p,
-    apply_typical_p,
-)
+from app.decoding.sampling.cuts import apply_min_p
+from app.decoding.sampling.ranked import apply_top_k, apply_top_p, apply_typical_p
+from app.decoding.sampling.temperature import apply_temperature
 from tests.app.decoding.transformers_reference import process
 
 Transform = Callable[[Tensor, Tensor], Tensor]

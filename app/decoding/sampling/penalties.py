@@ -36,6 +36,33 @@ def apply_count_penalties(logits: Tensor, counts: Tensor, frequency: Tensor, pre
     return logits - frequency.unsqueeze(-1) * counts - presence.unsqueeze(-1) * present
 
 
+def ngram_continuations(ids: Sequence[int], size: int) -> list[int]:
+    """The tokens that would complete a sequence of `size` tokens which `ids` holds already (Paulus et al.,
+    2018), for `size` of 1 or more."""
+    if size == 1:
+        return sorted(set(ids))
+    written = list(ids)
+    ending = written[len(written) - size + 1 :]
+    grams = (written[start : start + size] for start in range(len(written) - size + 1))
+    return sorted({gram[-1] for gram in grams if gram[:-1] == ending})
+
+
+def ban_tokens(logits: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
+    """Logits (R, V) without each row's tokens; a row that would lose all that it could draw keeps them."""
+    pairs = [(row, token_id) for row, ids in enumerate(rows) for token_id in ids]
+    if not pairs:
+        return logits
+    index = torch.tensor(pairs, dtype=torch.int64, device=logits.device)
+    banned = logits.index_put((index[:, 0], index[:, 1]), logits.new_tensor(-torch.inf))
+    nothing_left = (banned == -torch.inf).all(dim=-1, keepdim=True)
+    return torch.where(nothing_left, logits, banned)
+
+
+def subtract(logits: Tensor, rows: Sequence[Mapping[int, float]]) -> Tensor:
+    """Logits (R, V) less each row's penalties by token id."""
+    return apply_logit_bias(logits, [{token_id: -value for token_id, value in row.items()} for row in rows])
+
+
 def apply_logit_bias(logits: Tensor, biases: Sequence[Mapping[int, float]]) -> Tensor:
     """Add each row's bias to the logits of the tokens that it names."""
     triples = [(row, token_id, bias) for row, each in enumerate(biases) for token_id, bias in each.items()]

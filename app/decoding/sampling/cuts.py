@@ -1,0 +1,68 @@
+"""Cuts by a threshold: what a token's own probability decides, without any order among tokens."""
+
+import torch
+from torch import Tensor
+
+from app.decoding.sampling.measures import entropy_of, remove
+
+
+def apply_min_p(logits: Tensor, min_p: Tensor) -> Tensor:
+    """Keep tokens of at least `min_p` times the highest probability (Nguyen et al., 2025)."""
+    threshold = logits.amax(dim=-1, keepdim=True) + min_p.log().unsqueeze(-1)
+    return logits.masked_fill(logits < threshold, -torch.inf)
+
+
+def apply_top_n_sigma(logits: Tensor, n: Tensor) -> Tensor:
+    """Keep logits of at least max - n * sigma (Tang et al., 2024, arXiv 2411.07641), for n above 0.
+
+    sigma is the standard deviation of the logits of all possible tokens, divided by their number as in
+    llama.cpp. Any temperature before it changes nothing about what is kept.
+    """
+    values = logits.double()
+    possible = values > -torch.inf
+    count = possible.sum(dim=-1, keepdim=True)
+    mean = values.masked_fill(~possible, 0.0).sum(dim=-1, keepdim=True) / count
+    variance = (values - mean).masked_fill(~possible, 0.0).square().sum(dim=-1, keepdim=True) / count
+    threshold = values.amax(dim=-1, keepdim=True) - n.unsqueeze(-1) * variance.sqrt()
+    return remove(logits, values < threshold)
+
+
+def apply_epsilon_cutoff(logits: Tensor, epsilon: Tensor) -> Tensor:
+    """Keep tokens of probability at least `epsilon` (Hewitt et al., 2022, arXiv 2210.15191)."""
+    return remove(logits, logits.softmax(dim=-1) < epsilon.unsqueeze(-1))
+
+
+def apply_eta_cutoff(logits: Tensor, epsilon: Tensor) -> Tensor:
+    """Keep tokens of probability at least min(epsilon, sqrt(epsilon) * exp(-H)) (Hewitt et al., 2022)."""
+    probs = logits.softmax(dim=-1)
+    eta = torch.minimum(epsilon, epsilon.sqrt() * (-entropy_of(probs)).exp())
+    return remove(logits, probs < eta.unsqueeze(-1))
+
+
+def apply_p_less(logits: Tensor) -> Tensor:
+    """Keep tokens of probability at least sum p^2 (Tan et al., 2025, arXiv 2509.23234).
+
+    That is the chance that two draws agree: no parameter, and high where the model is certain.
+    """
+    probs = logits.softmax(dim=-1)
+    return remove(logits, probs < probs.square().sum(dim=-1, keepdim=True))
+
+
+def apply_top_a(logits: Tensor, top_a: Tensor) -> Tensor:
+    """Keep tokens of probability at least `top_a` times the square of the highest (text-generation-webui)."""
+    probs = logits.softmax(dim=-1)
+    best = probs.amax(dim=-1, keepdim=True)
+    return remove(logits, probs < top_a.unsqueeze(-1) * best.square())
+
+
+def apply_xtc(logits: Tensor, probability: Tensor, threshold: Tensor, coins: Tensor) -> Tensor:
+    """Exclude top choices (llama.cpp and text-generation-webui): with chance `probability`, remove all
+    tokens that reach `threshold` but the least likely of them.
+
+    coins: (R,) float64 in [0, 1); the row is cut where its coin is below `probability`.
+    """
+    probs = logits.softmax(dim=-1)
+    reached = probs >= threshold.unsqueeze(-1)
+    least = logits.masked_fill(~reached, torch.inf).amin(dim=-1, keepdim=True)
+    cut = (coins < probability).unsqueeze(-1)
+    return logits.masked_fill(cut & (logits > least), -torch.inf)
