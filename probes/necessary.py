@@ -54,6 +54,27 @@ def pairs(table: Table, first_only: bool = True) -> Pairs:
     return Pairs(rows, columns, table.about[rows, columns] == 1, table.group[rows])
 
 
+def matched(found: Pairs, level: Floats, seed: int = 0) -> NDArray[np.int64]:
+    """Indices of as many needed as other pairs of each problem and level, so that neither the problem nor the
+    level says anything.
+
+    Args:
+        level: (pairs,), such as how often the problem mentions the quantity.
+    """
+    order = np.random.default_rng(seed).permutation(len(level))
+    strata: dict[tuple[int, float], tuple[list[int], list[int]]] = {}
+    for index in order.tolist():
+        stratum = strata.setdefault((int(found.groups[index]), float(level[index])), ([], []))
+        stratum[int(found.labels[index])].append(index)
+    kept = [
+        index
+        for others, needed in strata.values()
+        for pair in zip(others, needed, strict=False)
+        for index in pair
+    ]
+    return np.array(sorted(kept), dtype=np.int64)
+
+
 def fit_units(hidden: NDArray[np.float32], found: Pairs, tokens: int) -> Weights:
     """A logistic regression per token, fitted together by L-BFGS.
 

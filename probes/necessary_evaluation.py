@@ -14,13 +14,15 @@ from probes.evaluate import judge, thresholds
 from probes.evaluation import Subject
 from probes.families import Weights
 from probes.labels import Labelled, Part, sample
-from probes.necessary import Pairs, fit_units, pairs, units
+from probes.necessary import Pairs, fit_units, matched, pairs, units
 from probes.readings import Table, group_number, read
 from probes.results import ProbeResult
 
 READ = 6000
 """Completions of the fitting and of the test part, each: every one gives as many pairs as the problem has
 quantities."""
+
+EQUALLY_MENTIONED = ", mentioned equally often"
 
 Parts = Mapping[Part, Sequence[Labelled]]
 Floats = NDArray[np.float64]
@@ -42,7 +44,10 @@ def evaluate(
     on_progress: Callable[[int], None],
 ) -> ProbeResult:
     """Judge the probe by pairs of a question and a quantity of its problem, beside how often the problem
-    mentions the quantity, and the same probe with shuffled labels, at layer 0, and on random weights."""
+    mentions the quantity, and the same probe with shuffled labels, at layer 0, and on random weights.
+
+    A further domain holds, of each domain, as many needed as other quantities of each problem and number of
+    mentions, so that how often a quantity is mentioned says nothing there."""
     probe, (layer,) = subject.probe, subject.probe.layers
 
     def table(network: LanguageModel[Any], labels: Sequence[Labelled]) -> Table:
@@ -63,8 +68,9 @@ def evaluate(
     count = len(probe.tokens)
     nonsense = fit_units(learned.hidden[:, 1], shuffled, count)
     bottom = fit_units(learned.hidden[:, 0], known, count)
+    mentions = asked.scores(_mentions(tokenizer, test, tested, probe.tokens))
     scorers = [
-        Scorer("mentions", "baseline", asked.scores(_mentions(tokenizer, test, tested, probe.tokens))),
+        Scorer("mentions", "baseline", mentions),
         Scorer("shuffled_labels", "control", _scores(tested, 1, asked, nonsense)),
         Scorer("layer_0", "control", _scores(tested, 0, asked, bottom)),
     ]
@@ -76,6 +82,9 @@ def evaluate(
     scores = probe.calibration(_scores(tested, 1, asked, own))
     domains = tested.domain[asked.rows]
     held_out = pairs(calibration)
+    alike = matched(asked, mentions)
+    rows = np.concatenate((np.arange(len(scores)), alike))
+    where = np.concatenate((domains, np.char.add(domains[alike], EQUALLY_MENTIONED)))
     tried = {
         domain: (scores[domains == domain], asked.labels[domains == domain])
         for domain in sorted(set(domains.tolist()))
@@ -86,7 +95,15 @@ def evaluate(
         position=probe.position.name,
         family=subject.candidate.family,
         layers=probe.layers,
-        domains=judge(scores, asked.labels, asked.groups, domains, scorers, resamples, workers),
+        domains=judge(
+            scores[rows],
+            asked.labels[rows],
+            asked.groups[rows],
+            where,
+            [replace(scorer, scores=scorer.scores[rows]) for scorer in scorers],
+            resamples,
+            workers,
+        ),
         sweep=subject.sweep,
         thresholds=thresholds(
             (probe.calibration(_scores(calibration, 1, held_out, own)), held_out.labels), tried

@@ -1,12 +1,15 @@
 """Where a probe reads: a rule about tokens, the same for fitting and for serving.
 
-A completion is a row of steps, each up to and with a token that closes it. A probe's score belongs to a token
-of a step and is read from the hidden state that predicted this token, so from all that stands before it: the
-same convention as for entropy. What the rule calls `read` is the number of the step's tokens that the model
-had seen.
+A completion is a row of steps, each up to and with a token that closes it. A closing token that stands
+alone, as a line break before an answer may, is no step, so that it makes no difference whether the prompt
+ends with the line break or the completion begins with it.
+
+A probe's score belongs to a token of a step and is read from the hidden state that predicted this token, so
+from all that stands before it: the same convention as for entropy. What the rule calls `read` is the number
+of the step's tokens that the model had seen.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,12 +25,11 @@ class Position:
 
     Attributes:
         name: what people call it.
-        at: `prompt`: the completion's first token, so the state at the end of the question; `read`: the token
-            of each step before which `read` tokens of it were seen (0: before the step starts); `marker`: the
-            first of the step's tokens that is among `markers`, or else the closing one; `close`: the token
-            that closes the step; `every`: each token.
-        closing: ids of the tokens that close a step. Where one stands alone, as a line break between steps
-            may, it is no step, and nothing is read there but by `prompt` and `every`.
+        at: `prompt`: the first token of the first step, so the state at the end of the question; `read`:
+            the token of each step before which `read` tokens of it were seen (0: before the step starts);
+            `marker`: the first of the step's tokens that is among `markers`, or else the closing one;
+            `close`: the token that closes the step; `every`: each token.
+        closing: ids of the tokens that close a step. At one that stands alone only `every` reads.
     """
 
     name: str
@@ -43,18 +45,18 @@ class Position:
                 "or more, and markers are given for a position at a marker and for no other"
             )
 
-    def is_read(self, step: Sequence[int], token_id: int, is_first: bool) -> bool:
+    def is_read(self, step: Sequence[int], token_id: int, number: int) -> bool:
         """Whether a score belongs to this token.
 
         Args:
             step: the tokens of the same step before it.
-            is_first: it is the completion's first token.
+            number: how many steps come before that one.
         """
-        if not step and token_id in self.closing and self.at not in ("prompt", "every"):
+        if not step and token_id in self.closing and self.at != "every":
             return False
         match self.at:
             case "prompt":
-                return is_first
+                return not step and number == 0
             case "read":
                 return len(step) == self.read
             case "marker":
@@ -67,17 +69,17 @@ class Position:
                 return True
 
 
-def split_steps(token_ids: Sequence[int], closing: Collection[int]) -> list[range]:
-    """The steps of a completion as ranges of token indices; what is left after the last closing token too."""
-    steps: list[range] = []
-    start = 0
+def split_steps(token_ids: Sequence[int], closing: Collection[int]) -> Iterator[tuple[int, range]]:
+    """A completion's steps, as how many come before each and its token indices; then what is left after the
+    last closing token. A closing token that stands alone comes too, with the number of the step behind it."""
+    number = start = 0
     for index, token_id in enumerate(token_ids):
         if token_id in closing:
-            steps.append(range(start, index + 1))
+            yield number, range(start, index + 1)
+            number += index > start
             start = index + 1
     if start < len(token_ids):
-        steps.append(range(start, len(token_ids)))
-    return steps
+        yield number, range(start, len(token_ids))
 
 
 def standard_positions(

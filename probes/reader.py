@@ -7,6 +7,7 @@ projection: the mean of projections is the projection of the mean. That and the 
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -101,8 +102,7 @@ class ReadingPlan:
             return None
         # A view would keep the whole batch.
         kept = projection[: self._pooled].copy() if self._pooled else NO_PROJECTION
-        start, step = self._place(written, self._closing or frozenset())
-        return Trace(kept, signals, start, step)
+        return Trace(kept, signals, *self._place(written, self._closing or frozenset()))
 
     def read(
         self,
@@ -122,8 +122,8 @@ class ReadingPlan:
         scores: dict[str, float] = {}
         for rule in self._rules:
             if rule.may_hold(written, token_id):
-                start, step = self._place(written, rule.closing)
-                rule.read(scores, written, start, step, token_id, projection, signals)
+                place = self._place(written, rule.closing)
+                rule.read(scores, written, *place, token_id, projection, signals)
         return scores
 
     def _place(self, written: Sequence[Traced], closing: frozenset[int]) -> tuple[int, int]:
@@ -138,8 +138,12 @@ class ReadingPlan:
             start = len(written)
             while start and written[start - 1].id not in closing:
                 start -= 1
-            # Only what sees signals asks for the number.
-            return start, sum(token.id in closing for token in written[:start]) if self.signals else 0
+            return start, _count_steps(written[:start], closing)
         if last.id in closing:
-            return len(written), last.trace.step + 1
-        return last.trace.start, last.trace.step
+            return len(written), last.trace.number + (last.trace.start < len(written) - 1)
+        return last.trace.start, last.trace.number
+
+
+def _count_steps(tokens: Sequence[Traced], closing: Collection[int]) -> int:
+    """How many of the closing tokens close something."""
+    return sum(token.id in closing and before.id not in closing for before, token in pairwise(tokens))

@@ -138,7 +138,7 @@ def _read_one(
     ends = _ends(tokenizer, ids, model.spec.end_token_id)
     closing = set(positions[0].closing)
     found: dict[str, list[_Reading]] = {position.name: [] for position in positions}
-    for count, step in enumerate(split_steps(ids, closing)):
+    for number, step in split_steps(ids, closing):
         start, end = ends[step.start - 1] if step.start else 0, ends[step.stop - 1]
         kind = _kind(labelled, start, end)
         if labelled.judged is not None and start >= labelled.judged:
@@ -151,14 +151,16 @@ def _read_one(
             if not (wrong or keep_correct):
                 continue
             for at in step:
-                if position.is_read(ids[step.start : at], ids[at], at == 0):
+                if position.is_read(ids[step.start : at], ids[at], number):
                     reading = _Reading(
                         hidden=hidden[at].copy(),  # a view would keep the whole text
                         pooled=hidden[step.start : at + 1].mean(axis=0),
-                        signals=signal_features(signals[step.start : at], signals[at, : len(CURRENT)], count),
+                        signals=signal_features(
+                            signals[step.start : at], signals[at, : len(CURRENT)], number
+                        ),
                         wrong=wrong,
                         kind="wrong" if is_prompt and wrong else kind,
-                        step=count,
+                        step=number,
                         tokens_left=step.stop - at,
                         first_token=ids[step.start],
                     )

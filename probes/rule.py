@@ -30,13 +30,13 @@ class Trace(NamedTuple):
     """What later tokens need of a token.
 
     projection: units of the probes that pool, empty if none does. signals: `PAST`, empty if no probe sees
-    any. start, step: where in the completion the token's step begins, and how many steps come before it.
+    any. start, number: where in the completion the token's step begins, and how many steps come before it.
     """
 
     projection: Projection
     signals: tuple[float, ...]
     start: int
-    step: int
+    number: int
 
 
 class Traced(Protocol):
@@ -71,14 +71,14 @@ class Rule:
         scores: dict[str, float],
         written: Sequence[Traced],
         start: int,
-        step: int,
+        number: int,
         token_id: int,
         projection: Projection,
         signals: Sequence[float],
     ) -> None:
-        """Add the scores at a token of the step number `step`, which begins at `start`."""
+        """Add the scores at a token of the step that begins at `start`, after `number` others."""
         before = written[start:]
-        if not self._position.is_read([token.id for token in before], token_id, not written):
+        if not self._position.is_read([token.id for token in before], token_id, number):
             return
         units, features = projection, NO_FEATURES
         if self._pooled or self._sees_signals:
@@ -89,7 +89,7 @@ class Rule:
                 units[: self._pooled] = np.mean([units[: self._pooled], *projections], axis=0)
             if self._sees_signals:
                 earlier = [trace.signals for trace in past]
-                features = signal_features(earlier, signals[: len(CURRENT)], step)
+                features = signal_features(earlier, signals[: len(CURRENT)], number)
         for name, logit_of, calibrated in self._readers:
             logit = logit_of(units, features, token_id)
             if logit is not None:
@@ -107,7 +107,7 @@ def _quick_test(position: Position) -> Callable[[Sequence[Traced], int], bool]:
 
     match position.at:
         case "prompt":
-            return lambda written, _: not written
+            return lambda written, _: all(token.id in closing for token in written)
         case "read":
             return after_enough
         case "marker" | "close":

@@ -44,15 +44,15 @@ def score_text(
         states = np.concatenate(
             [hidden[layer] for layer in probe.layers] or [np.zeros((len(scores), 0))], axis=1
         )
-        for index, step in enumerate(split_steps(completion_ids, probe.position.closing)):
+        for number, step in split_steps(completion_ids, probe.position.closing):
             for at in step:
                 before = completion_ids[step.start : at]
-                if at in forced or not probe.position.is_read(before, completion_ids[at], at == 0):
+                if at in forced or not probe.position.is_read(before, completion_ids[at], number):
                     continue
                 if probe.tokens and completion_ids[at] not in probe.tokens:
                     continue
                 drawn = [earlier for earlier in range(step.start, at) if earlier not in forced]
-                inputs = _inputs(probe, states, signals, drawn, at, index)
+                inputs = _inputs(probe, states, signals, drawn, at, number)
                 scores[at][probe.name] = float(probe.scores(inputs[None], completion_ids[at : at + 1])[0])
     return scores
 

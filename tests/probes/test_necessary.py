@@ -5,7 +5,7 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from probes.labels import Labelled
-from probes.necessary import Pairs, fit_layers, fit_units, pairs, units
+from probes.necessary import Pairs, fit_layers, fit_units, matched, pairs, units
 from probes.position import standard_positions
 from probes.readings import Table, read
 from tests.probes.stories import story_model
@@ -62,3 +62,21 @@ def test_layer_that_knows_is_told_from_one_that_does_not() -> None:
     bottom, top = fit_layers(planted, planted, (0, 2))
     assert top.validation.values["auroc"] > 0.95
     assert bottom.validation.values["auroc"] < top.validation.values["auroc"]
+
+
+def test_among_matched_pairs_neither_the_problem_nor_the_level_says_anything() -> None:
+    random = np.random.default_rng(2)
+    groups = random.integers(0, 40, 900)
+    level = random.integers(1, 4, 900).astype(np.float64)
+    labels = random.random(900) < 0.2 * level + 0.01 * (groups % 10)
+    found = Pairs(np.arange(900), np.zeros(900, dtype=np.int64), labels, groups)
+    kept = matched(found, level)
+    assert len(set(kept.tolist())) == len(kept) > 100
+    assert roc_auc_score(labels, level) > 0.6
+    assert roc_auc_score(labels[kept], level[kept]) == 0.5
+    assert roc_auc_score(labels[kept], groups[kept]) == 0.5
+    for group in range(40):
+        for value in (1.0, 2.0, 3.0):
+            stratum = (groups == group) & (level == value)
+            needed, others = int(labels[stratum].sum()), int((~labels[stratum]).sum())
+            assert int(stratum[kept].sum()) == 2 * min(needed, others)

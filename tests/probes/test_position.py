@@ -17,9 +17,9 @@ def read_at(at: At, read: int = 0, completion: list[int] = STEPS) -> list[int]:
     position = Position("p", at, (END, ALSO_END), read, (MARK,) if at == "marker" else ())
     return [
         index
-        for step in split_steps(completion, position.closing)
+        for number, step in split_steps(completion, position.closing)
         for index in step
-        if position.is_read(completion[step.start : index], completion[index], index == 0)
+        if position.is_read(completion[step.start : index], completion[index], number)
     ]
 
 
@@ -40,7 +40,8 @@ def test_a_rule_reads_where_it_says(at: At, read: int, expected: list[int]) -> N
 
 
 def test_a_closing_token_at_the_very_beginning_is_no_step() -> None:
-    assert read_at("prompt", completion=[END, 5, END]) == [0]
+    assert read_at("prompt", completion=[END, 5, END]) == [1]
+    assert read_at("every", completion=[END, 5, END]) == [0, 1, 2]
     assert read_at("read", completion=[END, 5, END]) == [1]
     assert read_at("close", completion=[END, 5, END]) == [2]
     assert read_at("marker", completion=[END, MARK, END]) == [1]
@@ -50,8 +51,27 @@ completions = st.lists(st.integers(1, 6), max_size=25)
 
 
 @given(completions)
+def test_it_makes_no_difference_which_side_closing_tokens_between_prompt_and_completion_are_on(
+    completion: list[int],
+) -> None:
+    plain = list(split_steps(completion, {END}))
+    moved = list(split_steps([END, END, *completion], {END}))[2:]
+    assert [(number, [at - 2 for at in step]) for number, step in moved] == [
+        (number, list(step)) for number, step in plain
+    ]
+    if completion and completion[0] not in (END, ALSO_END):
+        assert read_at("prompt", completion=[END, END, *completion]) == [2]
+
+
+@given(completions)
 def test_steps_hold_every_token_once_and_end_with_one_that_closes(completion: list[int]) -> None:
-    steps = split_steps(completion, {END, ALSO_END})
+    numbered = list(split_steps(completion, {END, ALSO_END}))
+    steps = [step for _, step in numbered]
+    for place, (number, _) in enumerate(numbered):
+        real = [
+            step for step in steps[:place] if [completion[at] for at in step][:1] not in ([END], [ALSO_END])
+        ]
+        assert number == len(real)
     assert [index for step in steps for index in step] == list(range(len(completion)))
     for number, step in enumerate(steps):
         closed = [completion[index] in (END, ALSO_END) for index in step]
@@ -61,7 +81,7 @@ def test_steps_hold_every_token_once_and_end_with_one_that_closes(completion: li
 
 @given(completions, st.sampled_from(["marker", "close"]), st.integers(0, 3))
 def test_a_step_is_read_at_most_once(completion: list[int], at: At, read: int) -> None:
-    steps = split_steps(completion, {END, ALSO_END})
+    steps = [step for _, step in split_steps(completion, {END, ALSO_END})]
     for indices in (read_at(at, completion=completion), read_at("read", read, completion)):
         assert all(sum(index in step for index in indices) <= 1 for step in steps)
     # Every whole step that is more than its closing token is read at its end.

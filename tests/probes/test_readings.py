@@ -46,10 +46,10 @@ def test_hidden_states_and_signals_are_those_of_the_state_before_the_token(name:
     prompt, ids = TOKENIZER.encode(LABELLED.prompt), TOKENIZER.encode(COMPLETION)
     output = MODEL.score([*prompt, *ids], (0, 1, 2))
     distribution = Distribution(output.logits[:-1], torch.tensor([*prompt, *ids][1:]))
-    steps = [each for each in split_steps(ids, POSITIONS[name].closing) if len(each) > 1]
+    steps = [each for _, each in split_steps(ids, POSITIONS[name].closing) if len(each) > 1]
     for row in range(len(table)):
         if name == "question":
-            step, at = range(0, 1), 0
+            step, at = range(1, 2), 1  # behind the line break
         else:
             step = steps[row]
             at = step.stop - int(table.tokens_left[row])
