@@ -1,0 +1,78 @@
+"""Retry upon regret on a real, tiny model; how it retries is in tests/app/decoding/test_retry.py."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app.decoding.strategies import GreedyParams, RetryUponRegretParams, SampleParams, Strategy
+from app.decoding.types import SamplingParams
+from app.engine.engine import Engine
+from app.errors import UnknownNameError
+from tests.app.engine.tiny import Result, ask, collect, tiny_engine
+
+STOPS = SamplingParams(temperature=0.9, logit_bias={46: 5.0})
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with tiny_engine() as engine:
+        yield engine
+
+
+def run(engine: Engine, strategy: Strategy, seed: int, **rest: Any) -> Result:
+    return collect(engine.submit(ask((3, 1, 4), strategy, STOPS, max_tokens=40, seed=seed, **rest)))
+
+
+def regret(threshold: float, signal: str = "surprisal", **rest: Any) -> Strategy:
+    triggers = [{"signal": signal, "threshold": threshold}]
+    return RetryUponRegretParams.model_validate({"triggers": triggers, **rest}).build()
+
+
+@pytest.mark.parametrize("rest", [{}, {"granularity": "token"}, {"check": "step_end"}])
+def test_a_trigger_that_never_fires_is_the_base_sampler(engine: Engine, rest: dict[str, Any]) -> None:
+    for seed in range(4):
+        base = run(engine, SampleParams().build(), seed, signals=("surprisal",))
+        ours = run(engine, regret(1e9, **rest), seed)
+        assert ours.only.ids == base.only.ids
+        assert ours.only.events == ()
+        assert ours.usage == base.usage or ours.only.tokens == base.only.tokens
+    greedy = run(engine, GreedyParams().build(), 0)
+    assert run(engine, regret(1e9, retry={"first": "greedy"}, **rest), 0).only.ids == greedy.only.ids
+
+
+def test_by_token_no_token_is_kept_that_is_too_surprising_while_retries_last(engine: Engine) -> None:
+    retry = {"per_step": 64, "per_answer": 1024}
+    for seed in range(4):
+        before = engine.stats()
+        result = run(engine, regret(5.0, granularity="token", retry=retry), seed)
+        after = engine.stats()
+        assert all(-token.logprob <= 5.0 for token in result.only.tokens)
+        events = [event for event in result.only.events if event.rule == "regret"]
+        assert events
+        assert result.usage is not None
+        assert result.usage.discarded_tokens == len(events)
+        assert after.forward_rows - before.forward_rows == 40 + len(events)
+
+
+def test_keeping_the_best_attempt_costs_no_forward_row(engine: Engine) -> None:
+    """Each attempt is one forward row per token, and what is kept is not computed again."""
+    strategy = regret(0.0, retry={"per_step": 3, "per_answer": 6})
+    restored = 0
+    for seed in range(4):
+        before = engine.stats()
+        result = run(engine, strategy, seed)
+        after = engine.stats()
+        assert result.usage is not None
+        restored += sum("restored" in event.detail for event in result.only.events)
+        total = result.usage.completion_tokens + result.usage.discarded_tokens
+        assert after.forward_rows - before.forward_rows == total
+        assert sum(int(e.detail.get("discarded", 0)) for e in result.only.events) == (
+            result.usage.discarded_tokens
+        )
+    assert restored
+
+
+def test_a_probe_that_is_not_there_is_named_before_the_first_token(engine: Engine) -> None:
+    with pytest.raises(UnknownNameError, match="probe:step_error"):
+        engine.submit(ask((3, 1, 4), RetryUponRegretParams().build()))
