@@ -23,24 +23,43 @@ class Example:
     sampling: Fields = field(default_factory=dict[str, Any])
 
 
+RETRY: Fields = {"per_step": 2, "per_answer": 3, "temperature": 1.2}
+RETRY_CHANGES: Mapping[str, Fields] = {
+    "retry.per_step": {"retry": {"per_step": 1}},
+    "retry.per_answer": {"retry": {"per_answer": 2}},
+    "retry.first": {"retry": {"first": "greedy"}},
+    "retry.temperature": {"retry": {"temperature": 3.0}},
+    "retry.penalty": {"retry": {"penalty": 50.0}},
+    "retry.penalised_tokens": {"retry": {"penalty": 50.0, "penalised_tokens": 3}},
+    "retry.give_up": {"retry": {"give_up": "stop"}},
+}
+
 EXAMPLES: Mapping[str, Example] = {
-    "greedy": Example(),
-    "random_retry": Example(
-        params={"probability": 0.5},
+    "adadec": Example(
+        params={"threshold": 2.2},
         changes={
-            "probability": {"probability": 0.9},
-            "step_ends": {"step_ends": ("e",)},
-            "retry": {"retry": {"per_step": 1}},
+            "threshold": {"threshold": 2.8},
+            "candidates": {"candidates": 8},
+            "lookahead": {"lookahead": 2},
         },
     ),
+    "entropy_temperature": Example(
+        params={"rule": {"formula": "edt"}},
+        changes={"rule": {"rule": {"formula": "dynamic"}}},
+    ),
+    "greedy": Example(),
+    "random_retry": Example(
+        {"probability": 0.6, "retry": RETRY},
+        {"probability": {"probability": 0.2}, "step_ends": {"step_ends": ["e", "t"]}, **RETRY_CHANGES},
+    ),
     "retry_upon_regret": Example(
-        params={"triggers": [{"signal": "probe:pooled_every", "threshold": 0.6}]},
-        changes={
-            "triggers": {"triggers": [{"signal": "entropy", "threshold": 3.0}]},
+        {"triggers": [{"signal": "surprisal", "threshold": 3.0}], "retry": RETRY},
+        {
+            "triggers": {"triggers": [{"signal": "probe:linear", "threshold": 0.4}]},
             "granularity": {"granularity": "token"},
             "check": {"check": "step_end"},
-            "step_ends": {"step_ends": ("e",)},
-            "retry": {"retry": {"give_up": "keep_last"}},
+            "step_ends": {"step_ends": ["e", "t"]},
+            **RETRY_CHANGES,
         },
     ),
     "sample": Example(),
