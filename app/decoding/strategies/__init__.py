@@ -7,15 +7,30 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from app.decoding.strategies.adadec import AdaDecParams
 from app.decoding.strategies.base import Strategy
+from app.decoding.strategies.early_answer import EarlyAnswerParams
+from app.decoding.strategies.entropy_temperature import EntropyTemperatureParams
 from app.decoding.strategies.greedy import GreedyParams
 from app.decoding.strategies.oracle_retry import OracleRetryParams
+from app.decoding.strategies.probe_beam import ProbeBeamParams
+from app.decoding.strategies.probe_best_of_n import ProbeBestOfNParams
 from app.decoding.strategies.random_retry import RandomRetryParams
 from app.decoding.strategies.retry_upon_regret import RetryUponRegretParams
 from app.decoding.strategies.sample import SampleParams
+from app.decoding.strategies.stochastic_backtracking import StochasticBacktrackingParams
 
 StrategyParams = Annotated[
-    GreedyParams | RandomRetryParams | RetryUponRegretParams | SampleParams,
+    AdaDecParams
+    | EarlyAnswerParams
+    | EntropyTemperatureParams
+    | GreedyParams
+    | ProbeBeamParams
+    | ProbeBestOfNParams
+    | RandomRetryParams
+    | RetryUponRegretParams
+    | SampleParams
+    | StochasticBacktrackingParams,
     Field(discriminator="kind"),
 ]
 """What a request may ask for."""
@@ -42,22 +57,34 @@ STRATEGIES: Mapping[str, StrategyInfo] = MappingProxyType(
     {
         info.kind: info
         for info in (
+            _info(AdaDecParams),
+            _info(EarlyAnswerParams),
+            _info(EntropyTemperatureParams),
             _info(GreedyParams),
+            _info(ProbeBeamParams),
+            _info(ProbeBestOfNParams),
             _info(RandomRetryParams),
             _info(RetryUponRegretParams),
             _info(SampleParams),
+            _info(StochasticBacktrackingParams),
         )
     }
 )
 
 __all__ = [
     "STRATEGIES",
+    "AdaDecParams",
     "ComparisonParams",
+    "EarlyAnswerParams",
+    "EntropyTemperatureParams",
     "GreedyParams",
     "OracleRetryParams",
+    "ProbeBeamParams",
+    "ProbeBestOfNParams",
     "RandomRetryParams",
     "RetryUponRegretParams",
     "SampleParams",
+    "StochasticBacktrackingParams",
     "Strategy",
     "StrategyInfo",
     "StrategyParams",

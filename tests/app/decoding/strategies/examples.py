@@ -48,9 +48,47 @@ EXAMPLES: Mapping[str, Example] = {
         changes={"rule": {"rule": {"formula": "dynamic"}}},
     ),
     "greedy": Example(),
+    "early_answer": Example(
+        params={"triggers": [{"signal": "entropy", "threshold": 3.0}], "marker": "the"},
+        changes={
+            "triggers": {"triggers": [{"signal": "entropy", "threshold": 2.0}]},
+            "check": {"check": "step_end"},
+            "min_steps": {"min_steps": 0},
+            "marker": {"marker": "ab"},
+            "step_ends": {"step_ends": ("e",)},
+        },
+    ),
+    "probe_beam": Example(
+        params={"probes": ["probe:pooled_every"]},
+        changes={
+            "probes": {"probes": ["probe:linear"]},
+            "width": {"width": 1},
+            "samples": {"samples": 4},
+            "step_ends": {"step_ends": ("e",)},
+        },
+    ),
+    "probe_best_of_n": Example(
+        params={"probe": "probe:pooled_every"},
+        changes={
+            "probe": {"probe": "probe:with_signals"},
+            "n": {"n": 2},
+            "aggregate": {"aggregate": "last"},
+        },
+    ),
     "random_retry": Example(
         {"probability": 0.6, "retry": RETRY},
         {"probability": {"probability": 0.2}, "step_ends": {"step_ends": ["e", "t"]}, **RETRY_CHANGES},
+    ),
+    "stochastic_backtracking": Example(
+        params={"probe": "probe:linear"},
+        changes={
+            "probe": {"probe": "probe:with_signals"},
+            "aggregate": {"aggregate": "last"},
+            "backtrack": {"backtrack": 0.5},
+            "moves": {"moves": 2},
+            "max_steps": {"max_steps": 2},
+            "step_ends": {"step_ends": ("e",)},
+        },
     ),
     "retry_upon_regret": Example(
         {"triggers": [{"signal": "surprisal", "threshold": 3.0}], "retry": RETRY},

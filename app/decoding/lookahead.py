@@ -1,0 +1,65 @@
+"""Pausing at a token in doubt: its candidates, and what would follow each of them."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from app.decoding.calibration import Calibration, refuse_uncalibrated
+from app.decoding.gather import gather
+from app.decoding.sequence import Sequence
+from app.decoding.types import Token
+
+DOUBTFUL_PERCENT = 98
+"""The quantile of the calibrated entropy above which a token is in doubt, where a request does not say: a
+trained model is sure of nearly all of its tokens, and hesitates at about one in fifty."""
+
+
+def doubtful_entropy(calibration: Calibration | None, given: float | None, kind: str) -> float:
+    """The entropy, in nats, above which a token is in doubt: `given`, or else the calibrated one.
+
+    Raises:
+        ParameterError: there is neither.
+    """
+    if given is not None:
+        return given
+    if calibration is None:
+        refuse_uncalibrated(kind, "threshold")
+    return calibration.signal("entropy").quantile(DOUBTFUL_PERCENT)
+
+
+async def draw_unless(
+    sequence: Sequence, is_doubtful: Callable[[Token], bool], count: int
+) -> tuple[Token, ...]:
+    """Draw the next token by the request's own sampling, unless the signals at its position are in doubt.
+
+    Then nothing is drawn, and the `count` likeliest candidates are returned; the strategy is to take one.
+    `is_doubtful` sees a token's signals; it may use only those that do not depend on the token.
+    At temperature 0 a doubt costs nothing, otherwise the token that was drawn before it was noticed.
+    """
+    if sequence.sampling.temperature == 0:
+        found = await sequence.candidates(count)
+        if is_doubtful(found[0]):
+            return found
+        sequence.take(found[0])
+        return ()
+    if not is_doubtful(await sequence.next()):
+        return ()
+    sequence.rewind(sequence.position - 1, "pause")
+    return await sequence.candidates(count)
+
+
+async def look_ahead(sequence: Sequence, candidates: Iterable[Token], tokens: int) -> list[Sequence]:
+    """A fork for each candidate, with it and what follows it greedily, `tokens` tokens in all."""
+    greedy = replace(sequence.sampling, temperature=0.0)
+    branches: list[Sequence] = []
+    for candidate in candidates:
+        [branch] = sequence.fork()
+        branch.take(candidate)
+        branches.append(branch)
+    await gather(*(branch.extend(max_tokens=tokens - 1, sampling=greedy) for branch in branches))
+    return branches
+
+
+def mean_logprob(tokens: Iterable[Token]) -> float:
+    """Mean of the tokens' raw log-probabilities, in nats; those that were forced do not count. 0 of none."""
+    values = [token.logprob for token in tokens if not token.forced]
+    return sum(values) / len(values) if values else 0.0

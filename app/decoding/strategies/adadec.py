@@ -1,0 +1,115 @@
+"""AdaDec: pause where the entropy is high, and rank the candidates by what follows them."""
+
+from collections.abc import Callable
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from app.decoding.calibration import Calibration, refuse_uncalibrated
+from app.decoding.lookahead import draw_unless, look_ahead, mean_logprob
+from app.decoding.sequence import Sequence
+from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.types import Token
+from app.errors import ParameterError
+
+KIND = "adadec"
+
+
+@dataclass(frozen=True)
+class AdaDec:
+    """Source: He et al., 2025, arXiv 2506.08980.
+
+    Where the entropy H exceeds the threshold, decoding pauses: each of the likeliest candidates is continued
+    greedily, and the candidate whose continuation of L tokens, itself included, has the highest mean raw
+    log-probability is taken, the likelier of equals. Everywhere else the request's own sampling draws; in the
+    paper it is greedy.
+
+    Where a request gives no threshold, it is the calibrated one of `LearnedThreshold`. The paper throws the
+    continuation away; at temperature 0 what would be written again anyway, up to the next doubt, is kept.
+    """
+
+    threshold: float | None
+    candidates: int
+    lookahead: int
+
+    needs = frozenset({"entropy"})
+
+    def thresholds(self, calibration: Calibration | None) -> float:
+        """The entropy in nats above which to pause.
+
+        Raises:
+            ParameterError: none was given, and there is none in the calibration.
+        """
+        if self.threshold is not None:
+            return self.threshold
+        if calibration is None:
+            refuse_uncalibrated(KIND, "threshold")
+        if calibration.adadec.threshold is None:
+            raise ParameterError(
+                "strategy 'adadec' was given no threshold, and `demur calibrate` learned none, as entropy "
+                "does not tell where this model is wrong; give one, in nats.",
+                param="strategy",
+            )
+        return calibration.adadec.threshold
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        threshold = self.thresholds(sequence.spec.calibration)
+
+        def is_doubtful(token: Token) -> bool:
+            return token.signals["entropy"] > threshold
+
+        while not sequence.finished:
+            found = await draw_unless(sequence, is_doubtful, self.candidates)
+            if found:
+                branches = await look_ahead(sequence, found, self.lookahead)
+                spans = [branch.tokens[sequence.position :] for branch in branches]
+                scores = [mean_logprob(span) for span in spans]
+                best = scores.index(max(scores))
+                kept = [found[best]]
+                if sequence.sampling.temperature == 0:
+                    kept += _up_to_doubt(spans[best][1:], is_doubtful)
+                sequence.record(
+                    "rerank",
+                    {
+                        "entropy": found[0].signals["entropy"],
+                        "threshold": threshold,
+                        "candidates": len(found),
+                        "rank": best,
+                        "text": sequence.spec.text([found[best]]),
+                        "instead_of": sequence.spec.text([found[0]]),
+                        "score": scores[best],
+                        "likeliest_score": scores[0],
+                        # A look costs one token, whichever candidate is taken.
+                        "discarded": sum(len(span) - 1 for span in spans) - (len(kept) - 1),
+                    },
+                )
+                for token in kept:
+                    sequence.take(token)
+            sequence.commit()
+        return sequence
+
+
+def _up_to_doubt(tokens: Items[Token], is_doubtful: Callable[[Token], bool]) -> Items[Token]:
+    """The tokens before the first in doubt."""
+    doubts = [index for index, token in enumerate(tokens) if is_doubtful(token)]
+    return tokens[: doubts[0]] if doubts else tokens
+
+
+class AdaDecParams(BaseModel):
+    """Pauses where the entropy is high and takes the candidate with the likeliest continuation."""
+
+    model_config = PARAMS_CONFIG
+
+    kind: Literal["adadec"] = "adadec"
+    threshold: float | None = Field(
+        default=None, ge=0, le=100, description="Entropy in nats above which to pause; else the learned one."
+    )
+    candidates: int = Field(default=3, ge=1, le=20, description="Likeliest tokens to look at.")
+    lookahead: int = Field(
+        default=5, ge=1, le=256, description="Tokens of each continuation, its candidate included."
+    )
+
+    def build(self) -> AdaDec:
+        return AdaDec(self.threshold, self.candidates, self.lookahead)
