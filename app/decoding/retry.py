@@ -11,11 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.decoding.sequence import Sequence
 from app.decoding.span import Span
-from app.decoding.steps import is_step_end, step_written
+from app.decoding.steps import step_begin, step_written
 from app.decoding.types import SamplingParams
 
 LONGEST_QUOTE = 80
 """Characters of a rejected text that the trace shows."""
+
+TIE = 1e-4
+"""Signals of equal texts differ by rounding, by what else is in the batch; so little makes none better."""
 
 Detail = Mapping[str, float | int | str]
 
@@ -124,7 +127,7 @@ async def _write_step(
             _let_go(sequence, best, start, ends)
             return sequence, len(rejected)
         attempt = _Attempt(sequence, objection, len(rejected) + 1)
-        is_best = best is None or objection.excess < best.objection.excess
+        is_best = best is None or objection.excess < best.objection.excess - TIE
         if len(rejected) == allowed:
             if best is None or is_best:
                 _let_go(sequence, best, start, ends)
@@ -159,7 +162,7 @@ async def _write_attempt(
     is_complete = step_written(ends) if ends else _one_token
     complete = sequence.position > start and is_complete(sequence.span(start))
     while not (complete or sequence.finished):
-        begin = _begin(sequence.span(start), ends)
+        begin = step_begin(sequence.span(start), ends)
         await sequence.next(_sampling(sequence, retry, rejected, _ids(sequence, begin)))
         span = sequence.span(start)
         complete = is_complete(span)
@@ -217,17 +220,9 @@ def _sampling(
     return replace(base, temperature=retry.temperature, logit_bias=biases)
 
 
-def _begin(span: Span, ends: tuple[str, ...]) -> int:
-    """Position of the step's first token, after closing tokens that stand alone."""
-    for index, token in enumerate(span.tokens):
-        if not is_step_end(span.spec, token.id, ends):
-            return span.start + index
-    return span.end
-
-
 def _rewound_to(sequence: Sequence, start: int, ends: tuple[str, ...]) -> int:
     """Where a rejected attempt at the step is taken back to."""
-    begin = _begin(sequence.span(start), ends)
+    begin = step_begin(sequence.span(start), ends)
     return begin if begin < sequence.position else start
 
 
