@@ -9,7 +9,10 @@ from pydantic import BaseModel, Field
 
 from app.decoding.strategies.adadec import AdaDecParams
 from app.decoding.strategies.base import Strategy
+from app.decoding.strategies.beam import BeamParams
+from app.decoding.strategies.eager import EagerParams
 from app.decoding.strategies.early_answer import EarlyAnswerParams
+from app.decoding.strategies.entropy_gated_branching import EntropyGatedBranchingParams
 from app.decoding.strategies.entropy_temperature import EntropyTemperatureParams
 from app.decoding.strategies.greedy import GreedyParams
 from app.decoding.strategies.oracle_retry import OracleRetryParams
@@ -22,7 +25,10 @@ from app.decoding.strategies.stochastic_backtracking import StochasticBacktracki
 
 StrategyParams = Annotated[
     AdaDecParams
+    | BeamParams
+    | EagerParams
     | EarlyAnswerParams
+    | EntropyGatedBranchingParams
     | EntropyTemperatureParams
     | GreedyParams
     | ProbeBeamParams
@@ -58,7 +64,10 @@ STRATEGIES: Mapping[str, StrategyInfo] = MappingProxyType(
         info.kind: info
         for info in (
             _info(AdaDecParams),
+            _info(BeamParams),
+            _info(EagerParams),
             _info(EarlyAnswerParams),
+            _info(EntropyGatedBranchingParams),
             _info(EntropyTemperatureParams),
             _info(GreedyParams),
             _info(ProbeBeamParams),
@@ -74,8 +83,11 @@ STRATEGIES: Mapping[str, StrategyInfo] = MappingProxyType(
 __all__ = [
     "STRATEGIES",
     "AdaDecParams",
+    "BeamParams",
     "ComparisonParams",
+    "EagerParams",
     "EarlyAnswerParams",
+    "EntropyGatedBranchingParams",
     "EntropyTemperatureParams",
     "GreedyParams",
     "OracleRetryParams",

@@ -43,9 +43,39 @@ EXAMPLES: Mapping[str, Example] = {
             "lookahead": {"lookahead": 2},
         },
     ),
+    "eager": Example(
+        params={"threshold": 2.5, "sequences": 6, "answer_marker": "."},
+        changes={
+            "threshold": {"threshold": 1.0},
+            "sequences": {"sequences": 3},
+            "choose": {"choose": "best"},
+            "answer_marker": {"answer_marker": "Answer:"},
+        },
+    ),
+    "entropy_gated_branching": Example(
+        params={"threshold": 2.2, "score": "entropy"},
+        changes={
+            "threshold": {"threshold": 3.0},
+            "branches": {"branches": 2},
+            "beams": {"beams": 3},
+            "step_ends": {"step_ends": ("e",)},
+            "score": {"score": "logprob"},
+            "prefer": {"prefer": "high"},
+        },
+    ),
     "entropy_temperature": Example(
         params={"rule": {"formula": "edt"}},
         changes={"rule": {"rule": {"formula": "dynamic"}}},
+    ),
+    "beam": Example(
+        params={"width": 4, "groups": 2, "diversity_penalty": 0.5, "length_penalty": 1.0},
+        changes={
+            "width": {"width": 6},
+            "length_penalty": {"length_penalty": -3.0},
+            "early_stopping": {"early_stopping": "never"},
+            "groups": {"groups": 4},
+            "diversity_penalty": {"diversity_penalty": 4.0},
+        },
     ),
     "greedy": Example(),
     "early_answer": Example(
