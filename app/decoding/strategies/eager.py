@@ -1,0 +1,134 @@
+"""EAGer: sequences that branch where the entropy is high, out of one budget, and vote in the end."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from app.decoding.answers import ANSWER_MARKER, AnswerMarker, read_answer
+from app.decoding.calibration import Calibration
+from app.decoding.gather import gather
+from app.decoding.lookahead import doubtful_entropy, draw_unless, mean_logprob
+from app.decoding.sequence import Sequence
+from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.types import Token
+
+KIND = "eager"
+_BRANCHES = 2
+
+
+@dataclass(frozen=True)
+class Eager:
+    """Source: Scalena et al., 2025, arXiv 2510.11170.
+
+    One sequence begins. Whenever a sequence meets a token whose entropy exceeds the threshold, and fewer than
+    M sequences were begun, it takes the likeliest token there, and a new sequence goes on with the second
+    likeliest. When M are reached, all are written to their ends. Before that, they advance token by token
+    together, so that the budget goes to the earliest doubts, and to the oldest of equally early ones.
+
+    "majority" returns, among the sequences with the commonest answer, the one with the highest mean raw
+    log-probability, and so does "best" among all. The paper hands what a prompt left of its budget to prompts
+    that needed more; a request has one prompt, so what is left over is saved.
+    """
+
+    threshold: float | None
+    sequences: int
+    choose: Literal["majority", "best"]
+    marker: str
+
+    needs = frozenset({"entropy"})
+
+    def thresholds(self, calibration: Calibration | None) -> float:
+        """The entropy in nats above which to branch; else the calibrated quantile of `DOUBTFUL_PERCENT`.
+
+        Raises:
+            ParameterError: there is neither.
+        """
+        return doubtful_entropy(calibration, self.threshold, KIND)
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        threshold = self.thresholds(sequence.spec.calibration)
+
+        def is_doubtful(token: Token) -> bool:
+            return token.signals["entropy"] > threshold
+
+        every = [sequence]
+        while len(every) < self.sequences and not all(each.finished for each in every):
+            going = [each for each in every if not each.finished]
+            doubts = await gather(*(draw_unless(each, is_doubtful, _BRANCHES) for each in going))
+            for each, found in zip(going, doubts, strict=True):
+                if found:
+                    every.extend(self._branch(each, found, threshold, len(every)))
+            if len(every) == 1:
+                sequence.commit()
+        await gather(*(each.extend() for each in every))
+        return self._chosen(every)
+
+    def _branch(
+        self, sequence: Sequence, found: tuple[Token, ...], threshold: float, begun: int
+    ) -> list[Sequence]:
+        """Go on with the likeliest token; the new sequence with another, if there is budget."""
+        begins = begun < self.sequences and len(found) == _BRANCHES
+        if begins:
+            sequence.record(
+                "branch",
+                {
+                    "entropy": found[0].signals["entropy"],
+                    "threshold": threshold,
+                    "sequences": begun + 1,
+                    "candidates": " | ".join(sequence.spec.text([token]) for token in found),
+                },
+            )
+        others = sequence.fork() if begins else []
+        for other in others:
+            other.take(found[1])
+        sequence.take(found[0])
+        return others
+
+    def _chosen(self, every: list[Sequence]) -> Sequence:
+        if len(every) == 1:
+            return every[0]
+        answers = [read_answer(each.text, self.marker) for each in every]
+        votes = Counter(answer for answer in answers if answer is not None)
+        rivals = every
+        if self.choose == "majority" and votes:
+            most = max(votes.values())
+            rivals = [
+                each
+                for each, answer in zip(every, answers, strict=True)
+                if answer is not None and votes[answer] == most
+            ]
+        # The first of equals, which is the older sequence.
+        best = max(rivals, key=lambda each: mean_logprob(each.tokens))
+        answer = read_answer(best.text, self.marker)
+        best.record(
+            "vote" if self.choose == "majority" else "best",
+            {
+                "sequences": len(every),
+                "answer": "none" if answer is None else answer,
+                "votes": votes[answer] if answer is not None else 0,
+                "answers": ", ".join(f"{text}: {count}" for text, count in votes.most_common()),
+                "score": mean_logprob(best.tokens),
+            },
+        )
+        return best
+
+
+class EagerParams(BaseModel):
+    """Begins further sequences only where the entropy is high, out of one budget, and lets them vote."""
+
+    model_config = PARAMS_CONFIG
+
+    kind: Literal["eager"] = "eager"
+    threshold: float | None = Field(
+        default=None, ge=0, le=100, description="Entropy in nats above which to branch; else the calibrated."
+    )
+    sequences: int = Field(default=8, ge=1, le=64, description="Most sequences in all.")
+    choose: Literal["majority", "best"] = Field(
+        default="majority", description="The commonest answer, or the likeliest sequence."
+    )
+    answer_marker: AnswerMarker = ANSWER_MARKER
+
+    def build(self) -> Eager:
+        return Eager(self.threshold, self.sequences, self.choose, self.answer_marker)

@@ -1,0 +1,171 @@
+"""Entropy-gated branching: a beam over steps that branches only at a step's first token in doubt."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from app.decoding.calibration import Calibration
+from app.decoding.gather import gather
+from app.decoding.lookahead import doubtful_entropy, draw_unless, mean_logprob
+from app.decoding.sequence import Sequence
+from app.decoding.steps import STEP_ENDS, StepEnds, step_written
+from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.types import Token
+
+KIND = "entropy_gated_branching"
+LOGPROB = "logprob"
+
+
+@dataclass(frozen=True)
+class Grown:
+    """A sequence after one more step. own: from which position on its tokens are no other's."""
+
+    sequence: Sequence
+    own: int
+
+
+@dataclass(frozen=True)
+class EntropyGatedBranching:
+    """Source: Li et al., 2025, arXiv 2503.21961.
+
+    Every beam writes a step by the request's own sampling. At the first token of the step whose entropy
+    exceeds the threshold it branches: the W likeliest tokens there go on, each to the end of the step, without
+    branching again. Of all beams' branches the best are kept; when all of these have ended, the best is the answer.
+
+    The paper scores a branch with a process reward model. Here it is the mean raw log-probability of its
+    tokens, or the mean of a signal over those of its tokens that have it, such as a probe at the end of every
+    step; a branch without a value comes last. A branch starts where its beam stood, so nothing is written
+    twice.
+    """
+
+    threshold: float | None
+    branches: int
+    beams: int
+    ends: tuple[str, ...]
+    score: str
+    prefer: Literal["low", "high"]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"entropy"} if self.score == LOGPROB else {"entropy", self.score})
+
+    def thresholds(self, calibration: Calibration | None) -> float:
+        """The entropy in nats above which to branch; else the calibrated quantile of `DOUBTFUL_PERCENT`.
+
+        Raises:
+            ParameterError: there is neither.
+        """
+        return doubtful_entropy(calibration, self.threshold, KIND)
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        threshold = self.thresholds(sequence.spec.calibration)
+        beams = [sequence]
+        while not all(beam.finished for beam in beams):
+            grown = await gather(*(self._write_step(beam, threshold) for beam in beams))
+            beams = self._prune([each for group in grown for each in group])
+            if len(beams) == 1:
+                beams[0].commit()
+        return beams[0]
+
+    async def _write_step(self, beam: Sequence, threshold: float) -> list[Grown]:
+        start = beam.position
+        is_complete = step_written(self.ends)
+        while not beam.finished:
+            found = await draw_unless(beam, lambda token: token.signals["entropy"] > threshold, self.branches)
+            if found:
+                return await self._branch(beam, found, threshold, start)
+            if is_complete(beam.span(start)):
+                break
+        return [Grown(beam, beam.position)]
+
+    async def _branch(
+        self, beam: Sequence, found: tuple[Token, ...], threshold: float, start: int
+    ) -> list[Grown]:
+        beam.record(
+            "branch",
+            {
+                "entropy": found[0].signals["entropy"],
+                "threshold": threshold,
+                "branches": len(found),
+                "candidates": " | ".join(beam.spec.text([token]) for token in found),
+            },
+        )
+        own = beam.position + 1
+        branches = beam.fork(len(found))
+        for branch, token in zip(branches, found, strict=True):
+            branch.take(token)
+        await gather(*(self._finish_step(branch, start) for branch in branches))
+        return [Grown(branch, own) for branch in branches]
+
+    async def _finish_step(self, branch: Sequence, start: int) -> None:
+        is_complete = step_written(self.ends)
+        if not is_complete(branch.span(start)):
+            await branch.extend(until=lambda _: is_complete(branch.span(start)))
+
+    def _prune(self, grown: list[Grown]) -> list[Sequence]:
+        """The best beams, best first; of equals, the likelier token."""
+        scored = [(self._score(each.sequence.tokens), each) for each in grown]
+        ranked = sorted(scored, key=lambda pair: pair[0], reverse=True)
+        kept, dropped = ranked[: self.beams], ranked[self.beams :]
+        if dropped:
+            best = kept[0][1].sequence
+            best.record(
+                "prune",
+                {
+                    "kept": len(kept),
+                    "dropped": len(dropped),
+                    "score": self._shown(kept[0][0]),
+                    "best_dropped_score": self._shown(dropped[0][0]),
+                    "best_dropped_text": dropped[0][1].sequence.text[-80:],
+                    # Of those that were let go, what no other branch has.
+                    "discarded": sum(each.sequence.position - each.own for _, each in dropped),
+                },
+            )
+        return [each.sequence for _, each in kept]
+
+    def _score(self, tokens: Iterable[Token]) -> float:
+        """Higher is better; -inf without a value."""
+        if self.score == LOGPROB:
+            return mean_logprob(tokens)
+        values = [token.signals[self.score] for token in tokens if self.score in token.signals]
+        if not values:
+            return float("-inf")
+        mean = sum(values) / len(values)
+        return mean if self.prefer == "high" else -mean
+
+    def _shown(self, score: float) -> float | str:
+        """A score as the trace has it: in the signal's own direction."""
+        if score == float("-inf"):
+            return "none"
+        return -score if self.score != LOGPROB and self.prefer == "low" else score
+
+
+class EntropyGatedBranchingParams(BaseModel):
+    """Branches at a step's first token of high entropy, writes the step in each branch and keeps the best."""
+
+    model_config = PARAMS_CONFIG
+
+    kind: Literal["entropy_gated_branching"] = "entropy_gated_branching"
+    threshold: float | None = Field(
+        default=None, ge=0, le=100, description="Entropy in nats above which to branch; else the calibrated."
+    )
+    branches: int = Field(default=3, ge=2, le=16, description="Likeliest tokens that go on at a doubt.")
+    beams: int = Field(default=1, ge=1, le=16, description="Branches that are kept after each step.")
+    step_ends: StepEnds = STEP_ENDS
+    score: str = Field(
+        default=LOGPROB,
+        min_length=1,
+        max_length=128,
+        description='What ranks branches: "logprob", the mean over the tokens, or the mean of a signal, '
+        'such as "probe:step_error".',
+    )
+    prefer: Literal["low", "high"] = Field(
+        default="low", description="Which values of a signal are good. A log-probability is good if high."
+    )
+
+    def build(self) -> EntropyGatedBranching:
+        return EntropyGatedBranching(
+            self.threshold, self.branches, self.beams, self.step_ends, self.score, self.prefer
+        )
