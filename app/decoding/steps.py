@@ -24,6 +24,15 @@ def is_step_end(spec: SequenceSpec, token_id: int, ends: tuple[str, ...]) -> boo
     return text.endswith(ends) or text.rstrip(" ").endswith(ends)
 
 
+def step_begin(span: Span, ends: tuple[str, ...]) -> int:
+    """Position of a step's first token, after closing tokens that stand alone before it; the end of the span
+    if there are none but these."""
+    for index, token in enumerate(span.tokens):
+        if not is_step_end(span.spec, token.id, ends):
+            return span.start + index
+    return span.end
+
+
 def step_written(ends: tuple[str, ...]) -> Until:
     """Complete with the token that closes the step. A closing token that stands alone, as a line break
     before an answer may, is no step."""

@@ -79,7 +79,7 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "greedy": Example(),
     "early_answer": Example(
-        params={"triggers": [{"signal": "entropy", "threshold": 3.0}], "marker": "the"},
+        params={"triggers": [{"signal": "probe:pooled_every", "threshold": 0.6}], "marker": "the"},
         changes={
             "triggers": {"triggers": [{"signal": "entropy", "threshold": 2.0}]},
             "check": {"check": "step_end"},

@@ -1,0 +1,85 @@
+"""Probe beam: beam search over steps, ranked by what probes say of them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from app.decoding.gather import gather
+from app.decoding.sequence import Sequence
+from app.decoding.steps import STEP_ENDS, StepEnds, step_written
+from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.values import STEP_ERROR, Probe, log_value
+
+
+@dataclass(frozen=True)
+class ProbeBeam:
+    """Step-level beam search (Xie et al., "Self-Evaluation Guided Beam Search", arXiv 2305.00633), with
+    probes on hidden states in the place of the model's judgement of itself, as in ReProbe (arXiv 2511.06209).
+
+    Every text of the beam is continued by one step `samples` times, as the request samples; the `width` texts
+    with the highest score stay, where
+
+        score = sum over the probes, over the tokens where they are read, of log(1 - p)
+
+    so, for a probe of first mistakes, the log-probability that nothing is wrong so far. Of equals the earlier
+    stays, and of texts that are the same, one. Texts that have ended stay in the beam by their score and are
+    not continued; once all have, the best is the answer. Unlike the original it does not mix in the model's
+    own probabilities (sampling sees to these), and does not draw the survivors at random.
+    """
+
+    probes: tuple[str, ...]
+    width: int
+    samples: int
+    ends: tuple[str, ...]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset(self.probes)
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        beam = [sequence]
+        while not all(text.finished for text in beam):
+            found = [text for text in beam if text.finished]
+            for text in beam:
+                if not text.finished:
+                    found += [text, *(text.fork(self.samples - 1) if self.samples > 1 else ())]
+            complete = step_written(self.ends)
+            await gather(*(text.extend(until=complete) for text in found))
+            beam = self._best(found)
+            if len(beam) == 1:
+                beam[0].commit()
+        best = beam[0]
+        if best.ledger.spent > best.position:
+            best.record("beam_end", {"discarded": best.ledger.spent - best.position})
+        return best
+
+    def _best(self, found: list[Sequence]) -> list[Sequence]:
+        """The `width` best texts, best first."""
+        distinct = {tuple(token.id for token in text.tokens): text for text in reversed(found)}
+        # The reversed order again: the first of the texts that are the same, and in the order of `found`.
+        scored = [(log_value(text.tokens, self.probes), text) for text in reversed(distinct.values())]
+        scored.sort(key=lambda each: -each[0])
+        kept = [text for _, text in scored[: self.width]]
+        if len(found) > 1:
+            scores = {"best": scored[0][0], "worst": scored[-1][0]}
+            counts = {"candidates": len(found), "distinct": len(scored), "kept": len(kept)}
+            kept[0].record("beam", {**counts, **scores})
+        return kept
+
+
+class ProbeBeamParams(BaseModel):
+    """Beam search over steps: of several continuations those stay in which probes find the least wrong."""
+
+    model_config = PARAMS_CONFIG
+
+    kind: Literal["probe_beam"] = "probe_beam"
+    probes: tuple[Probe, ...] = Field(
+        default=(STEP_ERROR,), min_length=1, max_length=16, description="Their scores are added up."
+    )
+    width: int = Field(default=2, ge=1, le=32, description="Texts that are kept after every step.")
+    samples: int = Field(default=2, ge=1, le=32, description="Continuations of each of them by one step.")
+    step_ends: StepEnds = STEP_ENDS
+
+    def build(self) -> ProbeBeam:
+        return ProbeBeam(self.probes, self.width, self.samples, self.step_ends)
