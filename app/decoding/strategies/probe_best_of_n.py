@@ -67,8 +67,8 @@ class ProbeBestOfNParams(BaseModel):
     n: int = Field(default=4, ge=1, le=128, description="Answers to choose from.")
     aggregate: Aggregate = Field(
         default="product",
-        description="How an answer's readings of 1 - p become its score: the lowest, the average, the last, or "
-        "their product, the probability that no step is wrong.",
+        description="How an answer's readings of 1 - p become its score: the lowest, the average, the last, "
+        "or their product, the probability that no step is wrong.",
     )
 
     def build(self) -> ProbeBestOfN:

@@ -67,7 +67,7 @@ class StochasticBacktracking:
         return sequence
 
     async def _move(self, sequence: Sequence, starts: list[int], limit: int) -> int:
-        """Go to the parent or to a child; stay if `limit` steps were rejected. Returns how many were written."""
+        """Go to the parent or a child; stay if `limit` steps were rejected. Returns how many were written."""
         if sequence.finished:
             sequence.rewind(starts.pop(), "backtrack", {"value": self._value(sequence)})
             return 0
