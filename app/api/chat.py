@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.api.answers import Head
 from app.api.generation import Collected, Generation, total
-from app.api.rendering import TokenTexts, events_out, scored, usage_out
+from app.api.rendering import TokenTexts, events_out, sampling_out, scored, usage_out
 from app.api.schemas.requests import ChatRequest
 from app.api.schemas.responses import (
     AssistantMessage,
@@ -43,7 +43,12 @@ class ChatAnswer:
             )
             for written in collected.choices
         ]
-        return ChatCompletion(**self.head.fields(), choices=choices, usage=usage_out(collected.usage))
+        return ChatCompletion(
+            **self.head.fields(),
+            sampling=sampling_out(self.body.sampling),
+            choices=choices,
+            usage=usage_out(collected.usage),
+        )
 
     async def chunks(self, generation: Generation) -> AsyncIterator[ChatChunk]:
         """The answer as it is written; the first chunk of each choice gives its role."""
@@ -63,15 +68,15 @@ class ChatAnswer:
                             )
                         )
                 case ChoiceDone():
-                    yield self._chunk(
-                        ChatChunkChoice(
-                            index=item.index,
-                            delta=Delta(content=item.text) if item.text else Delta(),
-                            finish_reason=item.finish_reason,
-                            stop_reason=item.stop_reason,
-                            events=events_out(item.events),
-                        )
+                    last = ChatChunkChoice(
+                        index=item.index,
+                        delta=Delta(content=item.text) if item.text else Delta(),
+                        finish_reason=item.finish_reason,
+                        stop_reason=item.stop_reason,
+                        events=events_out(item.events),
                     )
+                    said = sampling_out(self.body.sampling)
+                    yield ChatChunk(**self.head.fields(), sampling=said, choices=[last])
                 case RequestDone():
                     usages.append(item.usage)
                 case PromptScored():

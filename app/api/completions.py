@@ -11,6 +11,7 @@ from app.api.rendering import (
     Scored,
     TokenTexts,
     events_out,
+    sampling_out,
     scored,
     scored_prompt,
     usage_out,
@@ -50,7 +51,12 @@ class CompletionAnswer:
                     events=events_out(written.done.events),
                 )
             )
-        return Completion(**self.head.fields(), choices=choices, usage=usage_out(collected.usage))
+        return Completion(
+            **self.head.fields(),
+            sampling=sampling_out(self.body.sampling),
+            choices=choices,
+            usage=usage_out(collected.usage),
+        )
 
     async def chunks(self, generation: Generation) -> AsyncIterator[Completion]:
         """The answer as it is written."""
@@ -69,7 +75,8 @@ class CompletionAnswer:
                     if item.text or self.body.logprobs is not None or self.body.signals:
                         yield self._chunk(self._token(number, item, offsets))
                 case ChoiceDone():
-                    yield self._chunk(self._last(number, item))
+                    said, last = sampling_out(self.body.sampling), self._last(number, item)
+                    yield Completion(**self.head.fields(), sampling=said, choices=[last])
                 case RequestDone():
                     usages.append(item.usage)
         if self.body.include_usage:

@@ -8,7 +8,7 @@ from app.api.prompts import Prompt
 from app.api.schemas.generation import GenerationFields
 from app.api.service import Serving, new_seed
 from app.decoding.strategies import GreedyParams, SampleParams
-from app.decoding.types import SamplingParams, StoppingParams
+from app.decoding.types import StoppingParams
 from app.engine.types import GenerationRequest
 from app.settings import Settings
 
@@ -35,19 +35,10 @@ def plan(
 
     Raises:
         ApiError: a value that this model or this server does not allow.
+        ParameterError: fields that do not go together.
     """
     require_prompts("prompt", len(prompts), settings)
-    sampling = SamplingParams(
-        temperature=body.temperature,
-        top_k=max(0, body.top_k),
-        top_p=body.top_p,
-        min_p=body.min_p,
-        typical_p=body.typical_p,
-        presence_penalty=body.presence_penalty,
-        frequency_penalty=body.frequency_penalty,
-        repetition_penalty=body.repetition_penalty,
-        logit_bias={int(token_id): bias for token_id, bias in body.logit_bias.items()},
-    )
+    sampling = body.sampling
     params = body.strategy or (GreedyParams() if body.temperature == 0 else SampleParams())
     seed = new_seed() if body.seed is None else body.seed
     return [

@@ -12,9 +12,11 @@ from app.api.schemas.responses import (
     CompletionTokensDetails,
     EventOut,
     PromptTokensDetails,
+    SamplingOut,
     TokenSignals,
     UsageOut,
 )
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.types import Alternative, Event, Token
 from app.engine.types import Usage
 from models.tokenizer import Tokenizer
@@ -147,6 +149,11 @@ def signals_out(token: Token) -> dict[str, float]:
 def events_out(events: Sequence[Event]) -> list[EventOut]:
     """The decision trace."""
     return [EventOut(position=event.position, rule=event.rule, detail=dict(event.detail)) for event in events]
+
+
+def sampling_out(sampling: SamplingParams) -> SamplingOut:
+    """What the sampling chain does."""
+    return SamplingOut.model_validate(sampling.effective())
 
 
 def usage_out(usage: Usage) -> UsageOut:

@@ -186,7 +186,7 @@ class SamplingParams:
         if info.kind != "history" and self.temperature == 0:
             return False
         values = vars(self)
-        return any(values[switch] != _DEFAULTS[switch] for switch in info.switches)
+        return any(values[switch] != DEFAULTS[switch] for switch in info.switches)
 
     @property
     def active(self) -> tuple[str, ...]:
@@ -207,25 +207,25 @@ class SamplingParams:
 
     def _require_one(self, first: str, second: str, why: str) -> None:
         values = vars(self)
-        if all(values[name] != _DEFAULTS[name] for name in (first, second)):
+        if all(values[name] != DEFAULTS[name] for name in (first, second)):
             raise ParameterError(
                 f"{first} is {values[first]} and {second} is {values[second]}, but {why}; "
-                f"leave one of them at {_DEFAULTS[first]} and {_DEFAULTS[second]}.",
+                f"leave one of them at {DEFAULTS[first]} and {DEFAULTS[second]}.",
                 param=second,
             )
 
     def _require_listed(self, samplers: tuple[str, ...]) -> None:
         for info in SAMPLERS.values():
             if info.name not in samplers and self.is_on(info.name):
-                switch = next(each for each in info.switches if vars(self)[each] != _DEFAULTS[each])
+                switch = next(each for each in info.switches if vars(self)[each] != DEFAULTS[each])
                 raise ParameterError(
                     f"{switch} is {vars(self)[switch]}, but samplers does not list {info.name!r}, which "
-                    f"applies it; add it, or leave {switch} at {_DEFAULTS[switch]}.",
+                    f"applies it; add it, or leave {switch} at {DEFAULTS[switch]}.",
                     param="samplers",
                 )
 
 
-_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {name: each.default for name, each in SamplingParams.__dataclass_fields__.items()}
 )
 

@@ -21,10 +21,6 @@ class Foreign:
     no_op: tuple[object, ...] = ()
 
 
-_SAMPLERS = (
-    "this sampler is not implemented; those that are: temperature, top_k, top_p, min_p, typical_p, "
-    "logit_bias, presence_penalty, frequency_penalty and repetition_penalty"
-)
 _GRAMMAR = "output is not constrained by a grammar or schema; check the text that comes back"
 _LENGTHS = "no lower bound on the length is implemented; ignore_eos goes on past the end token"
 _TOOLS = "this model calls no tools"
@@ -39,17 +35,20 @@ _SHARED: Mapping[str, Foreign] = {
     "typ_p": Foreign("use typical_p", (1,)),
     "n_probs": Foreign("use logprobs"),
     "stop_sequences": Foreign("use stop"),
-    "top_n_sigma": Foreign(_SAMPLERS, (-1, 0)),
-    "top_a": Foreign(_SAMPLERS, (0,)),
-    "tfs": Foreign(_SAMPLERS, (1,)),
-    "epsilon_cutoff": Foreign(_SAMPLERS, (0,)),
-    "eta_cutoff": Foreign(_SAMPLERS, (0,)),
-    "xtc_probability": Foreign(_SAMPLERS, (0,)),
-    "xtc_threshold": Foreign(_SAMPLERS),
-    "dry_multiplier": Foreign(_SAMPLERS, (0,)),
-    "dynatemp_range": Foreign(_SAMPLERS, (0,)),
-    "mirostat": Foreign(_SAMPLERS, (0,)),
-    "samplers": Foreign("the order of the sampling chain is fixed"),
+    "tfs_z": Foreign("use tfs", (1,)),
+    "rep_pen": Foreign("use repetition_penalty", (1,)),
+    "repetition_penalty_range": Foreign("penalties look at the whole text; use repetition_penalty", (0,)),
+    "encoder_repetition_penalty": Foreign("use repetition_penalty", (1,)),
+    "dynamic_temperature": Foreign("use temperature with dynatemp_range", (False,)),
+    "dynatemp_low": Foreign("use dynatemp_range: from temperature - dynatemp_range"),
+    "dynatemp_high": Foreign("use dynatemp_range: up to temperature + dynatemp_range"),
+    "mirostat_mode": Foreign("use mirostat", (0,)),
+    "temperature_last": Foreign("use samplers, which gives the order", (False,)),
+    "sampler_priority": Foreign("use samplers"),
+    "sampler_order": Foreign("use samplers"),
+    "min_keep": Foreign("every sampler keeps at least one token, and equal ones together", (0, 1)),
+    "penalty_alpha": Foreign("contrastive search is not implemented", (0,)),
+    "guidance_scale": Foreign("there is no guidance by a negative prompt", (1,)),
     "min_tokens": Foreign(_LENGTHS, (0,)),
     "length_penalty": Foreign("beam search is not implemented", (1,)),
     "use_beam_search": Foreign("beam search is not implemented", (False,)),

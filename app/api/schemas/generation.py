@@ -6,13 +6,13 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.api.schemas.foreign import Foreign, keep_own, refusal
+from app.api.schemas.sampling import SamplingFields
 from app.decoding.strategies import StrategyParams
 
 REQUEST_CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 MAX_STOPS = 16
 MAX_STOP_TOKEN_IDS = 64
-MAX_BIASES = 1024
 MAX_TOP_LOGPROBS = 20
 
 ModelName = Annotated[
@@ -42,7 +42,7 @@ class StreamOptions(BaseModel):
     )
 
 
-class GenerationFields(BaseModel):
+class GenerationFields(SamplingFields):
     """What is the same for every request that generates text."""
 
     model_config = REQUEST_CONFIG
@@ -50,64 +50,6 @@ class GenerationFields(BaseModel):
     foreign: ClassVar[Mapping[str, Foreign]] = {}
 
     model: ModelName = None
-    temperature: float = Field(
-        default=1.0,
-        ge=0,
-        le=100,
-        description="Divides the logits, 0 to 100: 1 draws from the model's own distribution, 0 always takes "
-        "the likeliest token.",
-    )
-    top_k: int = Field(
-        default=0,
-        ge=-1,
-        le=2**31 - 1,
-        description="Draw among the k likeliest tokens, 1 or more; 0 or -1 turns it off.",
-    )
-    top_p: float = Field(
-        default=1.0,
-        ge=0,
-        le=1,
-        description="Draw among the likeliest tokens that together reach probability top_p, 0 to 1; "
-        "1 turns it off.",
-    )
-    min_p: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="Draw among tokens with at least min_p times the probability of the likeliest, 0 to 1; "
-        "0 turns it off.",
-    )
-    typical_p: float = Field(
-        default=1.0,
-        ge=0,
-        le=1,
-        description="Draw among the tokens whose surprisal is nearest to the entropy and that together reach "
-        "probability typical_p, 0 to 1; 1 turns it off.",
-    )
-    presence_penalty: float = Field(
-        default=0.0,
-        ge=-2,
-        le=2,
-        description="Lowers the logit of tokens that the completion already holds, -2 to 2; 0 is off.",
-    )
-    frequency_penalty: float = Field(
-        default=0.0,
-        ge=-2,
-        le=2,
-        description="The same, once for every time that it holds them, -2 to 2; 0 is off.",
-    )
-    repetition_penalty: float = Field(
-        default=1.0,
-        ge=0.01,
-        le=100,
-        description="Divides positive and multiplies negative logits of tokens of prompt and completion, "
-        "0.01 to 100; 1 is off.",
-    )
-    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] = Field(
-        default_factory=dict,
-        max_length=MAX_BIASES,
-        description="Token id, as a string, to what is added to its logit, -100 to 100.",
-    )
     seed: int | None = Field(
         default=None,
         ge=-(2**63),
@@ -161,16 +103,6 @@ class GenerationFields(BaseModel):
         if isinstance(stop, list) and len(stop) > MAX_STOPS:
             raise refusal("stop", f"stop has {len(stop)} strings; at most {MAX_STOPS} are allowed")
         return stop
-
-    @field_validator("logit_bias")
-    @classmethod
-    def _keys_are_token_ids(cls, bias: dict[str, float]) -> dict[str, float]:
-        for key in bias:
-            if not (key.isascii() and key.isdecimal() and len(key) <= 9):
-                raise refusal(
-                    "logit_bias", f"logit_bias has the key {key!r}; keys are token ids such as '42'"
-                )
-        return bias
 
     @model_validator(mode="after")
     def _stream_options_need_stream(self) -> Self:

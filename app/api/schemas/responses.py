@@ -32,6 +32,16 @@ class EventOut(BaseModel):
     detail: dict[str, float | int | str]
 
 
+class SamplingOut(BaseModel):
+    """The sampling chain that was asked for: the samplers that do anything, in order, and the parameters that
+    they read. A strategy may depart from it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    samplers: list[str]
+    temperature: float
+
+
 class PromptTokensDetails(BaseModel):
     """Of the prompt's tokens."""
 
@@ -89,6 +99,9 @@ class Completion(BaseModel):
     model: str
     system_fingerprint: str
     seed: int = Field(description="The seed that this text can be made again with.")
+    sampling: SamplingOut | None = Field(
+        default=None, exclude_if=_is_none, description="In a stream, with the last chunk of each choice."
+    )
     choices: list[CompletionChoice]
     usage: UsageOut | None = None
 
@@ -143,6 +156,7 @@ class ChatCompletion(BaseModel):
     model: str
     system_fingerprint: str
     seed: int
+    sampling: SamplingOut
     choices: list[ChatChoice]
     usage: UsageOut
 
@@ -175,6 +189,7 @@ class ChatChunk(BaseModel):
     model: str
     system_fingerprint: str
     seed: int
+    sampling: SamplingOut | None = Field(default=None, exclude_if=_is_none)
     choices: list[ChatChunkChoice]
     usage: UsageOut | None = None
 

@@ -14,6 +14,8 @@ from app.decoding.sampling.ranked import apply_top_k
 
 _MIROSTAT_TOKENS = 100  # that the tail's exponent is estimated from; llama.cpp's m
 
+_LOG_ZERO = -100.0  # of a probability, against the highest, that is as good as 0 and says nothing of a tail
+
 # llama.cpp's constants of adaptive-p.
 _WIDTH = 0.3
 _PEAK = 5.0
@@ -28,9 +30,10 @@ def apply_mirostat(logits: Tensor, mu: Tensor) -> Tensor:
     down, at least 1.
     """
     vocab_size = logits.shape[-1]
-    ranked = logits.topk(min(_MIROSTAT_TOKENS, vocab_size), dim=-1).values.double()
+    best = logits.amax(dim=-1, keepdim=True).double()
+    ranked = logits.topk(min(_MIROSTAT_TOKENS, vocab_size), dim=-1).values - best
     falls = -ranked.diff(dim=-1)
-    known = ranked[:, 1:] > -torch.inf
+    known = ranked[:, 1:] > _LOG_ZERO
     places = torch.arange(1, ranked.shape[-1], dtype=torch.float64, device=logits.device)
     steps = ((places + 1) / places).log().expand_as(falls)
     squares = steps.square().masked_fill(~known, 0.0).sum(dim=-1)

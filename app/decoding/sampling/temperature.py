@@ -29,7 +29,7 @@ def apply_dynamic_temperature(
     high = temperature + spread
     most = (logits > -torch.inf).sum(dim=-1).double().log()
     # With one token there is nothing to be uncertain of, and its logit does not matter.
-    certainty = (entropy_of(logits.softmax(dim=-1)) / most.clamp_min(_COLDEST)).clamp(0.0, 1.0)
+    certainty = (entropy_of(logits.double().softmax(dim=-1)) / most.clamp_min(_COLDEST)).clamp(0.0, 1.0)
     effective = low + (high - low) * certainty.pow(exponent)
     return apply_temperature(logits, effective.clamp_min(_COLDEST).to(logits.dtype))
 
@@ -40,7 +40,7 @@ def apply_edt(logits: Tensor, temperature: Tensor, base: Tensor, theta: Tensor) 
     T = temperature * base ^ (theta / H), H the entropy in nats: `temperature` where the model is
     uncertain, towards 0 where it is certain. The paper has base 0.8.
     """
-    entropy = entropy_of(logits.softmax(dim=-1)).double()
+    entropy = entropy_of(logits.double().softmax(dim=-1))
     effective = temperature * base.double().pow(theta / entropy)
     return apply_temperature(logits, effective.clamp_min(_COLDEST).to(logits.dtype))
 

@@ -1,5 +1,6 @@
 """Every field of a request does what it says."""
 
+import json
 from typing import Any
 
 import httpx2
@@ -77,12 +78,58 @@ def test_temperature_0_is_greedy(http: httpx2.Client) -> None:
         {"presence_penalty": 2.0},
         {"frequency_penalty": 2.0},
         {"repetition_penalty": 5.0},
+        {"no_repeat_ngram_size": 1},
+        {"dry_multiplier": 5.0, "dry_allowed_length": 1},
+        {"dynatemp_range": 0.9},
+        {"edt_theta": 3.0},
+        {"smoothing_factor": 1.0},
+        {"top_n_sigma": 1.0},
+        {"epsilon_cutoff": 0.005},
+        {"eta_cutoff": 0.9},
+        {"top_h": 0.5},
+        {"p_less": True},
+        {"top_a": 1.0},
+        {"tfs": 0.5},
+        {"xtc_probability": 1.0, "xtc_threshold": 0.001},
+        {"mirostat": 1, "mirostat_tau": 1.0},
+        {"mirostat": 2, "mirostat_tau": 1.0},
+        {"adaptive_target": 0.0},
+        {"temperature": 0.5, "top_p": 0.5, "samplers": ["top_p", "temperature"]},
     ],
     ids=lambda fields: next(iter(fields)),
 )
 def test_each_sampler_field_changes_some_text(http: httpx2.Client, fields: dict[str, object]) -> None:
     before = [choice["text"] for choice in complete(http, n=8)]
     assert [choice["text"] for choice in complete(http, n=8, **fields)] != before
+
+
+def test_the_answer_says_what_the_chain_does(http: httpx2.Client) -> None:
+    def said(route: str, **fields: object) -> dict[str, Any]:
+        messages: dict[str, object] = {"messages": [{"role": "user", "content": PROMPT}]}
+        body = messages if "chat" in route else {"prompt": PROMPT}
+        response = http.post(route, json=body | {"max_tokens": 2} | fields)
+        if not fields.get("stream"):
+            return response.json()["sampling"]
+        chunks = [json.loads(line[6:]) for line in response.text.splitlines() if line.startswith("data: {")]
+        [told] = [chunk["sampling"] for chunk in chunks if "sampling" in chunk]
+        return told
+
+    for route in ("/v1/completions", "/v1/chat/completions"):
+        assert said(route) == {"samplers": [], "temperature": 1.0}
+        fields: dict[str, object] = {"xtc_probability": 0.5, "top_k": 4, "samplers": ["xtc", "top_k"]}
+        expected = {"temperature": 1.0, "top_k": 4, "xtc_probability": 0.5, "xtc_threshold": 0.1}
+        for stream in (False, True):
+            told = said(route, **fields, dry_multiplier=0, stream=stream)
+            assert told == expected | {"samplers": ["xtc", "top_k"]}
+        assert said(route, temperature=0, top_k=4, presence_penalty=1)["samplers"] == ["penalties"]
+
+
+@pytest.mark.parametrize("fields", [{"mirostat": 2, "mirostat_tau": 2.0}, {"adaptive_target": 0.2}])
+def test_what_a_sampler_remembers_is_its_own_rows(http: httpx2.Client, fields: dict[str, object]) -> None:
+    """Each choice's text depends on its own past, so it must be the same alone and among others."""
+    among = complete(http, prompt=[PROMPT, "How many kites?"], n=4, **fields)
+    alone = complete(http, prompt="How many kites?", n=4, **fields)
+    assert [choice["text"] for choice in among[4:]] == [choice["text"] for choice in alone]
 
 
 def test_logit_bias_forces_and_forbids(http: httpx2.Client) -> None:
