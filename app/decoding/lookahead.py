@@ -1,6 +1,7 @@
 """Pausing at a token in doubt: its candidates, and what would follow each of them."""
 
 from collections.abc import Callable, Iterable
+from collections.abc import Sequence as Items
 from dataclasses import replace
 
 from app.decoding.calibration import Calibration, refuse_uncalibrated
@@ -35,16 +36,31 @@ async def draw_unless(
     `is_doubtful` sees a token's signals; it may use only those that do not depend on the token.
     At temperature 0 a doubt costs nothing, otherwise the token that was drawn before it was noticed.
     """
-    if sequence.sampling.temperature == 0:
-        found = await sequence.candidates(count)
-        if is_doubtful(found[0]):
-            return found
-        sequence.take(found[0])
-        return ()
-    if not is_doubtful(await sequence.next()):
-        return ()
-    sequence.rewind(sequence.position - 1, "pause")
-    return await sequence.candidates(count)
+    [found] = await draw_each_unless([sequence], is_doubtful, count)
+    return found
+
+
+async def draw_each_unless(
+    sequences: Items[Sequence], is_doubtful: Callable[[Token], bool], count: int
+) -> list[tuple[Token, ...]]:
+    """`draw_unless` for sequences of one choice, side by side; the trace is in their order."""
+    results: list[tuple[Token, ...]] = [()] * len(sequences)
+    if all(sequence.sampling.temperature == 0 for sequence in sequences):
+        looks = await gather(*(sequence.candidates(count) for sequence in sequences))
+        for index, (sequence, found) in enumerate(zip(sequences, looks, strict=True)):
+            if is_doubtful(found[0]):
+                results[index] = found
+            else:
+                sequence.take(found[0])
+        return results
+    drawn = await gather(*(sequence.next() for sequence in sequences))
+    doubts = [index for index, token in enumerate(drawn) if is_doubtful(token)]
+    for index in doubts:
+        sequences[index].rewind(sequences[index].position - 1, "pause")
+    looks = await gather(*(sequences[index].candidates(count) for index in doubts))
+    for index, found in zip(doubts, looks, strict=True):
+        results[index] = found
+    return results
 
 
 async def look_ahead(sequence: Sequence, candidates: Iterable[Token], tokens: int) -> list[Sequence]:

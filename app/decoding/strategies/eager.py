@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from app.decoding.answers import ANSWER_MARKER, AnswerMarker, read_answer
 from app.decoding.calibration import Calibration
 from app.decoding.gather import gather
-from app.decoding.lookahead import doubtful_entropy, draw_unless, mean_logprob
+from app.decoding.lookahead import doubtful_entropy, draw_each_unless, mean_logprob
 from app.decoding.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
 from app.decoding.types import Token
@@ -56,7 +56,7 @@ class Eager:
         every = [sequence]
         while len(every) < self.sequences and not all(each.finished for each in every):
             going = [each for each in every if not each.finished]
-            doubts = await gather(*(draw_unless(each, is_doubtful, _BRANCHES) for each in going))
+            doubts = await draw_each_unless(going, is_doubtful, _BRANCHES)
             for each, found in zip(going, doubts, strict=True):
                 if found:
                     every.extend(self._branch(each, found, threshold, len(every)))

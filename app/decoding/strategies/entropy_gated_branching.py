@@ -1,6 +1,7 @@
 """Entropy-gated branching: a beam over steps that branches only at a step's first token in doubt."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from app.decoding.calibration import Calibration
 from app.decoding.gather import gather
-from app.decoding.lookahead import doubtful_entropy, draw_unless, mean_logprob
+from app.decoding.lookahead import doubtful_entropy, draw_each_unless, mean_logprob
 from app.decoding.sequence import Sequence
 from app.decoding.steps import STEP_ENDS, StepEnds, step_written
 from app.decoding.strategies.base import PARAMS_CONFIG
@@ -31,8 +32,9 @@ class EntropyGatedBranching:
     """Source: Li et al., 2025, arXiv 2503.21961.
 
     Every beam writes a step by the request's own sampling. At the first token of the step whose entropy
-    exceeds the threshold it branches: the W likeliest tokens there go on, each to the end of the step, without
-    branching again. Of all beams' branches the best are kept; when all of these have ended, the best is the answer.
+    exceeds the threshold it branches: the W likeliest tokens there go on, each to the end of the step,
+    without branching again. Of all beams' branches the best are kept; when all of these have ended, the best
+    is the answer.
 
     The paper scores a branch with a process reward model. Here it is the mean raw log-probability of its
     tokens, or the mean of a signal over those of its tokens that have it, such as a probe at the end of every
@@ -61,28 +63,45 @@ class EntropyGatedBranching:
 
     async def decode(self, sequence: Sequence) -> Sequence:
         threshold = self.thresholds(sequence.spec.calibration)
+
+        def is_doubtful(token: Token) -> bool:
+            return token.signals["entropy"] > threshold
+
         beams = [sequence]
         while not all(beam.finished for beam in beams):
-            grown = await gather(*(self._write_step(beam, threshold) for beam in beams))
-            beams = self._prune([each for group in grown for each in group])
+            beams = self._prune(await self._write_steps(beams, is_doubtful, threshold))
             if len(beams) == 1:
                 beams[0].commit()
         return beams[0]
 
-    async def _write_step(self, beam: Sequence, threshold: float) -> list[Grown]:
-        start = beam.position
-        is_complete = step_written(self.ends)
-        while not beam.finished:
-            found = await draw_unless(beam, lambda token: token.signals["entropy"] > threshold, self.branches)
-            if found:
-                return await self._branch(beam, found, threshold, start)
-            if is_complete(beam.span(start)):
-                break
-        return [Grown(beam, beam.position)]
-
-    async def _branch(
-        self, beam: Sequence, found: tuple[Token, ...], threshold: float, start: int
+    async def _write_steps(
+        self, beams: Items[Sequence], is_doubtful: Callable[[Token], bool], threshold: float
     ) -> list[Grown]:
+        """Every beam's next step, in as many branches as it comes to."""
+        is_complete = step_written(self.ends)
+        starts = [beam.position for beam in beams]
+        grown: list[list[Grown]] = [[Grown(beam, beam.position)] for beam in beams]
+        going = [index for index, beam in enumerate(beams) if not beam.finished]
+        while going:
+            doubts = await draw_each_unless([beams[index] for index in going], is_doubtful, self.branches)
+            writing: list[int] = []
+            for index, found in zip(going, doubts, strict=True):
+                beam = beams[index]
+                if found:
+                    grown[index] = self._branch(beam, found, threshold)
+                elif not (beam.finished or is_complete(beam.span(starts[index]))):
+                    writing.append(index)
+            going = writing
+        await gather(
+            *(
+                self._finish_step(branch.sequence, start)
+                for start, group in zip(starts, grown, strict=True)
+                for branch in group
+            )
+        )
+        return [branch for group in grown for branch in group]
+
+    def _branch(self, beam: Sequence, found: Items[Token], threshold: float) -> list[Grown]:
         beam.record(
             "branch",
             {
@@ -92,16 +111,14 @@ class EntropyGatedBranching:
                 "candidates": " | ".join(beam.spec.text([token]) for token in found),
             },
         )
-        own = beam.position + 1
         branches = beam.fork(len(found))
         for branch, token in zip(branches, found, strict=True):
             branch.take(token)
-        await gather(*(self._finish_step(branch, start) for branch in branches))
-        return [Grown(branch, own) for branch in branches]
+        return [Grown(branch, branch.position) for branch in branches]
 
     async def _finish_step(self, branch: Sequence, start: int) -> None:
         is_complete = step_written(self.ends)
-        if not is_complete(branch.span(start)):
+        if not branch.finished and not is_complete(branch.span(start)):
             await branch.extend(until=lambda _: is_complete(branch.span(start)))
 
     def _prune(self, grown: list[Grown]) -> list[Sequence]:

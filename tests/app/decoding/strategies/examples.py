@@ -51,6 +51,7 @@ EXAMPLES: Mapping[str, Example] = {
             "choose": {"choose": "best"},
             "answer_marker": {"answer_marker": "Answer:"},
         },
+        sampling={"temperature": 0.9},
     ),
     "entropy_gated_branching": Example(
         params={"threshold": 2.2, "score": "entropy"},
@@ -131,4 +132,16 @@ EXAMPLES: Mapping[str, Example] = {
         },
     ),
     "sample": Example(),
+    "self_consistency": Example(
+        params={"samples": 5, "answer_marker": "."},
+        changes={
+            "samples": {"samples": 3},
+            "answer_marker": {"answer_marker": "e"},
+            "ties": {"ties": "logprob"},
+            "stop": {"stop": "never"},
+            "confidence": {"stop": "confident", "confidence": 0.6},
+            "batch": {"batch": 4},
+        },
+        sampling={"temperature": 0.3, "logit_bias": {46: 30.0, 65: 30.0, 66: 30.0}},
+    ),
 }
