@@ -24,6 +24,9 @@ Probe = Annotated[
 
 STEP_ERROR = "probe:step_error"
 
+DIGITS = 4
+"""Decimals of a score that count in a comparison: those behind differ, by what else is in the batch."""
+
 LEAST = 1e-12
 """A probe is never taken to be surer than this that a step is wrong, so that logarithms stay finite."""
 

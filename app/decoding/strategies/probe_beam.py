@@ -9,7 +9,7 @@ from app.decoding.gather import gather
 from app.decoding.sequence import Sequence
 from app.decoding.steps import STEP_ENDS, StepEnds, step_written
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.values import STEP_ERROR, Probe, log_value
+from app.decoding.values import DIGITS, STEP_ERROR, Probe, log_value
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class ProbeBeam:
         distinct = {tuple(token.id for token in text.tokens): text for text in reversed(found)}
         # The reversed order again: the first of the texts that are the same, and in the order of `found`.
         scored = [(log_value(text.tokens, self.probes), text) for text in reversed(distinct.values())]
-        scored.sort(key=lambda each: -each[0])
+        scored.sort(key=lambda each: -round(each[0], DIGITS))
         kept = [text for _, text in scored[: self.width]]
         if len(found) > 1:
             scores = {"best": scored[0][0], "worst": scored[-1][0]}

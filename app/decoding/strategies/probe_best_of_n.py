@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from app.decoding.gather import gather
 from app.decoding.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.values import STEP_ERROR, Aggregate, Probe, aggregate, read_values
+from app.decoding.values import DIGITS, STEP_ERROR, Aggregate, Probe, aggregate, read_values
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ProbeBestOfN:
         answers = [sequence, *(sequence.fork(self.n - 1) if self.n > 1 else ())]
         await gather(*(_write(answer, commit=len(answers) == 1) for answer in answers))
         scores = [aggregate(read_values(answer.tokens, self.probe), self.aggregate) for answer in answers]
-        ranked = [-1.0 if score is None else score for score in scores]
+        ranked = [-1.0 if score is None else round(score, DIGITS) for score in scores]
         best = max(range(len(answers)), key=ranked.__getitem__)
         lost = sum(answer.position for answer in answers) - answers[best].position
         if self.n > 1:

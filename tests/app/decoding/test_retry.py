@@ -91,7 +91,11 @@ def test_the_first_of_equally_good_attempts_is_kept() -> None:
 @given(
     st.integers(0, 4),
     st.integers(0, 9),
-    st.lists(st.lists(st.floats(0, 1), min_size=1, max_size=6), min_size=1, max_size=5),
+    st.lists(
+        st.lists(st.integers(0, 100).map(lambda percent: percent / 100), min_size=1, max_size=6),
+        min_size=1,
+        max_size=5,
+    ),
     st.sampled_from(["keep_best", "keep_last"]),
 )
 def test_budgets_hold_exactly(
