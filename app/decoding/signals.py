@@ -20,6 +20,8 @@ PROBE_PREFIX = "probe:"
 # and keeps 0 * -inf (not a number) from ever being formed.
 _LOG_ZERO = -200.0
 
+CONFIDENCE_TOP_K = 20
+
 
 class Distribution:
     """Raw logits (B, V) with what several signals share, each computed once, when asked for.
@@ -91,6 +93,14 @@ def margin(distribution: Distribution) -> Tensor:
     return best[:, 0] - best[:, 1] if best.shape[-1] == 2 else best[:, 0]
 
 
+def confidence(distribution: Distribution) -> Tensor:
+    """Mean of -ln p over the 20 likeliest tokens, in nats: the more of the probability a few tokens have, the
+    higher (Fu et al., "Deep Think with Confidence", arXiv 2508.15260). Probability 0 counts as e^-200."""
+    log_probs = distribution.finite_log_probs
+    likeliest = log_probs.topk(min(CONFIDENCE_TOP_K, log_probs.shape[-1]), dim=-1).values
+    return 0.0 - likeliest.mean(dim=-1)
+
+
 @dataclass(frozen=True)
 class Signal:
     """A catalogue entry. `needs_chosen`: has no value before a token is chosen."""
@@ -142,6 +152,13 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType(
                 "certain",
                 "Probability of the likeliest token less that of the second likeliest.",
                 margin,
+            ),
+            Signal(
+                "confidence",
+                "nats",
+                "certain",
+                "Mean of -ln p over the 20 likeliest tokens: how far they are apart, as in DeepConf.",
+                confidence,
             ),
         )
     }

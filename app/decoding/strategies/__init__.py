@@ -10,32 +10,42 @@ from pydantic import BaseModel, Field
 from app.decoding.strategies.adadec import AdaDecParams
 from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.beam import BeamParams
+from app.decoding.strategies.confidence_voting import ConfidenceVotingParams
 from app.decoding.strategies.eager import EagerParams
 from app.decoding.strategies.early_answer import EarlyAnswerParams
+from app.decoding.strategies.entropix import EntropixParams
 from app.decoding.strategies.entropy_gated_branching import EntropyGatedBranchingParams
+from app.decoding.strategies.entropy_stop import EntropyStopParams
 from app.decoding.strategies.entropy_temperature import EntropyTemperatureParams
 from app.decoding.strategies.greedy import GreedyParams
 from app.decoding.strategies.oracle_retry import OracleRetryParams
 from app.decoding.strategies.probe_beam import ProbeBeamParams
 from app.decoding.strategies.probe_best_of_n import ProbeBestOfNParams
+from app.decoding.strategies.probe_voting import ProbeVotingParams
 from app.decoding.strategies.random_retry import RandomRetryParams
 from app.decoding.strategies.retry_upon_regret import RetryUponRegretParams
 from app.decoding.strategies.sample import SampleParams
+from app.decoding.strategies.self_consistency import SelfConsistencyParams
 from app.decoding.strategies.stochastic_backtracking import StochasticBacktrackingParams
 
 StrategyParams = Annotated[
     AdaDecParams
     | BeamParams
+    | ConfidenceVotingParams
     | EagerParams
     | EarlyAnswerParams
+    | EntropixParams
     | EntropyGatedBranchingParams
+    | EntropyStopParams
     | EntropyTemperatureParams
     | GreedyParams
     | ProbeBeamParams
     | ProbeBestOfNParams
+    | ProbeVotingParams
     | RandomRetryParams
     | RetryUponRegretParams
     | SampleParams
+    | SelfConsistencyParams
     | StochasticBacktrackingParams,
     Field(discriminator="kind"),
 ]
@@ -65,16 +75,21 @@ STRATEGIES: Mapping[str, StrategyInfo] = MappingProxyType(
         for info in (
             _info(AdaDecParams),
             _info(BeamParams),
+            _info(ConfidenceVotingParams),
             _info(EagerParams),
             _info(EarlyAnswerParams),
+            _info(EntropixParams),
             _info(EntropyGatedBranchingParams),
+            _info(EntropyStopParams),
             _info(EntropyTemperatureParams),
             _info(GreedyParams),
             _info(ProbeBeamParams),
             _info(ProbeBestOfNParams),
+            _info(ProbeVotingParams),
             _info(RandomRetryParams),
             _info(RetryUponRegretParams),
             _info(SampleParams),
+            _info(SelfConsistencyParams),
             _info(StochasticBacktrackingParams),
         )
     }
@@ -85,17 +100,22 @@ __all__ = [
     "AdaDecParams",
     "BeamParams",
     "ComparisonParams",
+    "ConfidenceVotingParams",
     "EagerParams",
     "EarlyAnswerParams",
+    "EntropixParams",
     "EntropyGatedBranchingParams",
+    "EntropyStopParams",
     "EntropyTemperatureParams",
     "GreedyParams",
     "OracleRetryParams",
     "ProbeBeamParams",
     "ProbeBestOfNParams",
+    "ProbeVotingParams",
     "RandomRetryParams",
     "RetryUponRegretParams",
     "SampleParams",
+    "SelfConsistencyParams",
     "StochasticBacktrackingParams",
     "Strategy",
     "StrategyInfo",

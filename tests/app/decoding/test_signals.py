@@ -61,9 +61,17 @@ def test_max_probability_and_margin(row: list[float]) -> None:
     assert compute("margin", row) == pytest.approx(ordered[0] - second, abs=1e-6)
 
 
+@given(LOGITS)
+def test_confidence_is_the_mean_surprisal_of_the_likeliest(row: list[float]) -> None:
+    logits = np.array(row, dtype=np.float64)
+    surprisals = sorted(np.logaddexp.reduce(logits) - logits)[:20]
+    expected = sum(min(value, 200.0) for value in surprisals) / len(surprisals)
+    assert compute("confidence", row) == pytest.approx(expected, rel=1e-5, abs=1e-5)
+
+
 @given(LOGITS, st.floats(-50, 50))
 def test_adding_a_constant_to_all_logits_changes_nothing(row: list[float], shift: float) -> None:
-    for name in ("entropy", "varentropy", "max_probability", "margin"):
+    for name in ("entropy", "varentropy", "max_probability", "margin", "confidence"):
         moved = compute(name, [logit + shift for logit in row])
         assert moved == pytest.approx(compute(name, row), rel=1e-3, abs=1e-4)
 
@@ -98,7 +106,8 @@ def test_rows_of_a_batch_do_not_mix_and_the_logits_stay() -> None:
 
 
 def test_the_catalogue_says_what_each_number_is() -> None:
-    assert list(SIGNALS) == ["entropy", "varentropy", "surprisal", "max_probability", "margin"]
+    names = ["entropy", "varentropy", "surprisal", "max_probability", "margin", "confidence"]
+    assert list(SIGNALS) == names
     for name, signal in SIGNALS.items():
         assert signal.name == name
         assert signal.description.endswith(".")

@@ -34,6 +34,9 @@ RETRY_CHANGES: Mapping[str, Fields] = {
     "retry.give_up": {"retry": {"give_up": "stop"}},
 }
 
+# Short texts of full stops and one letter, so that several of them give the same answer.
+VOTING: Fields = {"temperature": 4.0, "logit_bias": {0: 84.0, 46: 84.0, 65: 80.0}}
+
 EXAMPLES: Mapping[str, Example] = {
     "adadec": Example(
         params={"threshold": 2.2},
@@ -53,6 +56,26 @@ EXAMPLES: Mapping[str, Example] = {
         },
         sampling={"temperature": 0.9},
     ),
+    "entropix": Example(
+        params={
+            "entropy_low": 2.9,
+            "entropy_high": 3.0,
+            "varentropy_low": 3.0,
+            "varentropy_high": 3.1,
+            "step_ends": (".",),
+        },
+        changes={
+            "entropy_low": {"entropy_low": 0.5},
+            "entropy_high": {"entropy_high": 3.4},
+            "varentropy_low": {"varentropy_low": 2.0},
+            "varentropy_high": {"varentropy_high": 4.0},
+            "candidates": {"candidates": 8},
+            "lookahead": {"lookahead": 1},
+            "step_ends": {"step_ends": ("e",)},
+            "resample": {"resample": "without"},
+            "resample_temperature": {"resample_temperature": 4.0},
+        },
+    ),
     "entropy_gated_branching": Example(
         params={"threshold": 2.2, "score": "entropy"},
         changes={
@@ -62,6 +85,17 @@ EXAMPLES: Mapping[str, Example] = {
             "step_ends": {"step_ends": ("e",)},
             "score": {"score": "logprob"},
             "prefer": {"prefer": "high"},
+        },
+    ),
+    "entropy_stop": Example(
+        params={"rule": {"statistic": "recent_mean", "window": 4}, "threshold": 3.2, "answer_marker": "the"},
+        changes={
+            "rule": {"rule": {"window": 16}},
+            "threshold": {"threshold": 2.5},
+            "min_steps": {"min_steps": 3},
+            "then": {"then": "end"},
+            "answer_marker": {"answer_marker": "ab"},
+            "step_ends": {"step_ends": ("e",)},
         },
     ),
     "entropy_temperature": Example(
@@ -79,6 +113,20 @@ EXAMPLES: Mapping[str, Example] = {
         },
     ),
     "greedy": Example(),
+    "confidence_voting": Example(
+        params={"samples": 10, "window": 2, "answer_marker": ".", "keep_percent": 50},
+        changes={
+            "samples": {"samples": 5},
+            "warmup": {"warmup": 2},
+            "keep_percent": {"keep_percent": 100},
+            "window": {"window": 1},
+            "weight": {"weight": "mean"},
+            "consensus": {"consensus": None},
+            "batch": {"batch": 10},
+            "answer_marker": {"answer_marker": "e"},
+        },
+        sampling=VOTING,
+    ),
     "early_answer": Example(
         params={"triggers": [{"signal": "probe:pooled_every", "threshold": 0.6}], "marker": "the"},
         changes={
@@ -105,6 +153,17 @@ EXAMPLES: Mapping[str, Example] = {
             "n": {"n": 2},
             "aggregate": {"aggregate": "last"},
         },
+    ),
+    "probe_voting": Example(
+        params={"samples": 8, "answer_marker": ".", "probes": ["probe:pooled_every"]},
+        changes={
+            "samples": {"samples": 5},
+            "probes": {"probes": ["probe:pooled_every", "probe:answer"]},
+            "weight": {"weight": "log_odds"},
+            "readings": {"readings": "worst"},
+            "answer_marker": {"answer_marker": "e"},
+        },
+        sampling=VOTING,
     ),
     "random_retry": Example(
         {"probability": 0.6, "retry": RETRY},
@@ -133,15 +192,15 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "sample": Example(),
     "self_consistency": Example(
-        params={"samples": 5, "answer_marker": "."},
+        params={"samples": 10, "answer_marker": "."},
         changes={
-            "samples": {"samples": 3},
+            "samples": {"samples": 5},
             "answer_marker": {"answer_marker": "e"},
             "ties": {"ties": "logprob"},
             "stop": {"stop": "never"},
             "confidence": {"stop": "confident", "confidence": 0.6},
-            "batch": {"batch": 4},
+            "batch": {"batch": 10},
         },
-        sampling={"temperature": 0.3, "logit_bias": {46: 30.0, 65: 30.0, 66: 30.0}},
+        sampling=VOTING,
     ),
 }
