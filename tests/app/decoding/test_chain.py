@@ -22,7 +22,7 @@ from transformers.generation.logits_process import (
 from app.decoding.chain import SamplingChain
 from app.decoding.history import History
 from app.decoding.sampling_params import SamplingParams
-from tests.app.decoding.transformers_reference import process
+from tests.app.decoding.sampling.transformers_reference import process
 
 VOCAB = 120
 CPU = torch.device("cpu")

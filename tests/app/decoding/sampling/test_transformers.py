@@ -9,18 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from transformers.generation.logits_process import (
+    EpsilonLogitsWarper,
+    EtaLogitsWarper,
     LogitsProcessor,
     MinPLogitsWarper,
     TemperatureLogitsWarper,
+    TopHLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
     TypicalLogitsWarper,
 )
 
-from app.decoding.sampling.cuts import apply_min_p
-from app.decoding.sampling.ranked import apply_top_k, apply_top_p, apply_typical_p
+from app.decoding.sampling.cuts import apply_epsilon_cutoff, apply_eta_cutoff, apply_min_p
+from app.decoding.sampling.ranked import apply_top_h, apply_top_k, apply_top_p, apply_typical_p
 from app.decoding.sampling.temperature import apply_temperature
-from tests.app.decoding.transformers_reference import process
+from tests.app.decoding.sampling.transformers_reference import process
 
 Transform = Callable[[Tensor, Tensor], Tensor]
 
@@ -29,6 +32,8 @@ CASES: list[tuple[str, Transform, Callable[[float], LogitsProcessor], list[float
     ("top_k", apply_top_k, lambda value: TopKLogitsWarper(int(value)), [1, 2, 40, 10_000]),
     ("top_p", apply_top_p, lambda value: TopPLogitsWarper(value), [0.01, 0.5, 0.9, 0.999]),
     ("min_p", apply_min_p, lambda value: MinPLogitsWarper(value), [0.001, 0.05, 0.5, 1.0]),
+    ("epsilon", apply_epsilon_cutoff, lambda value: EpsilonLogitsWarper(value), [1e-6, 3e-4, 0.02, 0.4]),
+    ("eta", apply_eta_cutoff, lambda value: EtaLogitsWarper(value), [1e-6, 3e-4, 0.02, 0.4]),
     ("typical_p", apply_typical_p, lambda value: TypicalLogitsWarper(value), [0.05, 0.5, 0.9, 0.999]),
 ]
 NAMES = [name for name, *_ in CASES]
@@ -85,6 +90,18 @@ def test_tokens_that_are_removed_already_stay_removed(
     for value in values:
         ours = transform(logits, parameter([value] * len(logits)))
         theirs = process(processor(value), logits)
+        torch.testing.assert_close(ours.softmax(-1), theirs.softmax(-1), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("spread", SPREADS)
+@pytest.mark.parametrize("vocab_size", [1, 5, 100])
+def test_top_h_is_that_of_transformers_where_that_looks_at_every_token(
+    spread: float, vocab_size: int
+) -> None:
+    logits = logits_of(spread, vocab_size)
+    for value in [0.01, 0.3, 0.4, 0.8]:
+        ours = apply_top_h(logits, parameter([value] * len(logits)))
+        theirs = process(TopHLogitsWarper(value), logits)
         torch.testing.assert_close(ours.softmax(-1), theirs.softmax(-1), atol=1e-6, rtol=0)
 
 

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers.generation.logits_process import (
+    NoRepeatNGramLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
     SequenceBiasLogitsProcessor,
 )
@@ -15,9 +16,11 @@ from app.decoding.sampling.penalties import (
     apply_count_penalties,
     apply_logit_bias,
     apply_repetition_penalty,
+    ban_tokens,
     count_tokens,
+    ngram_continuations,
 )
-from tests.app.decoding.transformers_reference import process
+from tests.app.decoding.sampling.transformers_reference import process
 
 VOCAB = 9
 IDS = st.lists(st.integers(0, VOCAB - 1), max_size=20)
@@ -70,3 +73,20 @@ def test_logit_bias_is_transformers_sequence_bias_of_single_tokens() -> None:
     torch.testing.assert_close(ours[[0, 2]], theirs[[0, 2]], atol=1e-6, rtol=0)
     assert torch.equal(ours[1], logits[1])
     assert torch.equal(logits, before)
+
+
+@given(st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=40), st.integers(1, 5))
+def test_no_repeat_ngram_is_that_of_transformers(ids: list[int], size: int) -> None:
+    logits = logits_of(1)
+    before = logits.clone()
+    ours = ban_tokens(logits, [ngram_continuations(ids, size)])
+    theirs = process(NoRepeatNGramLogitsProcessor(size), logits, [ids])
+    # Where theirs leaves nothing to draw, ours leaves everything.
+    assert torch.equal(ours, logits if bool(theirs.isneginf().all()) else theirs)
+    assert torch.equal(logits, before)
+
+
+def test_banning_spares_rows_that_would_have_nothing_left() -> None:
+    logits = torch.tensor([[0.0, float("-inf"), 2.0], [0.0, 1.0, 2.0]])
+    banned = ban_tokens(logits, [[0, 2], [0, 2]])
+    assert banned.tolist() == [logits[0].tolist(), [float("-inf"), 1.0, float("-inf")]]
