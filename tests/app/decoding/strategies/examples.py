@@ -38,6 +38,17 @@ RETRY_CHANGES: Mapping[str, Fields] = {
 VOTING: Fields = {"temperature": 4.0, "logit_bias": {0: 84.0, 46: 84.0, 65: 80.0}}
 
 EXAMPLES: Mapping[str, Example] = {
+    "abstain": Example(
+        params={"score": "mean_entropy", "level": 0.1},
+        changes={
+            "level": {"level": 0.05},
+            "delta": {"delta": 0.2},
+            "risk": {"risk": "overall"},
+            "score": {"score": "surprisal"},
+            "decoding": {"decoding": "sample"},
+            "threshold": {"threshold": 9.0},
+        },
+    ),
     "adadec": Example(
         params={"threshold": 2.2},
         changes={
@@ -58,20 +69,21 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "entropix": Example(
         params={
-            "entropy_low": 2.9,
-            "entropy_high": 3.0,
+            "entropy_low": 2.8,
+            "entropy_high": 2.8,
             "varentropy_low": 3.0,
-            "varentropy_high": 3.1,
-            "step_ends": (".",),
+            "varentropy_high": 3.0,
+            # Bytes that are no text end a step too, so that branches are short and every quadrant is met.
+            "step_ends": (".", "\ufffd"),
         },
         changes={
             "entropy_low": {"entropy_low": 0.5},
-            "entropy_high": {"entropy_high": 3.4},
+            "entropy_high": {"entropy_high": 3.2},
             "varentropy_low": {"varentropy_low": 2.0},
             "varentropy_high": {"varentropy_high": 4.0},
             "candidates": {"candidates": 8},
             "lookahead": {"lookahead": 1},
-            "step_ends": {"step_ends": ("e",)},
+            "step_ends": {"step_ends": (".",)},
             "resample": {"resample": "without"},
             "resample_temperature": {"resample_temperature": 4.0},
         },
