@@ -10,6 +10,7 @@ from typing import Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from app.decoding.risk_table import RiskTable
 from app.errors import CalibrationError, ParameterError
 from models.checkpoint import Identity
 from models.files import read_bytes, write_atomically
@@ -95,6 +96,7 @@ class Calibration(BaseModel):
     tokens: int = Field(ge=1)
     signals: Mapping[str, SignalSummary]
     adadec: LearnedThreshold
+    risk: RiskTable | None = None
 
     def signal(self, name: str) -> SignalSummary:
         """The summary of a signal.

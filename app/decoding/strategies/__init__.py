@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from app.decoding.strategies.abstain import AbstainParams
 from app.decoding.strategies.adadec import AdaDecParams
 from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.beam import BeamParams
@@ -29,7 +30,8 @@ from app.decoding.strategies.self_consistency import SelfConsistencyParams
 from app.decoding.strategies.stochastic_backtracking import StochasticBacktrackingParams
 
 StrategyParams = Annotated[
-    AdaDecParams
+    AbstainParams
+    | AdaDecParams
     | BeamParams
     | ConfidenceVotingParams
     | EagerParams
@@ -73,6 +75,7 @@ STRATEGIES: Mapping[str, StrategyInfo] = MappingProxyType(
     {
         info.kind: info
         for info in (
+            _info(AbstainParams),
             _info(AdaDecParams),
             _info(BeamParams),
             _info(ConfidenceVotingParams),
@@ -97,6 +100,7 @@ STRATEGIES: Mapping[str, StrategyInfo] = MappingProxyType(
 
 __all__ = [
     "STRATEGIES",
+    "AbstainParams",
     "AdaDecParams",
     "BeamParams",
     "ComparisonParams",

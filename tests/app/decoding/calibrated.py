@@ -7,6 +7,9 @@ from app.decoding.calibration import (
     SignalSummary,
     identity_of,
 )
+from app.decoding.doubt import DOUBTS
+from app.decoding.risk import Counts
+from app.decoding.risk_table import RiskCounts, RiskTable
 from models.checkpoint import Identity
 
 IDENTITY = Identity(weights="a" * 64, config="b" * 64, tokenizer="c" * 64)
@@ -29,3 +32,15 @@ def calibration(
         signals={"entropy": summary(entropy_98), "varentropy": summary(varentropy_98)},
         adadec=LearnedThreshold(threshold=learned, intercept=-1.0, slope=2.0, wrong=3, tokens=100),
     )
+
+
+# At the first threshold 60 of 200 problems are answered and none wrongly, at the second 150 and 6, at the
+# third all and 40.
+COUNTS = Counts(200, (60, 150, 200), (0, 6, 40))
+
+
+def with_risk(measured: Calibration, thresholds: tuple[float, float, float]) -> Calibration:
+    """The calibration with `COUNTS` at these thresholds, for every score of doubt."""
+    counts = RiskCounts(thresholds=thresholds, tuning=COUNTS, tested=COUNTS)
+    table = RiskTable(split="calibration", op_min=1, op_max=6, seed=0, scores=dict.fromkeys(DOUBTS, counts))
+    return measured.model_copy(update={"risk": table})

@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from app.decoding.strategies import STRATEGIES, StrategyParams
 from app.decoding.types import Event, SamplingParams
 from app.engine.engine import Engine, EngineLimits, GenerationRequest
+from tests.app.decoding.calibrated import calibration, with_risk
 from tests.app.decoding.strategies.examples import EXAMPLES, Example
 from tests.app.engine.tiny import VOCABULARY, Result, TinyCheckpoint, ask, collect, tiny_model
 from tests.probes.tiny import every_family
@@ -26,7 +27,8 @@ SEEDS = range(6)
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    with Engine(TinyCheckpoint(tiny_model()), EngineLimits(max_rows=32), PROBES) as engine:
+    measured = with_risk(calibration(), (2.5, 3.0, 3.5))
+    with Engine(TinyCheckpoint(tiny_model()), EngineLimits(max_rows=32), PROBES, measured) as engine:
         yield engine
 
 
@@ -53,7 +55,8 @@ def parameters(model: type[BaseModel], prefix: str = "") -> set[str]:
 def request_of(kind: str, seed: int = 0, **changed: Any) -> GenerationRequest:
     example = EXAMPLES[kind]
     params = ADAPTER.validate_python({"kind": kind, **merged(example.params, changed)})
-    sampling = SamplingParams(**{"logit_bias": {STOP: 5.0}, **example.sampling})
+    fields: dict[str, Any] = {"logit_bias": {STOP: 5.0}, **example.sampling}
+    sampling = SamplingParams(**fields)
     return ask(PROMPT, params.build(), sampling, MAX_TOKENS, ignore_eos=False, seed=seed)
 
 
