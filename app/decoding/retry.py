@@ -41,7 +41,7 @@ class Retry(BaseModel):
         description="Temperature of the retries; the rest of the request's sampling stays.",
     )
     penalty: float = Field(
-        default=0.0,
+        default=4.0,
         ge=0,
         le=100,
         description="What the logit of a rejected token loses, in nats, in later retries that begin alike.",
@@ -140,6 +140,7 @@ async def _write_step(
             **objection.detail,
             "text": sequence.span(begin).text[:LONGEST_QUOTE],
             "temperature": retry.temperature,
+            "penalty": retry.penalty,
         }
         if retry.give_up == "keep_best" and is_best:
             _let_go(sequence, best, start, ends)

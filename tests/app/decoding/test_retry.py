@@ -52,6 +52,7 @@ def test_a_step_that_is_regretted_is_written_again_from_its_beginning() -> None:
         "threshold": 0.5,
         "text": "bad.",
         "temperature": 1.0,
+        "penalty": 4.0,
         "discarded": 0,
         "set_aside": 4,
     }
@@ -204,6 +205,6 @@ def test_the_first_attempt_may_be_greedy() -> None:
 
 def test_retries_that_could_not_differ_are_refused() -> None:
     with pytest.raises(ValidationError, match="raise one of them"):
-        Retry(temperature=0)
+        Retry(temperature=0, penalty=0)
     assert Retry(temperature=0, penalty=1).temperature == 0
     assert Retry(temperature=0, per_step=0).per_step == 0
