@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.commands.failures import failing_on
+from app.commands.risk_counts import count_risk, show_risk
 from models.corpora.igsm.split import Split
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from models.corpora.igsm.spec import IgsmSpec
 
 # Of the 101 quantiles, those that a table shows.
-_SHOWN = (50, 75, 90, 95, 99, 100)
+_SHOWN = (50, 90, 95, 98, 99)
 
 
 def calibrate(
@@ -32,6 +33,9 @@ def calibrate(
     op_max: Annotated[
         int | None, typer.Option(min=1, help="Largest op.  [default: that of the training]")
     ] = None,
+    risk_problems: Annotated[
+        int, typer.Option(min=0, help="Problems to answer, to count what is wrong for `abstain`.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Same seed, same problems.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, mps, cuda or cuda:N.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
@@ -42,18 +46,25 @@ def calibrate(
     the 0% to 100% quantiles are kept, and the entropy above which the likeliest token is more often wrong
     than right. Strategies such as entropix and adadec take thresholds from it that a request leaves out. It
     is good for these very weights: train on, and calibrate again.
+
+    With --risk-problems, problems of the calibration split are answered greedily too, and wrong answers are
+    counted by scores of doubt: entropy, surprisal and the installed probes. The strategy abstain needs that.
     """
     from app.decoding.calibration import write_calibration
     from app.errors import DemurError
     from app.settings import EMBEDDED_CHECKPOINT
     from models import checkpoint as checkpoints
     from models.errors import ModelsError
+    from probes.errors import ProbesError
 
-    with failing_on(DemurError, ModelsError):
+    with failing_on(DemurError, ModelsError, ProbesError):
         loaded = checkpoints.load(checkpoint if checkpoint is not None else EMBEDDED_CHECKPOINT, device)
         spec = _spec(loaded)
         ops = range(op_min or spec.op_min, (op_max or spec.op_max) + 1)
         measured = _measure(loaded, spec, ops, split, problems, seed)
+        if risk_problems:
+            risk = count_risk(loaded, spec, ops, risk_problems, seed)
+            measured = measured.model_copy(update={"risk": risk})
         path = write_calibration(loaded.path, measured)
     if as_json:
         typer.echo(measured.model_dump_json(indent=2))
@@ -137,3 +148,5 @@ def _show(measured: "Calibration") -> None:
         console.print(f"{share}; entropy does not tell which, so adadec gets no threshold.")
     else:
         console.print(f"{share}; above an entropy of {learned.threshold:.4g} nats, most are not (adadec).")
+    if measured.risk is not None:
+        show_risk(measured.risk, console)

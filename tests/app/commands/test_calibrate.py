@@ -62,7 +62,7 @@ def test_the_same_seed_measures_the_same_and_the_table_shows_it(folder: Path) ->
     assert calibrate(folder, "--json", "--seed", "1") != first
     shown = calibrate(folder)
     assert "varentropy" in shown
-    assert "98" in shown or "99" in shown
+    assert "98%" in shown
 
 
 def test_an_engine_is_started_with_it_and_not_with_that_of_other_weights(folder: Path) -> None:
@@ -89,3 +89,24 @@ def test_mistakes_are_messages(folder: Path) -> None:
     foreign = CliRunner().invoke(app, command)
     assert foreign.exit_code == 1
     assert "names no igsm corpus" in foreign.output
+
+
+def test_wrong_answers_are_counted_where_they_are_asked_for(folder: Path) -> None:
+    plain = json.loads(calibrate(folder, "--json"))
+    assert plain["risk"] is None
+    counted = json.loads(calibrate(folder, "--json", "--risk-problems", "6", "--seed", "4"))["risk"]
+    assert (counted["split"], counted["op_min"], counted["op_max"], counted["seed"]) == (
+        "calibration",
+        1,
+        2,
+        4,
+    )
+    # No probes are fitted on it, so these two.
+    assert set(counted["scores"]) == {"mean_entropy", "surprisal"}
+    for counts in counted["scores"].values():
+        # Random weights answer nothing right, and tuning answers everything at the highest threshold.
+        assert counts["tuning"]["problems"] == counts["tested"]["problems"] == 3
+        assert counts["tuning"]["answered"][-1] == counts["tuning"]["wrong"][-1] == 3
+    table = calibrate(folder, "--risk-problems", "6")
+    assert "lowest level" in table
+    assert "100.00%" in table

@@ -1,0 +1,83 @@
+"""Counting wrong answers for `demur calibrate`, and showing what the counts allow."""
+
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from app.decoding.risk_table import RiskTable
+    from app.engine.risk_counting import Question
+    from models.checkpoint import LoadedCheckpoint
+    from models.corpora.igsm.graph import Problem
+    from models.corpora.igsm.spec import IgsmSpec
+
+SPLIT: Literal["calibration"] = "calibration"
+_DELTA = 0.1
+_LEVELS = (0.01, 0.02, 0.05, 0.1)
+
+
+def count_risk(
+    loaded: "LoadedCheckpoint", spec: "IgsmSpec", ops: range, count: int, seed: int
+) -> "RiskTable":
+    """Answer problems of the calibration split greedily, and count the wrong answers by score of doubt.
+
+    Raises:
+        ProbesError: the probes of the checkpoint do not fit it.
+    """
+    from rich.console import Console as StderrConsole
+    from rich.progress import Progress
+
+    from app.decoding.risk_table import RiskTable
+    from app.engine.engine import Engine
+    from app.engine.risk_counting import count_risks, grade
+    from app.settings import load_settings
+    from models.corpora.igsm.dataset import problems
+    from probes.store import load_all
+
+    folder = load_settings({"checkpoint": loaded.path}).probes_folder
+    probes = [] if folder is None else [stored.probe for stored in load_all(folder, loaded)]
+    asked = (_question(loaded, problem, spec) for problem in islice(problems(spec, SPLIT, seed, ops), count))
+    with (
+        Engine(loaded, probes=probes) as engine,
+        Progress(console=StderrConsole(stderr=True), transient=True) as progress,
+    ):
+        task = progress.add_task("answering", total=count)
+        graded = list(grade(engine, asked, lambda: progress.advance(task)))
+    return RiskTable(
+        split=SPLIT, op_min=ops.start, op_max=ops.stop - 1, seed=seed, scores=count_risks(graded)
+    )
+
+
+def _question(loaded: "LoadedCheckpoint", problem: "Problem", spec: "IgsmSpec") -> "Question":
+    from app.engine.risk_counting import Question
+    from models.corpora.igsm.check import check_solution
+    from models.corpora.igsm.text import render_problem
+
+    text = render_problem(problem)
+
+    def is_wrong(solution: str) -> bool:
+        return not check_solution(text, solution, spec.modulus).answer_correct
+
+    return Question(tuple(loaded.tokenizer.encode(text)), is_wrong)
+
+
+def show_risk(table: "RiskTable", console: "Console") -> None:
+    """What share of the problems is answered at some levels of the selective risk, by score."""
+    from rich.table import Table
+
+    from app.decoding.risk import RiskKind, choose, lowest_level
+
+    kind: RiskKind = "selective"
+    shown = Table(title=f"share of problems answered, wrong among them at most ... (delta {_DELTA})")
+    for heading in ("score", "lowest level", *(f"{level:.0%}" for level in _LEVELS)):
+        shown.add_column(heading, justify="left" if heading == "score" else "right", no_wrap=True)
+    for name, counts in table.scores.items():
+        chosen = [choose(counts.tuning, counts.tested, kind, level, _DELTA) for level in _LEVELS]
+        answered = [
+            "-" if each is None else f"{counts.tested.answered[each.index] / counts.tested.problems:.1%}"
+            for each in chosen
+        ]
+        lowest = lowest_level(counts.tuning, counts.tested, kind, _DELTA)
+        shown.add_row(name, f"{lowest:.2%}", *answered)
+    console.print(shown)
