@@ -5,7 +5,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     from app.decoding.strategies import Strategy
     from models.checkpoint import LoadedCheckpoint
     from probes.probe import Probe
+
+
+_OWN_OPTIONS = (
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "repetition_penalty",
+    "logit_bias",
+    "samplers",
+)
 
 
 def generate(
@@ -47,6 +61,17 @@ def generate(
     presence_penalty: Annotated[float, typer.Option(help="-2 to 2; 0 is off.")] = 0.0,
     frequency_penalty: Annotated[float, typer.Option(help="-2 to 2; 0 is off.")] = 0.0,
     repetition_penalty: Annotated[float, typer.Option(help="0.01 to 100; 1 is off.")] = 1.0,
+    sampling: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Any other sampling field of the service, such as xtc_probability=0.5. Repeatable.",
+        ),
+    ] = None,
+    samplers: Annotated[
+        str | None,
+        typer.Option(help="Order of the samplers, separated by commas.  [default: the service's]"),
+    ] = None,
     logit_bias: Annotated[
         list[str] | None,
         typer.Option(metavar="ID=BIAS", help="Added to a token's logit, -100 to 100. Repeatable."),
@@ -98,6 +123,8 @@ def generate(
                 frequency_penalty=frequency_penalty,
                 repetition_penalty=repetition_penalty,
                 logit_bias=_biases(logit_bias or []),
+                samplers=None if samplers is None else _names(samplers),
+                **_settings(sampling or []),
             ),
             stopping=StoppingParams(
                 max_tokens=_room(loaded, prompt_ids) if max_tokens is None else max_tokens,
@@ -164,6 +191,45 @@ def _strategy(given: str | None, temperature: float) -> "Strategy":
         ) from error
 
 
+def _settings(given: Sequence[str]) -> dict[str, Any]:
+    """Sampling parameters that have no option of their own."""
+    from app.decoding.sampling_params import DEFAULTS
+    from app.errors import ParameterError
+
+    settings: dict[str, Any] = {}
+    allowed = [name for name in DEFAULTS if name not in _OWN_OPTIONS]
+    for entry in given:
+        name, _, value = entry.partition("=")
+        if name not in allowed:
+            raise ParameterError(
+                f"--sampling is {entry!r}; write NAME=VALUE with one of {', '.join(allowed)}.", param=name
+            )
+        settings[name] = _setting(name, value)
+    return settings
+
+
+def _setting(name: str, value: str) -> Any:
+    from app.decoding.sampling_params import DEFAULTS
+    from app.errors import ParameterError
+
+    kind = type(DEFAULTS[name])
+    try:
+        if name == "dry_sequence_breakers":
+            return tuple(str(each) for each in json.loads(value))
+        if kind is bool:
+            return {"true": True, "false": False}[value]
+        return kind(value)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ParameterError(
+            f"--sampling is {name}={value}; the value is written as {json.dumps(DEFAULTS[name])} is.",
+            param=name,
+        ) from error
+
+
+def _names(given: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in given.split(",") if name.strip())
+
+
 def _biases(given: Sequence[str]) -> dict[int, float]:
     from app.errors import ParameterError
 
@@ -185,7 +251,7 @@ def _signal_names(given: str, probes: "Sequence[Probe]") -> tuple[str, ...]:
     from app.decoding.signals import PROBE_PREFIX, SIGNALS
 
     every = (*SIGNALS, *(PROBE_PREFIX + probe.name for probe in probes))
-    names = every if given == "all" else tuple(name.strip() for name in given.split(",") if name.strip())
+    names = every if given == "all" else _names(given)
     return names if "entropy" in names else ("entropy", *names)
 
 

@@ -61,6 +61,16 @@ def test_sampler_options_reach_the_engine(run: Any) -> None:
     assert "margin" in several[0]["tokens"][0]
 
 
+def test_every_other_sampling_field_has_one_option(run: Any) -> None:
+    plain = as_json(run(PROBLEM, "--seed", "1", "--json", "--ignore-eos"))["choices"]
+    for setting in ("top_n_sigma=0.5", "p_less=true", "mirostat=2", 'dry_sequence_breakers=["."]'):
+        options = ("--sampling", setting, "--sampling", "dry_multiplier=9", "--sampling", "mirostat_tau=1")
+        changed = as_json(run(PROBLEM, "--seed", "1", "--json", "--ignore-eos", *options))["choices"]
+        assert changed != plain
+    ordered = ("--top-p", "0.5", "--temperature", "0.5", "--samplers", "top_p, temperature")
+    assert as_json(run(PROBLEM, "--seed", "1", "--json", *ordered))["choices"]
+
+
 def test_text_table_and_legend_are_printed(run: Any) -> None:
     result = run(PROBLEM, "--temperature", "0", "--table", "--ignore-eos")
     text = as_json(run(PROBLEM, "--temperature", "0", "--json", "--ignore-eos"))["choices"][0]["text"]
@@ -76,8 +86,11 @@ def test_text_table_and_legend_are_printed(run: Any) -> None:
     [
         (("--temperature", "-1"), "temperature is -1.0; it must be between 0"),
         (("--top-p", "2"), "top_p is 2.0; it must be between 0 and 1"),
+        (("--sampling", "top_p=0.3"), "NAME=VALUE with one of dynatemp_range"),
+        (("--sampling", "tfs=x"), "written as 1.0 is"),
+        (("--samplers", "top_q"), "samplers has 'top_q'"),
         (("--signals", "entropi"), "There is no signal 'entropi'"),
-        (("--strategy", "best"), "Kinds are greedy, sample"),
+        (("--strategy", "best"), "Kinds are "),
         (("--strategy", '{"kind": "greedy", "x": 1}'), "--strategy is"),
         (("--logit-bias", "5"), "write a token id, =, and a number"),
         (("-n", "0"), "n is 0"),

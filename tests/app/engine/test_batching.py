@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.decoding.randomness import uniform
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
 from app.decoding.strategies import GreedyParams, SampleParams, Strategy
-from app.decoding.types import SamplingParams
 from app.engine.engine import GenerationRequest
 from tests.app.engine.tiny import Result, Wanderer, ask, collect, fresh_logprobs, tiny_engine, tiny_model
 
@@ -22,6 +22,10 @@ CHAINS = [
     SamplingParams(temperature=1.5, top_k=20, min_p=0.01),
     SamplingParams(repetition_penalty=1.3, frequency_penalty=0.5, logit_bias={65: 2.0}),
     SamplingParams(typical_p=0.8, temperature=0.0),
+    SamplingParams(mirostat=2, mirostat_tau=3.0),
+    SamplingParams(xtc_probability=0.5, xtc_threshold=0.05, dry_multiplier=0.8),
+    SamplingParams(adaptive_target=0.3, no_repeat_ngram_size=2),
+    SamplingParams(top_p=0.9, tfs=0.95, temperature=0.8, samplers=("tfs", "temperature", "top_p")),
 ]
 
 
