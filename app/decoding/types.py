@@ -72,6 +72,7 @@ class Token:
         where it is read.
     top: the likeliest alternatives by raw probability, likeliest first.
     forced: a strategy put the token there; nothing was drawn, so it has no signals.
+    adjusted: of a candidate, its log-probability after penalties and logit bias; None otherwise.
     trace: what probes at later tokens of the same step need of this one; None if they need nothing.
     state: what the sampler that drew it needs for the next one; None if it needs nothing.
     """
@@ -81,6 +82,7 @@ class Token:
     signals: Mapping[str, float]
     top: tuple[Alternative, ...] = ()
     forced: bool = False
+    adjusted: float | None = field(default=None, compare=False)
     trace: Trace | None = field(default=None, compare=False, repr=False)
     state: SamplerState | None = field(default=None, compare=False, repr=False)
 

@@ -1,6 +1,8 @@
 """The likeliest next tokens of a batch, each read as if it had been drawn."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import inf
 
 from torch import Tensor
 
@@ -29,7 +31,9 @@ def read_candidates(
         hidden: (R, d) states by layer, those that the probes need; empty if no row wants one.
     """
     count = min(max(request.count for request in requests), logits.shape[-1])
-    ids, adjusted = likeliest(_adjusted(logits, requests), count)
+    after = _adjusted(logits, requests)
+    ids, values = likeliest(after, count)
+    adjusted = (values - after.logsumexp(dim=-1, keepdim=True)).tolist()
     every = [row for row in range(len(requests)) for _ in range(count)]
     probing = Probing(
         reader,
@@ -39,13 +43,12 @@ def read_candidates(
     chosen = ids.flatten()
     distribution = Distribution(logits.repeat_interleave(count, dim=0), chosen)
     tokens = read_tokens(distribution, [readings[row] for row in every], chosen.tolist(), probing)
-    possible = (adjusted > -float("inf")).tolist()
     return [
         tuple(
-            token
-            for token, is_possible in zip(tokens[row * count :][:count], possible[row], strict=True)
+            replace(token, adjusted=value)
+            for token, value in zip(tokens[row * count :][:count], adjusted[row], strict=True)
             # What is no number is passed on, for the caller to notice.
-            if is_possible or token.logprob != token.logprob
+            if value != -inf
         )[: request.count]
         for row, request in enumerate(requests)
     ]

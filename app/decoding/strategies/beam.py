@@ -24,7 +24,7 @@ class Hypothesis:
     def with_token(self, token: Token) -> "Hypothesis":
         (child,) = self.sequence.fork(1)
         child.take(token)
-        return Hypothesis(child, self.logprob + token.logprob)
+        return Hypothesis(child, self.logprob + _logprob(token))
 
 
 @dataclass
@@ -55,8 +55,8 @@ class Beam:
     it (Hamming diversity). As there, the penalty decides only what is chosen; in transformers it also is in
     the score, which puts later groups at a disadvantage when the best of all is taken.
 
-    What is likely is read after penalties and logit bias; temperature and the transforms that cut tokens off
-    play no part.
+    p is the model's distribution after penalties and logit bias, normalised again, as transformers does
+    when told to. Temperature and the transforms that cut tokens off play no part.
     """
 
     width: int
@@ -93,7 +93,7 @@ class Beam:
     def _extend(self, group: Group, looks: list[tuple[Token, ...]], taken: Counter[int], kept: int) -> None:
         """One step of a group; `looks` are the candidates of each of its running beams."""
         pairs = [
-            (parent.logprob + token.logprob - self.diversity_penalty * taken[token.id], parent, token)
+            (parent.logprob + _logprob(token) - self.diversity_penalty * taken[token.id], parent, token)
             for parent, tokens in zip(group.running, looks, strict=True)
             for token in tokens
         ]
@@ -125,6 +125,12 @@ class Beam:
 
     def _score(self, logprob: float, length: int) -> float:
         return logprob / length**self.length_penalty
+
+
+def _logprob(candidate: Token) -> float:
+    """After penalties and logit bias."""
+    assert candidate.adjusted is not None, "not a candidate"
+    return candidate.adjusted
 
 
 def _end_tokens(sequence: Sequence) -> int:

@@ -97,7 +97,7 @@ def test_texts_and_scores_are_those_of_transformers(
     with served as engine:
         early = sum(
             require_same(engine, prompt, end_ids, width, length_penalty, early_stopping)
-            for prompt in prompts(8)
+            for prompt in prompts(6)
         )
     assert length_penalty >= 0 or early > 1
 
@@ -144,7 +144,7 @@ def require_same(
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0])
 def test_width_one_is_greedy(engine: Engine, early_stopping: bool, length_penalty: float) -> None:
-    for prompt in prompts(20):
+    for prompt in prompts(8):
         asked = ask(prompt, GreedyParams().build(), max_tokens=20, ignore_eos=False, stop=("e", "Z"))
         greedy = collect(engine.submit(asked)).only
         ours = beam(
@@ -158,6 +158,24 @@ def test_width_one_is_greedy(engine: Engine, early_stopping: bool, length_penalt
             stop=("e", "Z"),
         )
         assert (ours.ids, ours.text) == (greedy.ids, greedy.text)
+
+
+def test_width_one_is_greedy_with_penalties_and_bias(engine: Engine) -> None:
+    sampling = SamplingParams(logit_bias={46: 6.0, 77: -20.0}, repetition_penalty=1.3, frequency_penalty=0.5)
+    for prompt in prompts(6):
+        greedy = collect(engine.submit(ask(prompt, GreedyParams().build(), sampling))).only
+        assert beam(engine, prompt, 12, width=1, sampling=sampling).ids == greedy.ids
+
+
+def test_scores_are_of_the_distribution_after_the_bias(engine: Engine) -> None:
+    sampling = SamplingParams(logit_bias={46: 8.0, 65: 9.0})
+    answer = beam(engine, PROMPT, 3, width=3, length_penalty=0.0, sampling=sampling)
+    total, bias = 0.0, torch.zeros(len(VOCABULARY))
+    bias[46], bias[65] = 8.0, 9.0
+    for place, id_ in enumerate(answer.ids):
+        biased = fresh_logprobs([*PROMPT, *answer.ids[:place]]) + bias
+        total += float(biased.log_softmax(-1)[id_])
+    assert detail(answer)["score"] == pytest.approx(total, abs=1e-4)
 
 
 @cache
