@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Literal
@@ -106,6 +107,11 @@ SAMPLERS: Mapping[str, SamplerInfo] = MappingProxyType(
 look at what was written and before the others."""
 
 
+_SWITCHES: Mapping[str, SamplerInfo] = MappingProxyType(
+    {switch: info for info in SAMPLERS.values() for switch in info.switches}
+)
+
+
 @dataclass(frozen=True)
 class SamplingParams:
     """The sampling chain of one row. The defaults draw from the model's own distribution.
@@ -182,17 +188,20 @@ class SamplingParams:
 
     def is_on(self, sampler: str) -> bool:
         """Whether a sampler has anything to do, by its name in `samplers`."""
-        info = SAMPLERS[sampler]
-        if info.kind != "history" and self.temperature == 0:
-            return False
-        values = vars(self)
-        return any(values[switch] != DEFAULTS[switch] for switch in info.switches)
+        return sampler in self._on
 
     @property
     def active(self) -> tuple[str, ...]:
         """The samplers that are on, in the order in which they are applied."""
-        order = SAMPLERS if self.samplers is None else self.samplers
-        return tuple(name for name in order if self.is_on(name))
+        on = self._on
+        return tuple(name for name in (SAMPLERS if self.samplers is None else self.samplers) if name in on)
+
+    @cached_property
+    def _on(self) -> frozenset[str]:
+        values = vars(self)
+        switched = (info for name, info in _SWITCHES.items() if values[name] != DEFAULTS[name])
+        greedy = self.temperature == 0
+        return frozenset(info.name for info in switched if info.kind == "history" or not greedy)
 
     def effective(self) -> dict[str, Any]:
         """What the chain does: the samplers that are on, in order, and every parameter that they read."""
