@@ -15,7 +15,7 @@ from models.training.initialise import initialise
 from probes import evaluation, intervention, necessary, necessary_evaluation
 from probes.card import ProbeCard
 from probes.evaluate import base_rates
-from probes.labels import Labelled
+from probes.labels import Labelled, data_hash
 from probes.record import subject_of
 from probes.results import EvaluationReport, ProbeResult
 from probes.store import StoredProbe
@@ -70,7 +70,8 @@ def judge_all(
         probes=tuple(results[each.probe.name] for each in stored),
         base_rates=base_rates([each for part in parts.values() for each in part]),
         notes=(
-            f"The test part has {len(parts['test'])} completions and is read by this evaluation only.",
+            f"The test part has {len(parts['test'])} completions (sha256 "
+            f"{data_hash(parts['test'])}) and is read by this evaluation only.",
             "Intervals are 95%, from resampling whole problems.",
         ),
     )

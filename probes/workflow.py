@@ -1,6 +1,6 @@
 """From labelled completions to calibrated probes, in one go."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -22,6 +22,10 @@ from probes.readings import Table, read
 from probes.results import SweepEntry
 from probes.target import Target
 
+FITTED_ON: tuple[Part, ...] = ("fit", "validation", "calibration")
+"""What a fit looks at; the test part is for the evaluation alone."""
+EVERY_PART: tuple[Part, ...] = (*FITTED_ON, "test")
+
 READ_IN_FULL = 7_000
 """Completions of the fitting part whose right steps are read too; of the others only the wrong ones are."""
 
@@ -29,15 +33,16 @@ Watch = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Shows the progress of something, by name and total."""
 
 
-def by_part(labels: Sequence[Labelled]) -> dict[Part, list[Labelled]]:
-    """Completions by what they are used for.
+def by_part(labels: Sequence[Labelled], wanted: Collection[Part] = EVERY_PART) -> dict[Part, list[Labelled]]:
+    """Completions by what they are used for; those that are used for nothing that is wanted are left out.
 
     Raises:
         LabelsError: a part is empty.
     """
-    parts: dict[Part, list[Labelled]] = {"fit": [], "validation": [], "calibration": [], "test": []}
+    parts: dict[Part, list[Labelled]] = {part: [] for part in wanted}
     for labelled in labels:
-        parts[labelled.assigned].append(labelled)
+        if labelled.assigned in parts:
+            parts[labelled.assigned].append(labelled)
     if empty := [part for part, found in parts.items() if not found]:
         raise LabelsError(
             f"of {len(labels)} labelled completions none is in the part {' or '.join(empty)}; give more "
@@ -60,12 +65,10 @@ def fit_all_probes(
     Raises:
         LabelsError: too few labels.
     """
-    parts = by_part(labels)
+    parts = by_part(labels, FITTED_ON)
     about = tuple(sorted({tokenizer.phrase_id(text) for each in parts["fit"] for text in each.about}))
     tables = {
-        part: _tables(model, tokenizer, positions, parts[part], about, part, workers, watch)
-        for part in parts
-        if part != "test"
+        part: _tables(model, tokenizer, positions, parts[part], about, part, workers, watch) for part in parts
     }
     fitting, validation, calibration = tables["fit"], tables["validation"], tables["calibration"]
     fitted: list[FittedProbe] = []

@@ -1,11 +1,12 @@
 """`demur probe`: label what a model writes, fit probes on its hidden states, judge them, install them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from app.commands.failures import failing_on
+from app.commands.probe_labels import label_igsm, label_prompts, labels_of, scale_and_seed
 from app.commands.probe_options import (
     CheckpointOption,
     LabelsOption,
@@ -19,10 +20,6 @@ from app.commands.probe_options import (
     run_folder,
 )
 from app.commands.probe_tables import print_base_rates, print_fitted, print_results
-
-if TYPE_CHECKING:
-    from models.checkpoint import LoadedCheckpoint
-    from probes.labels import Labelled
 
 app = typer.Typer(
     name="probe",
@@ -72,71 +69,17 @@ def label(
     """
     from models.errors import ModelsError
     from probes.errors import ProbesError
+    from probes.workflow import EVERY_PART
 
     with failing_on(ModelsError, ProbesError):
         loaded = load(checkpoint)
         folder = run_folder(run, loaded) / "labels"
         if prompts is None:
-            labels = label_igsm(loaded, folder, scale, seed, workers)
+            labels = label_igsm(loaded, folder, EVERY_PART, scale, seed, workers)
         else:
-            labels = _label_prompts(loaded, folder, prompts, judge, temperature, max_tokens, seed)
+            labels = label_prompts(loaded, folder, prompts, judge, temperature, max_tokens, seed)
     print_base_rates(labels)
     typer.echo(f"{len(labels)} completions in {folder}. Fit probes on them: demur probe fit")
-
-
-def label_igsm(
-    loaded: "LoadedCheckpoint", folder: Path, scale: float, seed: int, workers: int
-) -> "list[Labelled]":
-    """Labels of a checkpoint of the igsm corpus."""
-    from models.corpora.igsm.spec import IgsmSpec
-    from probes.errors import LabelsError
-    from probes.igsm_labels import label_all, plan
-    from probes.label_source import LabelSource, claim
-
-    spec = IgsmSpec.of_checkpoint(loaded.card)
-    if spec is None:
-        raise LabelsError(
-            f"the card of {loaded.path} names no igsm corpus, so nobody can judge what the model writes; "
-            "give --prompts and --judge"
-        )
-    claim(folder, LabelSource.of(loaded.identity, seed, scale))
-    jobs = plan(spec, scale)
-    with progress("labelling", sum(job.count for job in jobs)) as done:
-        return label_all(loaded.model, loaded.tokenizer, spec, folder, jobs, seed, workers, done)
-
-
-def _label_prompts(
-    loaded: "LoadedCheckpoint",
-    folder: Path,
-    prompts: Path,
-    judge: str | None,
-    temperatures: list[float] | None,
-    max_tokens: int,
-    seed: int,
-) -> "list[Labelled]":
-    import shlex
-
-    from probes.errors import LabelsError
-    from probes.judged import judge as ask
-    from probes.judged import read_prompts, write_completions
-    from probes.label_source import LabelSource, claim
-    from probes.labels import write_labels
-
-    if judge is None:
-        raise LabelsError("--prompts needs --judge, a program that marks what is wrong; see --help")
-    claim(folder, LabelSource.of(loaded.identity, seed, 1.0))
-    asked = read_prompts(prompts)
-    chosen = temperatures or [0.0, 0.7, 1.0]
-    labels: list[Labelled] = []
-    with progress("labelling", len(asked) * len(chosen)) as done:
-        for index, temperature in enumerate(chosen):
-            written = write_completions(
-                loaded.model, loaded.tokenizer, asked, temperature, max_tokens, seed + index
-            )
-            labels += ask(written, shlex.split(judge))
-            done(len(asked))
-    write_labels(folder / f"{prompts.stem}.jsonl", labels)
-    return labels
 
 
 @app.command()
@@ -176,13 +119,13 @@ def fit(
     from probes.errors import ProbesError
     from probes.position import standard_positions
     from probes.record import Data, card_of
-    from probes.workflow import by_part, fit_all_probes
+    from probes.workflow import FITTED_ON, by_part, fit_all_probes
 
     with failing_on(ModelsError, ProbesError):
         loaded = load(checkpoint)
         folder = run_folder(run, loaded)
-        scale, seed = _scale_and_seed(folder, scale, seed)
-        found = _labels(loaded, folder, labels, scale, seed, workers)
+        scale, seed = scale_and_seed(folder, scale, seed)
+        found = labels_of(loaded, folder, labels, FITTED_ON, scale, seed, workers)
         chosen_markers = (
             marker if marker is not None else ([" ="] if IgsmSpec.of_checkpoint(loaded.card) else [])
         )
@@ -192,7 +135,7 @@ def fit(
         fitted = fit_all_probes(
             loaded.model, loaded.tokenizer, positions, found, min_mistakes, workers, progress
         )
-        data = Data.of(by_part(found), origin(seed))
+        data = Data.of(by_part(found, FITTED_ON), origin(seed))
         for each in fitted:
             card = card_of(each, loaded, data)
             store.save(folder / "probes", each.probe, card)
@@ -218,12 +161,14 @@ def evaluate(
     from probes.errors import ProbesError
     from probes.judgement import judge_all, with_evaluation
     from probes.report import render
+    from probes.workflow import EVERY_PART
 
     with failing_on(ModelsError, ProbesError):
         loaded = load(checkpoint)
         folder = run_folder(run, loaded)
         stored = store.load_all(folder / "probes", loaded)
-        found = _labels(loaded, folder, labels, *_scale_and_seed(folder, None, None), workers)
+        scale, seed = scale_and_seed(folder, None, None)
+        found = labels_of(loaded, folder, labels, EVERY_PART, scale, seed, workers)
         report = judge_all(loaded, stored, found, command(), resamples, workers, progress)
         write_atomically(folder / "evaluation.json", report.model_dump_json(indent=1).encode())
         write_atomically(folder / "report.html", render(report).encode())
@@ -261,39 +206,3 @@ def install(
         shutil.copytree(source, partial)
         replace_folder(partial, target)
     typer.echo(f"Installed {', '.join(each.card.name for each in stored)} in {target}")
-
-
-def _scale_and_seed(folder: Path, scale: float | None, seed: int | None) -> tuple[float, int]:
-    """What is asked for, or else what the labels of a run were drawn with, or else 1 and 0."""
-    from probes.label_source import read_source
-
-    there = read_source(folder / "labels")
-    return (
-        scale if scale is not None else there.scale if there else 1.0,
-        seed if seed is not None else there.seed if there else 0,
-    )
-
-
-def _labels(
-    loaded: "LoadedCheckpoint",
-    folder: Path,
-    files: list[Path] | None,
-    scale: float,
-    seed: int,
-    workers: int,
-) -> "list[Labelled]":
-    """Labels of the files given, or else of the run; for an igsm model what is missing is made."""
-    from models.corpora.igsm.spec import IgsmSpec
-    from probes.errors import LabelsError
-    from probes.labels import read_labels
-
-    if files:
-        return [labelled for path in files for labelled in read_labels(path)]
-    if IgsmSpec.of_checkpoint(loaded.card) is not None:
-        return label_igsm(loaded, folder / "labels", scale, seed, workers)
-    found = sorted((folder / "labels").glob("*.jsonl"))
-    if not found:
-        raise LabelsError(
-            f"there are no labels in {folder / 'labels'}; make some with demur probe label, or give --labels"
-        )
-    return [labelled for path in found for labelled in read_labels(path)]
