@@ -43,8 +43,14 @@ def ngram_continuations(ids: Sequence[int], size: int) -> list[int]:
         return sorted(set(ids))
     written = list(ids)
     ending = written[len(written) - size + 1 :]
-    grams = (written[start : start + size] for start in range(len(written) - size + 1))
-    return sorted({gram[-1] for gram in grams if gram[:-1] == ending})
+    # The last token first: most places differ in it, and comparing it is cheaper than a slice.
+    return sorted(
+        {
+            written[place]
+            for place in range(size - 1, len(written))
+            if written[place - 1] == ending[-1] and written[place - size + 1 : place] == ending
+        }
+    )
 
 
 def ban_tokens(logits: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
