@@ -108,12 +108,18 @@ def test_a_stream_and_a_chat_bring_the_same_keys_and_no_empty_ones(probing: http
     message = [{"role": "user", "content": "How many kites?"}]
     chat = probing.post(
         "/v1/chat/completions",
-        json={"messages": message, "signals": ["probe:answer"], "max_tokens": 4, "ignore_eos": True},
-    ).json()["choices"][0]
-    assert [sorted(token) for token in chat["signals"]] == [
-        ["probe:answer", "token", "token_id"],
-        *[["token", "token_id"]] * 3,
-    ]
+        json={
+            "messages": message,
+            "signals": ["probe:answer"],
+            "max_tokens": 8,
+            "ignore_eos": True,
+            "seed": 2,
+        },
+    ).json()["choices"][0]["signals"]
+    first = next(index for index, token in enumerate(chat) if token["token_id"] not in CLOSING)
+    expected = [["token", "token_id"]] * 8
+    expected[first] = ["probe:answer", "token", "token_id"]
+    assert [sorted(token) for token in chat] == expected
 
 
 def test_catalogues_say_what_there_is(probing: httpx2.Client, probes_folder: Path) -> None:
@@ -188,8 +194,10 @@ def test_generate_shows_probes_and_refuses_foreign_ones(
     shown = generate("--probes", str(probes_folder), "--signals", "all", "--json")
     assert shown.exit_code == 0, shown.output
     tokens = json.loads(shown.stdout)["choices"][0]["tokens"]
-    assert "probe:answer" in tokens[0]
-    assert all("probe:pooled_every" in token and "probe:answer" not in token for token in tokens[1:])
+    assert all("probe:pooled_every" in token for token in tokens)
+    # Tokens that close a step, but stand alone before the first one, are not the answer's beginning.
+    first = next(index for index, token in enumerate(tokens) if token["token_id"] not in CLOSING)
+    assert [index for index, token in enumerate(tokens) if "probe:answer" in token] == [first]
     table = generate("--probes", str(probes_folder), "--signals", "probe:answer,probe:every", "--table")
     assert table.exit_code == 1
     assert "no signal 'probe:every'" in table.stderr

@@ -120,7 +120,13 @@ def test_count_penalties_look_at_the_completion_and_repetition_at_the_prompt_too
     prompt = [9, 8, 7, 9]
     # Just enough for a token of the prompt to come first, unless the prompt's tokens were counted.
     bias = {9: 1.0 + max(penalised(prompt, [])) - penalised(prompt, [])[9]}
-    chain = SamplingParams(0.0, 0, 1.0, 0.0, 1.0, PRESENCE, FREQUENCY, REPETITION, bias)
+    chain = SamplingParams(
+        temperature=0.0,
+        presence_penalty=PRESENCE,
+        frequency_penalty=FREQUENCY,
+        repetition_penalty=REPETITION,
+        logit_bias=bias,
+    )
     with tiny_engine() as engine:
         answer = collect(engine.submit(ask(prompt, sampling=chain, max_tokens=20))).only
     assert answer.ids[0] == 9
