@@ -44,6 +44,9 @@ class NumberTokenizer:
     def token_bytes(self, token_id: int) -> bytes:
         return b" %d" % token_id
 
+    def encode(self, text: str) -> list[int]:
+        raise NotImplementedError(f"numbers have no text, so not {text!r} either")
+
 
 @dataclass(frozen=True)
 class RandomCheckpoint:
