@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Items
 from dataclasses import replace
 
+from app.decoding.branches import fork_each
 from app.decoding.calibration import Calibration, refuse_uncalibrated
 from app.decoding.gather import gather
 from app.decoding.sequence import Sequence
@@ -25,6 +26,11 @@ def doubtful_entropy(calibration: Calibration | None, given: float | None, kind:
     if calibration is None:
         refuse_uncalibrated(kind, "threshold")
     return calibration.signal("entropy").quantile(DOUBTFUL_PERCENT)
+
+
+def above(entropy: float) -> Callable[[Token], bool]:
+    """Whether a token's entropy, in nats, is higher."""
+    return lambda token: token.signals["entropy"] > entropy
 
 
 async def draw_unless(
@@ -63,14 +69,10 @@ async def draw_each_unless(
     return results
 
 
-async def look_ahead(sequence: Sequence, candidates: Iterable[Token], tokens: int) -> list[Sequence]:
+async def look_ahead(sequence: Sequence, candidates: Items[Token], tokens: int) -> list[Sequence]:
     """A fork for each candidate, with it and what follows it greedily, `tokens` tokens in all."""
     greedy = replace(sequence.sampling, temperature=0.0)
-    branches: list[Sequence] = []
-    for candidate in candidates:
-        [branch] = sequence.fork()
-        branch.take(candidate)
-        branches.append(branch)
+    branches = fork_each(sequence, candidates)
     await gather(*(branch.extend(max_tokens=tokens - 1, sampling=greedy) for branch in branches))
     return branches
 

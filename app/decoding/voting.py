@@ -20,7 +20,7 @@ _TIE = 1e-9
 class Ballot:
     """One text's vote. answer: None if there is none in the text, which then does not vote.
 
-    logprob: of the text, in nats.
+    logprob: of the text, in nats, by which equals are told apart.
     """
 
     answer: str | None
@@ -61,6 +61,12 @@ def elect(ballots: Items[Ballot], ties: Ties) -> int:
     return max(electable, key=lambda index: ballots[index].logprob)
 
 
+def told(sums: Mapping[str, float]) -> str:
+    """Answers and what they have, most first, as a trace tells them."""
+    votes = sorted(sums.items(), key=lambda each: -each[1])
+    return ", ".join(f"{answer}: {round(total, 4):g}" for answer, total in votes)
+
+
 def is_decided(counts: Mapping[str, float], outstanding: int) -> bool:
     """Whether `outstanding` further votes of weight 1 cannot change who has most, nor make a tie."""
     first, second = _leading(counts)
@@ -85,11 +91,6 @@ def _leading(counts: Mapping[str, float]) -> tuple[float, float]:
     return first, second
 
 
-def start_samples(sequence: Sequence, count: int) -> list[Sequence]:
-    """`count` texts to be written side by side; the first is the sequence itself."""
-    return [sequence, *(sequence.fork(count - 1) if count > 1 else ())]
-
-
 def conclude(
     sequences: Items[Sequence],
     ballots: Items[Ballot],
@@ -102,12 +103,11 @@ def conclude(
         sequence.record("ballot", {**cast, "logprob": ballot.logprob})
     elected = elect(ballots, ties)
     winner, sums = sequences[elected], tally(ballots)
-    votes = sorted(sums.items(), key=lambda each: -each[1])
     winner.record(
         "vote",
         {
             "answer": ballots[elected].answer or "",
-            "votes": ", ".join(f"{answer}: {round(total, 4):g}" for answer, total in votes),
+            "votes": told(sums),
             "samples": len(ballots),
             "discarded": winner.ledger.spent - winner.position,
             **(detail or {}),

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from app.decoding.calibration import Calibration, refuse_uncalibrated
-from app.decoding.lookahead import draw_unless, look_ahead, mean_logprob
+from app.decoding.lookahead import above, draw_unless, look_ahead, mean_logprob
 from app.decoding.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
 from app.decoding.types import Token
@@ -56,10 +56,7 @@ class AdaDec:
 
     async def decode(self, sequence: Sequence) -> Sequence:
         threshold = self.thresholds(sequence.spec.calibration)
-
-        def is_doubtful(token: Token) -> bool:
-            return token.signals["entropy"] > threshold
-
+        is_doubtful = above(threshold)
         while not sequence.finished:
             found = await draw_unless(sequence, is_doubtful, self.candidates)
             if found:

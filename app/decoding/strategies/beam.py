@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, model_validator
 
+from app.decoding.branches import fork_each
 from app.decoding.gather import gather
 from app.decoding.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
@@ -22,8 +23,7 @@ class Hypothesis:
     logprob: float
 
     def with_token(self, token: Token) -> "Hypothesis":
-        (child,) = self.sequence.fork(1)
-        child.take(token)
+        (child,) = fork_each(self.sequence, [token])
         return Hypothesis(child, self.logprob + _logprob(token))
 
 

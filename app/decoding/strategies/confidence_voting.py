@@ -6,11 +6,12 @@ from typing import Literal
 from pydantic import BaseModel, Field, model_validator
 
 from app.decoding.answers import ANSWER_MARKER, AnswerMarker
+from app.decoding.branches import start_samples
 from app.decoding.confidence import Aggregate, group_confidences, stopping_bar, trace_confidence
 from app.decoding.gather import gather
 from app.decoding.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.voting import Ballot, ballot_of, conclude, start_samples, tally
+from app.decoding.voting import Ballot, ballot_of, conclude, tally
 
 CONFIDENCE = "confidence"
 

@@ -1,18 +1,19 @@
 """EAGer: sequences that branch where the entropy is high, out of one budget, and vote in the end."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from app.decoding.answers import ANSWER_MARKER, AnswerMarker, read_answer
+from app.decoding.branches import fork_each
 from app.decoding.calibration import Calibration
 from app.decoding.gather import gather
-from app.decoding.lookahead import doubtful_entropy, draw_each_unless, mean_logprob
+from app.decoding.lookahead import above, doubtful_entropy, draw_each_unless, mean_logprob
 from app.decoding.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
 from app.decoding.types import Token
+from app.decoding.voting import Ballot, elect, tally, told
 
 KIND = "eager"
 _BRANCHES = 2
@@ -49,10 +50,7 @@ class Eager:
 
     async def decode(self, sequence: Sequence) -> Sequence:
         threshold = self.thresholds(sequence.spec.calibration)
-
-        def is_doubtful(token: Token) -> bool:
-            return token.signals["entropy"] > threshold
-
+        is_doubtful = above(threshold)
         every = [sequence]
         while len(every) < self.sequences and not all(each.finished for each in every):
             going = [each for each in every if not each.finished]
@@ -80,36 +78,29 @@ class Eager:
                     "candidates": " | ".join(sequence.spec.text([token]) for token in found),
                 },
             )
-        others = sequence.fork() if begins else []
-        for other in others:
-            other.take(found[1])
+        others = fork_each(sequence, found[1:]) if begins else []
         sequence.take(found[0])
         return others
 
     def _chosen(self, every: list[Sequence]) -> Sequence:
         if len(every) == 1:
             return every[0]
-        answers = [read_answer(each.text, self.marker) for each in every]
-        votes = Counter(answer for answer in answers if answer is not None)
-        rivals = every
-        if self.choose == "majority" and votes:
-            most = max(votes.values())
-            rivals = [
-                each
-                for each, answer in zip(every, answers, strict=True)
-                if answer is not None and votes[answer] == most
-            ]
+        ballots = [Ballot(read_answer(each.text, self.marker), mean_logprob(each.tokens)) for each in every]
+        votes = tally(ballots)
         # The first of equals, which is the older sequence.
-        best = max(rivals, key=lambda each: mean_logprob(each.tokens))
-        answer = read_answer(best.text, self.marker)
+        if self.choose == "majority":
+            elected = elect(ballots, "logprob")
+        else:
+            elected = max(range(len(ballots)), key=lambda index: ballots[index].logprob)
+        best, answer = every[elected], ballots[elected].answer
         best.record(
             "vote" if self.choose == "majority" else "best",
             {
                 "sequences": len(every),
                 "answer": "none" if answer is None else answer,
-                "votes": votes[answer] if answer is not None else 0,
-                "answers": ", ".join(f"{text}: {count}" for text, count in votes.most_common()),
-                "score": mean_logprob(best.tokens),
+                "votes": 0 if answer is None else round(votes[answer]),
+                "answers": told(votes),
+                "score": ballots[elected].logprob,
             },
         )
         return best

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, model_validator
 
+from app.decoding.branches import fork_each
 from app.decoding.calibration import Calibration, refuse_uncalibrated
 from app.decoding.gather import gather
 from app.decoding.lookahead import look_ahead, mean_logprob
@@ -158,9 +159,7 @@ class Entropix:
 
     async def _branch(self, sequence: Sequence, found: tuple[Token, ...]) -> Sequence:
         start = sequence.position
-        branches = sequence.fork(len(found))
-        for branch, token in zip(branches, found, strict=True):
-            branch.take(token)
+        branches = fork_each(sequence, found)
         await gather(*(self._finish_step(branch) for branch in branches))
         best = self._best(sequence, branches)
         lengths = [branch.position - start for branch in branches]

@@ -7,9 +7,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from app.decoding.branches import fork_each
 from app.decoding.calibration import Calibration
 from app.decoding.gather import gather
-from app.decoding.lookahead import doubtful_entropy, draw_each_unless, mean_logprob
+from app.decoding.lookahead import above, doubtful_entropy, draw_each_unless, mean_logprob
 from app.decoding.sequence import Sequence
 from app.decoding.steps import STEP_ENDS, StepEnds, step_written
 from app.decoding.strategies.base import PARAMS_CONFIG
@@ -63,10 +64,7 @@ class EntropyGatedBranching:
 
     async def decode(self, sequence: Sequence) -> Sequence:
         threshold = self.thresholds(sequence.spec.calibration)
-
-        def is_doubtful(token: Token) -> bool:
-            return token.signals["entropy"] > threshold
-
+        is_doubtful = above(threshold)
         beams = [sequence]
         while not all(beam.finished for beam in beams):
             beams = self._prune(await self._write_steps(beams, is_doubtful, threshold))
@@ -111,10 +109,7 @@ class EntropyGatedBranching:
                 "candidates": " | ".join(beam.spec.text([token]) for token in found),
             },
         )
-        branches = beam.fork(len(found))
-        for branch, token in zip(branches, found, strict=True):
-            branch.take(token)
-        return [Grown(branch, branch.position) for branch in branches]
+        return [Grown(branch, branch.position) for branch in fork_each(beam, found)]
 
     async def _finish_step(self, branch: Sequence, start: int) -> None:
         is_complete = step_written(self.ends)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from app.decoding.branches import start_samples
 from app.decoding.gather import gather
 from app.decoding.sequence import Sequence
 from app.decoding.steps import STEP_ENDS, StepEnds, step_written
@@ -43,7 +44,7 @@ class ProbeBeam:
             found = [text for text in beam if text.finished]
             for text in beam:
                 if not text.finished:
-                    found += [text, *(text.fork(self.samples - 1) if self.samples > 1 else ())]
+                    found += start_samples(text, self.samples)
             complete = step_written(self.ends)
             await gather(*(text.extend(until=complete) for text in found))
             beam = self._best(found)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from app.decoding.branches import start_samples
 from app.decoding.gather import gather
 from app.decoding.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
@@ -30,7 +31,7 @@ class ProbeBestOfN:
         return frozenset({self.probe})
 
     async def decode(self, sequence: Sequence) -> Sequence:
-        answers = [sequence, *(sequence.fork(self.n - 1) if self.n > 1 else ())]
+        answers = start_samples(sequence, self.n)
         await gather(*(_write(answer, commit=len(answers) == 1) for answer in answers))
         scores = [aggregate(read_values(answer.tokens, self.probe), self.aggregate) for answer in answers]
         ranked = [-1.0 if score is None else round(score, DIGITS) for score in scores]

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from app.decoding.answers import ANSWER_MARKER, AnswerMarker
+from app.decoding.branches import start_samples
 from app.decoding.gather import gather
 from app.decoding.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
 from app.decoding.types import Token
-from app.decoding.voting import ballot_of, conclude, start_samples
+from app.decoding.voting import ballot_of, conclude
 
 Weight = Literal["probability", "log_odds"]
 Readings = Literal["product", "worst", "last"]

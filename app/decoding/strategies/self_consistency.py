@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from app.decoding.answers import ANSWER_MARKER, AnswerMarker
+from app.decoding.branches import start_samples
 from app.decoding.gather import gather
 from app.decoding.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
@@ -16,7 +17,6 @@ from app.decoding.voting import (
     conclude,
     is_decided,
     lead_probability,
-    start_samples,
     tally,
 )
 
