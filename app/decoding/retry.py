@@ -10,15 +10,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.decoding.sequence import Sequence
+from app.decoding.signals import ROUNDING
 from app.decoding.span import Span
 from app.decoding.steps import step_begin, step_written
 from app.decoding.types import SamplingParams
 
 LONGEST_QUOTE = 80
 """Characters of a rejected text that the trace shows."""
-
-TIE = 1e-4
-"""Signals of equal texts differ by rounding, by what else is in the batch; so little makes none better."""
 
 Detail = Mapping[str, float | int | str]
 
@@ -127,7 +125,7 @@ async def _write_step(
             _let_go(sequence, best, start, ends)
             return sequence, len(rejected)
         attempt = _Attempt(sequence, objection, len(rejected) + 1)
-        is_best = best is None or objection.excess < best.objection.excess - TIE
+        is_best = best is None or objection.excess < best.objection.excess - ROUNDING
         if len(rejected) == allowed:
             if best is None or is_best:
                 _let_go(sequence, best, start, ends)

@@ -22,6 +22,9 @@ _LOG_ZERO = -200.0
 
 CONFIDENCE_TOP_K = 20
 
+ROUNDING = 1e-4
+"""Signals of equal texts differ by less, in their own units, by what else is in the batch."""
+
 
 class Distribution:
     """Raw logits (B, V) with what several signals share, each computed once, when asked for.

@@ -10,13 +10,11 @@ from app.decoding.branches import start_samples
 from app.decoding.confidence import Aggregate, group_confidences, stopping_bar, trace_confidence
 from app.decoding.gather import gather
 from app.decoding.sequence import Sequence
+from app.decoding.signals import ROUNDING
 from app.decoding.strategies.base import PARAMS_CONFIG
 from app.decoding.voting import Ballot, ballot_of, conclude, tally
 
 CONFIDENCE = "confidence"
-
-# In nats; what equals the bar shall not fall below it by the rounding of sums.
-_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,8 @@ class ConfidenceVoting:
         first, waiting = waiting[: self.warmup], waiting[self.warmup :]
         await gather(*(each.extend() for each in first))
         lowest = [min(group_confidences(confidences(each), self.window)) for each in first]
-        bar = stopping_bar(lowest, self.keep_percent) - _ROUNDING
+        # What equals the bar shall not fall below it by the rounding of sums.
+        bar = stopping_bar(lowest, self.keep_percent) - ROUNDING
         # The highest of the lowest is never below the bar, so there is one at least.
         voting = [each for each, value in zip(first, lowest, strict=True) if value >= bar]
         stopped = 0

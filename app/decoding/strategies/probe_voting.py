@@ -12,6 +12,7 @@ from app.decoding.gather import gather
 from app.decoding.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
 from app.decoding.types import Token
+from app.decoding.values import aggregate, read_values
 from app.decoding.voting import ballot_of, conclude
 
 Weight = Literal["probability", "log_odds"]
@@ -24,19 +25,10 @@ _EDGE = 1e-6
 def probability_right(tokens: list[Token], probes: tuple[str, ...], readings: Readings) -> float | None:
     """Product over the probes of 1 - p, where p is the probability of a mistake; a probe's readings in one
     text are joined as `readings` says. None where no probe was read."""
-    found = [[1.0 - token.signals[name] for token in tokens if name in token.signals] for name in probes]
-    read = [_join(values, readings) for values in found if values]
+    how = "min" if readings == "worst" else readings
+    found = [aggregate(read_values(tokens, name), how) for name in probes]
+    read = [value for value in found if value is not None]
     return prod(read) if read else None
-
-
-def _join(values: list[float], readings: Readings) -> float:
-    match readings:
-        case "product":
-            return prod(values)
-        case "worst":
-            return min(values)
-        case "last":
-            return values[-1]
 
 
 def vote_weight(right: float | None, weight: Weight) -> float:
