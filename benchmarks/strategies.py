@@ -14,7 +14,6 @@ import json
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,7 +26,8 @@ from app.decoding.calibration import read_calibration
 from app.decoding.sampling_params import SamplingParams
 from app.decoding.strategies import ComparisonParams
 from app.decoding.types import StoppingParams
-from app.engine.engine import ChoiceDone, Engine, Failed, GenerationRequest, RequestDone, Stream, TokenOut
+from app.engine.asking import Answer, answer_all
+from app.engine.engine import Engine, GenerationRequest, Stream
 from app.engine.types import EngineLimits
 from app.settings import EMBEDDED_CHECKPOINT, load_settings
 from models.checkpoint import load
@@ -63,9 +63,10 @@ class Arm:
 
 @dataclass(frozen=True)
 class Asked:
-    """A problem of an arm. `key` is its place in the file."""
+    """A problem of an arm. `key` names it in the file, `number` decides its seed."""
 
     key: str
+    number: int
     domain: Domain
     op: int
     problem: Problem
@@ -86,7 +87,7 @@ def problem_set(spec: IgsmSpec, split: Split, in_domain: int, beyond: int) -> li
         for op in ops:
             drawn = draw_set(spec, split, op, round(total / len(ops)), SEED + 1)
             asked += [
-                Asked(f"{op}/{index}", domain, op, problem)  # pyright: ignore[reportArgumentType]
+                Asked(f"{op}/{index}", len(asked) + index, domain, op, problem)  # pyright: ignore[reportArgumentType]
                 for index, problem in enumerate(drawn)
             ]
     return asked
@@ -107,7 +108,7 @@ class Bench:
             self.loaded, EngineLimits(max_rows=IN_FLIGHT, max_waiting=4 * IN_FLIGHT), probes, calibration
         )
 
-    def submit(self, arm: Arm, asked: Asked, number: int) -> Stream:
+    def submit(self, arm: Arm, asked: Asked) -> Stream:
         ids = self.loaded.tokenizer.encode(render_problem(asked.problem) + "\n")
         return self.engine.submit(
             GenerationRequest(
@@ -115,38 +116,31 @@ class Bench:
                 STRATEGY.validate_python(arm.strategy).build(),
                 SamplingParams(**arm.sampling),
                 StoppingParams(self.engine.context_length - len(ids)),
-                seed=SEED + number,
+                seed=SEED + asked.number,
             )
         )
 
-    def outcome(self, asked: Asked, stream: Stream) -> dict[str, Any]:
+    def outcome(self, asked: Asked, answer: Answer) -> dict[str, Any]:
         """What is kept of an answer."""
-        text, line = "", {"key": asked.key, "domain": asked.domain, "op": asked.op}
-        for item in stream:
-            match item:
-                case TokenOut(text=piece):
-                    text += piece
-                case ChoiceDone():
-                    text += item.text
-                    line |= {"finish_reason": item.finish_reason, "events": len(item.events)}
-                case RequestDone(usage=usage):
-                    line |= {"kept": usage.completion_tokens, "discarded": usage.discarded_tokens}
-                case Failed(error=error):
-                    raise error
-                case _:
-                    pass
-        report = check_solution(render_problem(asked.problem), "\n" + text, self.spec.modulus)
-        return line | {"solved": report.correct, "answered": report.answer_correct, "text": text}
+        report = check_solution(render_problem(asked.problem), "\n" + answer.text, self.spec.modulus)
+        return {
+            "key": asked.key,
+            "domain": asked.domain,
+            "op": asked.op,
+            "finish_reason": answer.done.finish_reason,
+            "events": len(answer.done.events),
+            "kept": answer.usage.completion_tokens,
+            "discarded": answer.usage.discarded_tokens,
+            "solved": report.correct,
+            "answered": report.answer_correct,
+            "text": answer.text,
+        }
 
     def solve(self, arm: Arm, problems: list[Asked], done: set[str]) -> Iterator[dict[str, Any]]:
         """Outcomes in the order of the problems, so many at a time as the engine holds."""
-        numbered = ((number, asked) for number, asked in enumerate(problems) if asked.key not in done)
-        window = [(asked, self.submit(arm, asked, number)) for number, asked in islice(numbered, IN_FLIGHT)]
-        while window:
-            asked, stream = window.pop(0)
-            yield self.outcome(asked, stream)
-            for number, following in islice(numbered, 1):
-                window.append((following, self.submit(arm, following, number)))
+        missing = (asked for asked in problems if asked.key not in done)
+        for asked, answer in answer_all(missing, lambda each: self.submit(arm, each), IN_FLIGHT):
+            yield self.outcome(asked, answer)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from math import isfinite
 
 from app.decoding.doubt import DOUBTS, Doubt, DoubtName
@@ -10,10 +9,11 @@ from app.decoding.risk import count
 from app.decoding.risk_table import RiskCounts
 from app.decoding.sampling_params import SamplingParams
 from app.decoding.strategies import GreedyParams
-from app.decoding.types import StoppingParams, Token
+from app.decoding.types import StoppingParams
+from app.engine.asking import answer_all
 from app.engine.engine import Engine
 from app.engine.stream import Stream
-from app.engine.types import ChoiceDone, Failed, GenerationRequest, TokenOut
+from app.engine.types import GenerationRequest
 
 _GRID = 50
 _AT_ONCE = 32
@@ -47,15 +47,11 @@ def grade(
         name: doubt for name, doubt in DOUBTS.items() if doubt.signal in engine.signals
     }
     signals = tuple(doubt.signal for doubt in doubts.values())
-    asked = iter(questions)
-    window = [(each, _submit(engine, each, signals)) for each in islice(asked, _AT_ONCE)]
-    while window:
-        question, stream = window.pop(0)
-        text, tokens = _collect(stream)
+    for question, answer in answer_all(questions, lambda each: _submit(engine, each, signals), _AT_ONCE):
+        tokens = answer.done.tokens  # without the one that ended the text
         scores: dict[DoubtName, float] = {name: doubt.of(tokens) for name, doubt in doubts.items()}
-        yield Graded(scores, question.is_wrong(text))
+        yield Graded(scores, question.is_wrong(answer.text))
         on_question()
-        window += [(each, _submit(engine, each, signals)) for each in islice(asked, 1)]
 
 
 def count_risks(graded: Sequence[Graded]) -> dict[DoubtName, RiskCounts]:
@@ -87,20 +83,3 @@ def _submit(engine: Engine, question: Question, signals: tuple[str, ...]) -> Str
             question.prompt_ids, GreedyParams().build(), greedy, StoppingParams(room), signals=signals
         )
     )
-
-
-def _collect(stream: Stream) -> tuple[str, tuple[Token, ...]]:
-    """The text, and its tokens without the one that ended it."""
-    text, tokens = "", ()
-    for item in stream:
-        match item:
-            case TokenOut(text=piece):
-                text += piece
-            case ChoiceDone():
-                text += item.text
-                tokens = item.tokens
-            case Failed(error=error):
-                raise error
-            case _:
-                pass
-    return text, tokens
