@@ -45,6 +45,8 @@ ARMS_FILE = Path(__file__).with_name("strategies.toml")
 RUNS = Path("runs/strategies")
 SEED = 0
 IN_FLIGHT = 64
+SEEDS_PER_OP = 1_000_000
+"""A problem has its seed whatever the size of the set, so that a larger run can go on from a smaller one."""
 STRATEGY: TypeAdapter[Any] = TypeAdapter(ComparisonParams)
 
 
@@ -87,7 +89,7 @@ def problem_set(spec: IgsmSpec, split: Split, in_domain: int, beyond: int) -> li
         for op in ops:
             drawn = draw_set(spec, split, op, round(total / len(ops)), SEED + 1)
             asked += [
-                Asked(f"{op}/{index}", len(asked) + index, domain, op, problem)  # pyright: ignore[reportArgumentType]
+                Asked(f"{op}/{index}", SEEDS_PER_OP * op + index, domain, op, problem)  # pyright: ignore[reportArgumentType]
                 for index, problem in enumerate(drawn)
             ]
     return asked
