@@ -103,8 +103,7 @@ def start_engine(settings: Settings) -> Serving:
     limits = EngineLimits(
         max_rows=settings.max_rows, max_waiting=settings.max_waiting, max_choices=settings.max_choices
     )
-    folder = settings.probes_folder
-    probes = () if folder is None else tuple(load_all(folder, loaded))
+    probes = tuple(load_all(settings.probes_folder, loaded))
     calibration = read_calibration(settings.checkpoint, loaded.identity)
     engine = Engine(loaded, limits, [stored.probe for stored in probes], calibration)
     engine.start()

@@ -104,7 +104,7 @@ class Bench:
         assert spec is not None, f"{checkpoint} is no model of the igsm corpus"
         self.spec = spec
         folder = load_settings({"checkpoint": checkpoint}).probes_folder
-        probes = [stored.probe for stored in load_all(folder, self.loaded)] if folder else []
+        probes = [stored.probe for stored in load_all(folder, self.loaded)]
         calibration = read_calibration(checkpoint, self.loaded.identity)
         self.engine = Engine(
             self.loaded, EngineLimits(max_rows=IN_FLIGHT, max_waiting=4 * IN_FLIGHT), probes, calibration

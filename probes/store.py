@@ -65,13 +65,15 @@ def save(folder: Path, probe: Probe, card: ProbeCard) -> ProbeCard:
     return card
 
 
-def load_all(folder: Path, checkpoint: LoadedCheckpoint) -> list[StoredProbe]:
-    """All probes of a folder, by name.
+def load_all(folder: Path | None, checkpoint: LoadedCheckpoint) -> list[StoredProbe]:
+    """All probes of a folder, by name; none where there is no folder to look in.
 
     Raises:
-        ProbeFileError: there is no such folder, or a file is damaged.
+        ProbeFileError: the folder is missing, or a file is damaged.
         ProbeMismatchError: a probe was fitted on another checkpoint, or its golden example has other scores.
     """
+    if folder is None:
+        return []
     if not folder.is_dir():
         raise ProbeFileError(f"there is no folder {folder} of probes; give one with NAME.json files")
     cards = {path: _read_card(path) for path in sorted(folder.glob("*.json"))}

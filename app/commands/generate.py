@@ -168,9 +168,7 @@ def _load(
         from probes.store import load_all
 
         loaded = checkpoint.load(settings.checkpoint, device=settings.device)
-        probes_folder = settings.probes_folder
-        stored = [] if probes_folder is None else load_all(probes_folder, loaded)
-        return loaded, [each.probe for each in stored]
+        return loaded, [each.probe for each in load_all(settings.probes_folder, loaded)]
 
 
 def _strategy(given: str | None, temperature: float) -> "Strategy":

@@ -36,7 +36,7 @@ def count_risk(
     from probes.store import load_all
 
     folder = load_settings({"checkpoint": loaded.path}).probes_folder
-    probes = [] if folder is None else [stored.probe for stored in load_all(folder, loaded)]
+    probes = [stored.probe for stored in load_all(folder, loaded)]
     asked = (_question(loaded, problem, spec) for problem in islice(problems(spec, SPLIT, seed, ops), count))
     with (
         Engine(loaded, probes=probes) as engine,
