@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.commands.corpus_spec import require_spec
 from app.commands.failures import failing_on
 from app.commands.risk_counts import count_risk, show_risk
 from models.corpora.igsm.split import Split
@@ -59,7 +60,10 @@ def calibrate(
 
     with failing_on(DemurError, ModelsError, ProbesError):
         loaded = checkpoints.load(checkpoint if checkpoint is not None else EMBEDDED_CHECKPOINT, device)
-        spec = _spec(loaded)
+        spec = require_spec(
+            loaded,
+            "can be calibrated on it. Give the strategies of other models their thresholds in the request",
+        )
         ops = range(op_min or spec.op_min, (op_max or spec.op_max) + 1)
         measured = _measure(loaded, spec, ops, split, problems, seed)
         if risk_problems:
@@ -71,19 +75,6 @@ def calibrate(
     else:
         _show(measured)
     typer.echo(f"wrote {path}", err=True)
-
-
-def _spec(loaded: "LoadedCheckpoint") -> "IgsmSpec":
-    from models.corpora.igsm.spec import IgsmSpec
-    from models.errors import ArtifactError
-
-    spec = IgsmSpec.of_checkpoint(loaded.card)
-    if spec is None:
-        raise ArtifactError(
-            f"the card of {loaded.path} names no igsm corpus; only a model trained by `demur pretrain` can "
-            "be calibrated on it. Give the strategies of other models their thresholds in the request"
-        )
-    return spec
 
 
 def _measure(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.commands.corpus_spec import require_spec
 from app.commands.failures import failing_on
 from models.corpora.igsm.split import Split
 
@@ -44,7 +45,7 @@ def evaluate(
 
     with failing_on(ModelsError):
         loaded = checkpoints.load(checkpoint if checkpoint is not None else EMBEDDED_CHECKPOINT, device)
-        spec = _spec(loaded)
+        spec = require_spec(loaded, "can be evaluated on it")
         last = op_max if op_max is not None else spec.op_max + spec.ood_extra
         ops = range(op_min if op_min is not None else spec.op_min, last + 1)
         results = _measure(loaded, spec, split, ops, problems, seed)
@@ -64,19 +65,6 @@ def evaluate(
         typer.echo(json.dumps(report, indent=2))
     else:
         _print_table(results, spec, loaded)
-
-
-def _spec(loaded: "LoadedCheckpoint") -> "IgsmSpec":
-    from models.corpora.igsm.spec import IgsmSpec
-    from models.errors import ArtifactError
-
-    spec = IgsmSpec.of_checkpoint(loaded.card)
-    if spec is None:
-        raise ArtifactError(
-            f"the card of {loaded.path} names no igsm corpus; only a model trained by `demur pretrain` "
-            "can be evaluated on it"
-        )
-    return spec
 
 
 def _measure(
