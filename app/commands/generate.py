@@ -100,7 +100,8 @@ def generate(
 ) -> None:
     """Solve a problem with a local checkpoint, each token coloured by its entropy."""
     from app.commands.written import show, to_json, write
-    from app.decoding.types import SamplingParams, StoppingParams
+    from app.decoding.sampling_params import SamplingParams
+    from app.decoding.types import StoppingParams
     from app.engine.types import GenerationRequest
     from app.errors import DemurError
     from models.errors import ModelsError

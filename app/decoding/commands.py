@@ -4,7 +4,8 @@ from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from app.decoding.gather import Gather
-from app.decoding.types import SamplingParams, Token
+from app.decoding.sampling_params import SamplingParams
+from app.decoding.types import Token
 
 if TYPE_CHECKING:
     from app.decoding.sequence import Sequence

@@ -9,11 +9,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
 from app.decoding.signals import ROUNDING
 from app.decoding.span import Span
 from app.decoding.steps import step_begin, step_written
-from app.decoding.types import SamplingParams
 
 LONGEST_QUOTE = 80
 """Characters of a rejected text that the trace shows."""

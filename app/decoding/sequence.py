@@ -14,8 +14,9 @@ from app.decoding.commands import Candidates, NextToken, SamplingPolicy
 from app.decoding.context import Context, Ledger
 from app.decoding.ending import Finish, find_ending
 from app.decoding.randomness import uniform
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.span import SequenceSpec, Span, Until
-from app.decoding.types import Event, SamplingParams, Token
+from app.decoding.types import Event, Token
 from app.errors import StrategyError
 
 NO_SIGNALS: Mapping[str, float] = {}

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from app.decoding.calibration import Calibration
-from app.decoding.types import SamplingParams, StoppingParams, Token
+from app.decoding.sampling_params import SamplingParams
+from app.decoding.types import StoppingParams, Token
 from app.errors import StrategyError
 
 

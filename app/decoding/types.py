@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from app.decoding.ranges import Range, require_range
-from app.decoding.sampling_params import SamplingParams as SamplingParams
 from app.errors import ParameterError
 from probes.rule import Trace
 

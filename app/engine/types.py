@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.strategies.base import Strategy
-from app.decoding.types import Event, FinishReason, SamplingParams, StoppingParams, Token
+from app.decoding.types import Event, FinishReason, StoppingParams, Token
 from models.language_model import LanguageModel
 
 

@@ -11,10 +11,11 @@ from app.decoding.branches import fork_each
 from app.decoding.calibration import Calibration, refuse_uncalibrated
 from app.decoding.gather import gather
 from app.decoding.lookahead import look_ahead, mean_logprob
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
 from app.decoding.steps import STEP_ENDS, StepEnds, is_step_end
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.types import SamplingParams, Token
+from app.decoding.types import Token
 from app.errors import ParameterError
 
 KIND = "entropix"

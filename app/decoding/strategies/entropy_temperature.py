@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.types import SamplingParams
 
 HOTTEST = 100.0
 # Dividing by less than this would leave the range of single precision.

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.decoding.retry import Retry
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
 from app.decoding.strategies import RetryUponRegretParams
-from app.decoding.types import SamplingParams, Token
+from app.decoding.types import Token
 from tests.app.decoding.strategies.scripted import END, Run, Writer, attempts, begin, drive
 
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from app.decoding.commands import NextToken
 from app.decoding.context import Ledger
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec, text_ends_with
-from app.decoding.types import SamplingParams, StoppingParams, Token
+from app.decoding.types import StoppingParams, Token
 from app.errors import StrategyError
 
 T = TypeVar("T")

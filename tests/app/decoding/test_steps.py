@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.decoding.answers import ANSWER_MARKER, read_answer
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.span import SequenceSpec, Span
 from app.decoding.steps import STEP_ENDS, is_step_end, step_written
 from app.decoding.trigger import Firing, Trigger
-from app.decoding.types import SamplingParams, StoppingParams, Token
+from app.decoding.types import StoppingParams, Token
 from probes.position import split_steps
 
 VOCABULARY = [b"", b"\n", b". ", b".", b"a", b" b", b"7.5", b"! "]

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
 from app.decoding.strategies import GreedyParams
-from app.decoding.types import SamplingParams
 from app.engine.engine import (
     ChoiceDone,
     PromptScored,

@@ -8,8 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.decoding.gather import gather
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
-from app.decoding.types import SamplingParams, Token
+from app.decoding.types import Token
 from tests.app.engine.tiny import VOCABULARY, ask, collect, fresh_logprobs, tiny_engine
 
 Operation = tuple[str, int, int]

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from app.decoding.gather import gather
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
 from app.decoding.signals import SIGNALS
 from app.decoding.strategies import GreedyParams, Strategy
-from app.decoding.types import SamplingParams, Token
+from app.decoding.types import Token
 from app.engine.candidates import likeliest
 from app.engine.engine import Engine
 from app.errors import StrategyError

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from app.decoding.gather import gather
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
-from app.decoding.types import SamplingParams
 from app.engine.engine import (
     Engine,
     GenerationRequest,

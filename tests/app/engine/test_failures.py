@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from app.decoding.gather import gather
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
-from app.decoding.types import SamplingParams
 from app.errors import (
     ModelFailureError,
     ParameterError,

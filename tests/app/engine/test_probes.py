@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from app.decoding.gather import gather
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence as Text
 from app.decoding.strategies import GreedyParams, SampleParams, Strategy
-from app.decoding.types import SamplingParams, Token
+from app.decoding.types import Token
 from app.engine.engine import Engine, GenerationRequest
 from app.engine.types import EngineLimits
 from app.errors import ParameterError, UnknownNameError

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.decoding.context import Ledger
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec
-from app.decoding.types import SamplingParams, StoppingParams
+from app.decoding.types import StoppingParams
 from app.engine.slots import MIN_SHARED_PREFIX, Slot, SlotTable, shared_prefix
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from app.decoding.context import Ledger
 from app.decoding.gather import gather
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec
-from app.decoding.types import SamplingParams, StoppingParams, Token
+from app.decoding.types import StoppingParams, Token
 from app.engine.tasks import Task, run
 from app.errors import StrategyError
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from app.decoding.commands import NextToken
 from app.decoding.context import Ledger
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec
 from app.decoding.strategies import Strategy
-from app.decoding.types import Event, SamplingParams, StoppingParams, Token
+from app.decoding.types import Event, StoppingParams, Token
 from app.engine.tasks import Task, run
 
 END = 0

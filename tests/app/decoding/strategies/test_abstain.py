@@ -8,11 +8,12 @@ import pytest
 from app.decoding.calibration import Calibration
 from app.decoding.context import Ledger
 from app.decoding.risk import choose
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec
 from app.decoding.strategies import GreedyParams
 from app.decoding.strategies.abstain import AbstainParams
-from app.decoding.types import SamplingParams, StoppingParams, Token
+from app.decoding.types import StoppingParams, Token
 from app.engine.engine import Engine
 from app.errors import ParameterError
 from tests.app.decoding.calibrated import COUNTS, calibration, with_risk

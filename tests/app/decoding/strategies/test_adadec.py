@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.strategies.adadec import AdaDecParams
 from app.decoding.strategies.greedy import GreedyParams
 from app.decoding.strategies.sample import SampleParams
-from app.decoding.types import SamplingParams
 from app.engine.engine import Engine
 from app.errors import ParameterError
 from tests.app.decoding.calibrated import calibration

@@ -10,9 +10,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.strategies import GreedyParams
 from app.decoding.strategies.beam import BeamParams
-from app.decoding.types import SamplingParams
 from app.engine.engine import Engine
 from models.decoder import Decoder
 from models.gpt2 import GPT2, GPT2Config

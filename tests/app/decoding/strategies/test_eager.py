@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from app.decoding.answers import read_answer
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.strategies.eager import EagerParams
 from app.decoding.strategies.sample import SampleParams
-from app.decoding.types import SamplingParams
 from app.engine.engine import Engine
 from app.errors import ParameterError
 from tests.app.decoding.calibrated import calibration

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.strategies.adadec import AdaDecParams
 from app.decoding.strategies.entropix import EntropixParams, Thresholds
 from app.decoding.strategies.sample import SampleParams
-from app.decoding.types import SamplingParams
 from app.engine.engine import Engine
 from app.errors import ParameterError
 from tests.app.decoding.calibrated import calibration

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.strategies.entropy_gated_branching import EntropyGatedBranchingParams
 from app.decoding.strategies.sample import SampleParams
-from app.decoding.types import SamplingParams
 from app.engine.engine import Engine, EngineLimits
 from app.errors import ParameterError, UnknownNameError
 from tests.app.decoding.calibrated import calibration

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.strategies.entropy_temperature import Dynamic, Edt, EntropyTemperatureParams
 from app.decoding.strategies.greedy import GreedyParams
-from app.decoding.types import SamplingParams
 from app.engine.engine import Engine
 from tests.app.engine.tiny import Answer, ask, collect, fresh_logprobs, tiny_engine
 

@@ -5,8 +5,8 @@ from math import prod
 
 import pytest
 
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.strategies import ProbeBestOfNParams, SampleParams, Strategy
-from app.decoding.types import SamplingParams
 from app.engine.engine import Engine, EngineLimits
 from tests.app.decoding.strategies.scripted import attempts, drive
 from tests.app.engine.tiny import Answer, Result, TinyCheckpoint, ask, collect, tiny_model

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.strategies import GreedyParams, RetryUponRegretParams, SampleParams, Strategy
-from app.decoding.types import SamplingParams
 from app.engine.engine import Engine
 from app.errors import UnknownNameError
 from tests.app.engine.tiny import Result, ask, collect, tiny_engine

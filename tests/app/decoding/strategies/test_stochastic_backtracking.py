@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
 from app.decoding.strategies import SampleParams, StochasticBacktrackingParams, Strategy
-from app.decoding.types import SamplingParams, Token
+from app.decoding.types import Token
 from tests.app.decoding.strategies.scripted import END, Run, attempts, begin, drive
 from tests.app.engine.tiny import ask, collect, tiny_engine
 
