@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 import typer
 from pydantic import TypeAdapter
 from rich.progress import track
@@ -188,7 +187,6 @@ CheckpointOption = Annotated[Path, typer.Option(help="A checkpoint of the igsm c
 def _solve_all(
     section: str, split: Split, names: list[str] | None, checkpoint: Path, in_domain: int, beyond: int
 ) -> None:
-    torch.set_num_threads(2)
     arms = [arm for arm in read_arms(section) if not names or arm.name in names]
     bench = Bench(checkpoint)
     problems = problem_set(bench.spec, split, in_domain, beyond)
