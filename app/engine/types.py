@@ -59,6 +59,8 @@ class GenerationRequest:
     The text of choice i depends on (prompt, strategy, sampling, stopping, seed, i) only, never
     on what else the engine is doing.
     score_prompt: also deliver the prompt's own tokens with log-probabilities and signals.
+    background: may take long; it gets what other requests leave of the engine, and waits without a limit.
+    live: also deliver what happens to text that is not committed, as `LiveOut`.
     """
 
     prompt_ids: tuple[int, ...]
@@ -70,6 +72,8 @@ class GenerationRequest:
     signals: tuple[str, ...] = ()
     top_logprobs: int = 0
     score_prompt: bool = False
+    background: bool = False
+    live: bool = False
 
 
 @dataclass(frozen=True)

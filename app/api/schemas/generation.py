@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.api.schemas.foreign import Foreign, keep_own, refusal
-from app.api.schemas.sampling import SamplingFields
+from app.decoding.sampling_fields import SamplingFields
 from app.decoding.strategies import StrategyParams
 
 REQUEST_CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -39,6 +39,11 @@ class StreamOptions(BaseModel):
     include_usage: bool = Field(
         default=False,
         description="Send one more chunk at the end, with no choices and the usage of the whole request.",
+    )
+    live: bool = Field(
+        default=False,
+        description="Send tentative tokens too, and what becomes of them: chunks with no choices and a list "
+        "`live` of tokens, rollbacks, forks, drops and events, in the order in which they happened.",
     )
 
 
@@ -119,3 +124,8 @@ class GenerationFields(SamplingFields):
     def include_usage(self) -> bool:
         """Whether a stream ends with a chunk of usage."""
         return self.stream_options is not None and self.stream_options.include_usage
+
+    @property
+    def live(self) -> bool:
+        """Whether a stream tells what happens to text that is not final."""
+        return self.stream_options is not None and self.stream_options.live

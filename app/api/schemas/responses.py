@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.schemas.live import LiveField
+
 FinishReasonOut = Literal["stop", "length", "abstain"]
 
 
@@ -104,6 +106,7 @@ class Completion(BaseModel):
     )
     choices: list[CompletionChoice]
     usage: UsageOut | None = None
+    live: LiveField = None
 
 
 class AlternativeOut(BaseModel):
@@ -192,6 +195,7 @@ class ChatChunk(BaseModel):
     sampling: SamplingOut | None = Field(default=None, exclude_if=_is_none)
     choices: list[ChatChunkChoice]
     usage: UsageOut | None = None
+    live: LiveField = None
 
 
 class ScoredToken(BaseModel):
