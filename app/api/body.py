@@ -46,6 +46,8 @@ class StrictJsonRoute(APIRoute):
         handle = super().get_route_handler()
         body_type = self.body_field.field_info.annotation if self.body_field else None
         body_model = body_type if isinstance(body_type, type) and issubclass(body_type, BaseModel) else None
+        query = self.dependant.query_params[0].field_info.annotation if self.dependant.query_params else None
+        query_model = query if isinstance(query, type) and issubclass(query, BaseModel) else None
 
         async def strict(request: Request) -> Response:
             if body_model is not None:
@@ -54,7 +56,7 @@ class StrictJsonRoute(APIRoute):
             try:
                 return await handle(request)
             except RequestValidationError as error:
-                raise of_validation(error, body_model) from error
+                raise of_validation(error, body_model, query_model) from error
 
         return strict
 

@@ -59,8 +59,10 @@ class IgsmSpec:
     @classmethod
     def of_checkpoint(cls, card: Mapping[str, Any]) -> "IgsmSpec | None":
         """The corpus that a checkpoint's card names; None if it names no igsm corpus."""
-        corpus = dict(card.get("corpus", {}))
-        return cls(**corpus) if corpus.pop("name", None) == "igsm" else None
+        corpus = card.get("corpus")
+        if not isinstance(corpus, Mapping) or corpus.get("name") != "igsm":
+            return None
+        return cls(**{name: value for name, value in corpus.items() if name != "name"})
 
     def to_card(self) -> dict[str, int]:
         """The parameters as plain numbers, as they are written into a checkpoint's card."""

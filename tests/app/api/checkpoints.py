@@ -1,6 +1,8 @@
 """Checkpoints for tests: random weights, the corpus's tokenizer."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -9,8 +11,11 @@ from models.corpora.igsm.spec import IgsmSpec
 from models.corpora.igsm.tokenizer import igsm_tokenizer
 from models.gpt2 import GPT2, GPT2Config
 
+NO_CORPUS: Mapping[str, Any] = {"corpus": "none: random weights"}
+CORPUS: Mapping[str, Any] = {"corpus": {"name": "igsm"} | IgsmSpec().to_card()}
 
-def write_random_checkpoint(folder: Path) -> None:
+
+def write_random_checkpoint(folder: Path, card: Mapping[str, Any] = NO_CORPUS) -> None:
     """Write a checkpoint that is quick to run and has a next-token distribution worth sampling from."""
     tokenizer = igsm_tokenizer(IgsmSpec())
     torch.manual_seed(0)
@@ -22,4 +27,4 @@ def write_random_checkpoint(folder: Path) -> None:
         network.token_embedding.weight.mul_(0.5)
         for parameter in network.blocks.parameters():
             parameter.mul_(2)
-    checkpoint.save(folder, network, tokenizer, {"corpus": "none: random weights"})
+    checkpoint.save(folder, network, tokenizer, card)

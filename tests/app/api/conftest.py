@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from openai import OpenAI
 
-from tests.app.api.checkpoints import write_random_checkpoint
+from tests.app.api.checkpoints import CORPUS, write_random_checkpoint
 from tests.app.api.server import Server, running_server
 
 
@@ -16,6 +16,14 @@ def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that `demur serve` serves and `AutoModelForCausalLM` loads."""
     folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
     write_random_checkpoint(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpus_checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `checkpoint_folder`, of a model whose card names the igsm corpus."""
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
+    write_random_checkpoint(folder, CORPUS)
     return folder
 
 
@@ -32,6 +40,13 @@ def narrow_server(checkpoint_folder: Path) -> Generator[Server]:
     flags = ("--max-rows", "1", "--max-waiting", "1", "--max-body-bytes", "2048")
     flags = (*flags, "--api-key", "secret", "--cors-origins", "https://example.org")
     with running_server(checkpoint_folder, flags) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def corpus_server(corpus_checkpoint_folder: Path) -> Generator[Server]:
+    """A server of a model with a corpus."""
+    with running_server(corpus_checkpoint_folder) as running:
         yield running
 
 

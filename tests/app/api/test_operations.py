@@ -54,6 +54,8 @@ def test_openapi_names_every_route_and_both_bodies(http: httpx2.Client) -> None:
         "/v1/strategies",
         "/v1/signals",
         "/v1/probes",
+        "/v1/problems",
+        "/v1/problems/check",
         "/health/live",
         "/health/ready",
         "/metrics",
