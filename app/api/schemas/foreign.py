@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from pydantic_core import PydanticCustomError
+from app.invalid import refusal
 
 
 @dataclass(frozen=True)
@@ -124,11 +124,6 @@ def keep_own(data: Any, own: Collection[str], foreign: Mapping[str, Foreign]) ->
         elif not _changes_nothing(value, foreign[name].no_op):
             raise refusal(name, f"{name} is not supported: {foreign[name].reason}")
     return kept
-
-
-def refusal(param: str, message: str) -> PydanticCustomError:
-    """A validation error with its own wording, to blame on the field `param`."""
-    return PydanticCustomError("refused", "{message}", {"message": message, "param": param})
 
 
 def _changes_nothing(value: Any, no_op: tuple[object, ...]) -> bool:

@@ -5,9 +5,10 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from app.api.schemas.foreign import Foreign, keep_own, refusal
+from app.api.schemas.foreign import Foreign, keep_own
 from app.decoding.sampling_fields import SamplingFields
 from app.decoding.strategies import StrategyParams
+from app.invalid import refusal
 
 REQUEST_CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 

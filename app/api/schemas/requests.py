@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from app.api.schemas.foreign import CHAT_FOREIGN, COMPLETION_FOREIGN, Foreign, keep_own, refusal
+from app.api.schemas.foreign import CHAT_FOREIGN, COMPLETION_FOREIGN, Foreign, keep_own
 from app.api.schemas.generation import (
     MAX_TOP_LOGPROBS,
     REQUEST_CONFIG,
@@ -13,6 +13,7 @@ from app.api.schemas.generation import (
     ModelName,
     SignalNames,
 )
+from app.invalid import refusal
 
 Prompts = Annotated[
     str | list[str] | list[int] | list[list[int]],

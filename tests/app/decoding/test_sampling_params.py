@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.api.schemas.sampling import SamplingFields
+from app.decoding.sampling_fields import SamplingFields
 from app.decoding.sampling_params import DEFAULTS, RANGES, SAMPLERS, SamplingParams
 from app.errors import ParameterError
 

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, field_validator
 
-from app.api.schemas.foreign import refusal
 from app.decoding.sampling_params import DEFAULTS, RANGES, SAMPLERS, SamplingParams
+from app.invalid import refusal
 
 MAX_BIASES = 1024
 MAX_BREAKERS = 64
