@@ -8,23 +8,17 @@ validation part: all mistakes of trained ops, and each kind of them against the 
 RUN is the folder of a `demur probe fit`, which has the labels.
 """
 
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
+from probe_run import CHECKPOINT, RUN, CheckpointOption, FullOption, RunArgument, read_parts
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Shown
 
-from app.settings import EMBEDDED_CHECKPOINT
-from models.checkpoint import load
-from probes.candidates import Candidate
-from probes.labels import read_labels
 from probes.metrics import resample
-from probes.position import standard_positions
-from probes.readings import Table, read
-from probes.workflow import by_part
+from probes.readings import Table
 
 KINDS = ("any", "unnecessary", "not_ready", "syntax")
 
@@ -36,38 +30,17 @@ def rows_of(table: Table, kind: str) -> np.ndarray:
 
 
 def main(
-    run: Annotated[Path, typer.Argument(help="Folder of a `demur probe fit`.")] = Path("runs/probes/igsm"),
-    checkpoint: Annotated[
-        Path, typer.Option(help="The checkpoint that wrote the labels.")
-    ] = EMBEDDED_CHECKPOINT,
+    run: RunArgument = RUN,
+    checkpoint: CheckpointOption = CHECKPOINT,
     shares: Annotated[list[float], typer.Option(help="Of the fitting part.")] = [0.1, 0.3, 1.0],  # noqa: B006
-    full: Annotated[int, typer.Option(help="Completions whose right steps are read too.")] = 7000,
+    full: FullOption = 7000,
 ) -> None:
     """Print AUROC and recall at 5% false alarms per share and kind of mistake."""
-    loaded = load(checkpoint)
-    positions = standard_positions(loaded.tokenizer, (".", "\n"), (" =",), loaded.model.spec.end_token_id)
-    end = positions["end"]
-    parts = by_part([each for path in sorted((run / "labels").glob("*.jsonl")) for each in read_labels(path)])
-    layers = tuple(range(1, loaded.model.spec.n_layers + 1))
-    generator = np.random.default_rng(0)
-    fitting = parts["fit"]
-    order = generator.permutation(len(fitting))
-    kept = {id(fitting[index]) for index in order[:full]}
-
-    def table(name: str) -> Table:
-        labels = parts[name]  # pyright: ignore[reportArgumentType]
-        with Console(stderr=True).status(f"reading the {name} part"):
-            return read(
-                loaded.model, loaded.tokenizer, labels, [end], layers,
-                keep=lambda each: name != "fit" or not each.own or id(each) in kept,
-            )["end"]  # fmt: skip
-
-    known, held_out = table("fit"), table("validation")
-    rank = {
-        group: place for place, group in enumerate(generator.permutation(np.unique(known.group)).tolist())
-    }
+    readings = read_parts(run, checkpoint, full)
+    known, held_out, candidate = readings.known, readings.held_out, readings.candidate
+    groups = np.random.default_rng(1).permutation(np.unique(known.group))
+    rank = {group: place for place, group in enumerate(groups.tolist())}
     places = np.array([rank[group] for group in known.group.tolist()]) / len(rank)
-    candidate = Candidate("end", "logistic", layers, "hidden_layer", "mean")
     shown = Shown(title="step_error on the validation part, trained ops")
     for heading in ("share", "mistakes", "kind", "of", "AUROC", "recall at 5%"):
         shown.add_column(heading, justify="right")
