@@ -7,6 +7,10 @@ DemurError
 │   └── ContextLengthError  more tokens than the model's context holds
 ├── OverloadedError         the waiting queue is full; the same request may succeed later HTTP 429
 ├── EngineStoppedError      the engine is not running                                    HTTP 503
+├── UnknownComparisonError  no comparison has this id                                    HTTP 404
+├── ComparisonStateError    the comparison is in a state that does not allow this        HTTP 409
+├── ComparisonFolderError   a folder of comparisons cannot be read or written            HTTP 507
+├── ComparisonFailedError   an arm of a comparison failed on a problem                (in a job)
 ├── CalibrationError        calibration.json is damaged or of another checkpoint      (at start)
 ├── StrategyError           a strategy raised, or used its sequence in a wrong way       HTTP 500
 └── ModelFailureError       the forward pass raised, or its logits are not numbers       HTTP 500
@@ -47,6 +51,22 @@ class OverloadedError(DemurError):
 
 class EngineStoppedError(DemurError):
     """The engine is not running, so it takes no request and finishes none."""
+
+
+class UnknownComparisonError(DemurError):
+    """No comparison has this id."""
+
+
+class ComparisonStateError(DemurError):
+    """The comparison is in a state that does not allow what was asked: it runs, or it does not."""
+
+
+class ComparisonFolderError(DemurError):
+    """A folder of comparisons cannot be read or written: no rights, no space, damaged, or used by another."""
+
+
+class ComparisonFailedError(DemurError):
+    """An arm of a comparison failed on a problem, so that the comparison cannot go on."""
 
 
 class CalibrationError(DemurError):

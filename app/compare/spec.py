@@ -165,9 +165,9 @@ class ComparisonSpec(BaseModel):
     seed: int = Field(
         default=0,
         ge=0,
-        le=2**48,
-        description="The same seed gives the same problems and texts, 0 to 2^48. A problem has the same seed "
-        "in every arm.",
+        le=2**32 - 1,
+        description="The same seed gives the same problems and texts, 0 to 2^32 - 1. A problem has the "
+        "same seed in every arm.",
     )
     max_tokens: int | None = Field(
         default=None,

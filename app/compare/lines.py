@@ -1,0 +1,82 @@
+"""Files of lines that only grow: a line is on disk before anybody hears of it, and no kill spoils one."""
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from app.errors import ComparisonFolderError
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+class Lines:
+    """A file to append lines to; what a kill left of a last line is cut off when it is opened.
+
+    Raises:
+        ComparisonFolderError: it cannot be opened or written; or, from `append`, there is no room.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            content = path.read_bytes()
+            self._end = content.rfind(b"\n") + 1
+            if self._end < len(content):
+                os.ftruncate(self.file, self._end)
+                os.fsync(self.file)
+        except OSError as error:
+            raise unusable(path, error) from error
+
+    def append(self, line: str) -> None:
+        """Add a line; when this returns, it is on disk."""
+        content = line.encode() + b"\n"
+        try:
+            written = 0
+            while written < len(content):
+                written += os.pwrite(self.file, content[written:], self._end + written)
+            os.fsync(self.file)
+        except OSError as error:
+            os.ftruncate(self.file, self._end)  # a disk that is full may have taken half of it
+            raise unusable(self.path, error) from error
+        self._end += len(content)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self.file)
+
+
+def read_lines(path: Path, kind: type[Record]) -> list[Record]:
+    """The records in a file, none where there is no file; the beginning of a last line does not count.
+
+    Raises:
+        ComparisonFolderError: the file cannot be read, or a line is none of the kind.
+    """
+    try:
+        *whole, _ = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise unusable(path, error) from error
+    records: list[Record] = []
+    for number, line in enumerate(whole, 1):
+        try:
+            records.append(kind.model_validate_json(line))
+        except ValidationError as error:
+            reason = error.errors(include_url=False)[0]
+            place = ".".join(map(str, reason["loc"])) or "the line"
+            raise ComparisonFolderError(
+                f"{path}, line {number} is damaged: {place}: {reason['msg']}. Take the line out to have it "
+                "computed again, or start anew in another folder."
+            ) from None
+    return records
+
+
+def unusable(path: Path, error: OSError) -> ComparisonFolderError:
+    """The error for a file or folder that the system does not let us use."""
+    return ComparisonFolderError(
+        f"cannot use {path}: {error.strerror or error}. Make room or give the right to write there, or "
+        "choose another folder."
+    )
