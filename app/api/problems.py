@@ -16,7 +16,7 @@ from models.corpora.igsm.check import check_parsed
 from models.corpora.igsm.graph import Problem
 from models.corpora.igsm.parse import ParsedProblem, ProblemSyntaxError, parse_problem
 from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.text import render_problem, render_solution
+from models.corpora.igsm.text import SOLUTION_START, render_problem, render_solution
 from models.errors import SpecError
 from models.evaluate import draw_set
 
@@ -102,7 +102,7 @@ def check(spec: IgsmSpec, prompt: str, completion: str) -> CheckOut:
 
 
 def _problem(problem: Problem, number: int, spec: IgsmSpec, query: ProblemQuery) -> ProblemOut:
-    prompt = render_problem(problem)
+    prompt = render_problem(problem) + SOLUTION_START  # as comparisons and chats have it
     return ProblemOut(
         id=f"{problem.op}/{number}",
         split=query.split,

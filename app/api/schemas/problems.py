@@ -65,7 +65,9 @@ class ProblemOut(BaseModel):
     split: Split
     op: int
     seed: int
-    prompt: str = Field(description="The `prompt` of /v1/completions, as it is.")
+    prompt: str = Field(
+        description="The `prompt` of /v1/completions, as it is, with the line break after it."
+    )
     answer: str
     solution: str = Field(description="A right solution; the steps may stand in other orders too.")
     graph: GraphOut

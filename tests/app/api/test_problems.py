@@ -60,6 +60,7 @@ def test_a_drawn_problem_is_a_prompt_and_its_solution_is_right(corpus: httpx2.Cl
         item = corpus.get("/v1/problems", params={"op": op}).json()["data"][0]
         runner = CliRunner().invoke(app, ["corpus", "check", item["prompt"], item["solution"], "--json"])
         assert runner.exit_code == 0, runner.output
+        assert item["prompt"].endswith("?\n")
         verdict = check(corpus, item["prompt"], item["solution"])
         assert verdict["correct"]
         assert verdict["answer"] == verdict["expected"] == item["answer"]
