@@ -102,6 +102,11 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def check(self, request: GenerationRequest) -> None:
+        """Raise the `RequestError` that `submit` would, if the request is at fault."""
+        check_request(request, self.limits, self.context_length, self.model.spec.vocab_size, self.signals)
+        check_thresholds(request.strategy, self._calibration)
+
     def submit(self, request: GenerationRequest) -> Stream:
         """Take a request; its items come out of the stream.
 
@@ -110,10 +115,9 @@ class Engine:
             OverloadedError: too many requests are waiting.
             EngineStoppedError: the engine is not running.
         """
-        check_request(request, self.limits, self.context_length, self.model.spec.vocab_size, self.signals)
-        check_thresholds(request.strategy, self._calibration)
+        self.check(request)
         stream = Stream(self._cancel)
-        self._enqueue(lambda: self._loop.submit(request, stream))
+        self._enqueue(lambda: self._loop.submit(request, stream), request.background)
         return stream
 
     def score(
@@ -171,19 +175,20 @@ class Engine:
         return job.result
 
     def _waiting(self) -> int:
-        return self._queued + len(self._loop.waiting) + len(self._loop.scores)
+        """Live requests that have not begun; those in the background are nobody's hurry."""
+        return self._queued + len(self._loop.live.waiting) + len(self._loop.scores)
 
-    def _enqueue(self, command: Callable[[], None]) -> None:
+    def _enqueue(self, command: Callable[[], None], background: bool = False) -> None:
         with self._changed:
             if not self.running:
                 raise EngineStoppedError("The engine is not running; start() it, or try again later.")
-            if self._waiting() >= self.limits.max_waiting:
+            if not background and self._waiting() >= self.limits.max_waiting:
                 self._refused += 1
                 raise OverloadedError(
                     f"{self._waiting()} requests are waiting, and no more than "
                     f"{self.limits.max_waiting} may. Try again later."
                 )
-            self._queued += 1
+            self._queued += not background
             self._inbox.append(command)
             self._changed.notify()
 

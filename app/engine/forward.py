@@ -13,6 +13,7 @@ from app.decoding.commands import Candidates, NextToken
 from app.engine.choice import Choice
 from app.engine.slots import Slot, SlotTable
 from app.engine.tasks import Task
+from app.engine.turns import Turn
 from models.language_model import KVCache, LanguageModel, PrefillRow, StepOutput
 
 
@@ -67,16 +68,14 @@ class Forward:
         model: LanguageModel[Any],
         cache: KVCache,
         slots: SlotTable,
-        max_prefill_tokens: int,
         probed_layers: Sequence[int],
     ) -> None:
         self._model = model
         self._cache = cache
         self._slots = slots
-        self._max_prefill_tokens = max_prefill_tokens
         self._probed_layers = probed_layers
 
-    def select(self, pending: Iterable[Pending]) -> tuple[list[Row], list[Pending]]:
+    def select(self, pending: Iterable[Pending], turn: Turn) -> tuple[list[Row], list[Pending]]:
         """The rows of this tick, first come first served, and who has to wait for the next."""
         rows: list[Row] = []
         later: list[Pending] = []
@@ -86,8 +85,11 @@ class Forward:
             request = each.task.request
             if request is None:  # its branch was stopped meanwhile
                 continue
+            if len(rows) == turn.rows:
+                later.append(each)
+                continue
             sequence = request.sequence
-            slot = self._slots.of(sequence) or self._slots.assign(sequence)
+            slot = self._slots.of(sequence) or self._slots.assign(sequence, turn.background)
             if slot is None:
                 later.append(each)
                 continue
@@ -99,7 +101,7 @@ class Forward:
                 key = tuple(row.ids)
                 if key in leaders:
                     row.leader = leaders[key]
-                elif prefilled and prefilled + missing > self._max_prefill_tokens:
+                elif prefilled and prefilled + missing > turn.prefill_tokens:
                     later.append(each)
                     continue
                 else:
@@ -107,6 +109,10 @@ class Forward:
                     prefilled += missing
             slot.used = self._slots.tick
             rows.append(row)
+        if later and not rows:  # live requests hold every slot, and it is the background's turn
+            assert later[0].task.request is not None
+            self._slots.assign(later[0].task.request.sequence, turn.background, seize=True)
+            return self.select(later, turn)
         return rows, later
 
     def run(self, rows: Sequence[Row]) -> Outcome:

@@ -4,6 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 from collections.abc import Sequence as Items
+from time import perf_counter
 
 import torch
 
@@ -16,13 +17,15 @@ from app.engine.choice import ActiveRequest, Choice
 from app.engine.counters import Counters
 from app.engine.failures import is_not_a_number, model_failure, strategy_failure
 from app.engine.forward import Forward, Pending, Row
+from app.engine.lanes import Lane
 from app.engine.readout import Reading, reading_of
 from app.engine.replies import Replier
 from app.engine.scoring import ScoreJob, score_tokens
 from app.engine.slots import SlotTable
 from app.engine.stream import Stream, Waiter, wake
 from app.engine.tasks import Task, run
-from app.engine.text import TextStream
+from app.engine.text import TextStream, vocabulary_of
+from app.engine.turns import Turn, Turns
 from app.engine.types import (
     EngineLimits,
     Failed,
@@ -52,25 +55,26 @@ class DecodingLoop:
         self.model = served.model
         spec = self.model.spec
         self.context_length = min(spec.context_length, limits.max_context or spec.context_length)
-        self.vocabulary = _vocabulary(served)
+        self.vocabulary = vocabulary_of(served)
         self._encode = served.tokenizer.encode
         self._calibration = calibration
         cache = self.model.new_cache(limits.max_rows, self.context_length)
         self.slots = SlotTable(cache)
         self.counters = Counters()
-        self.waiting: deque[ActiveRequest] = deque()
+        self.live = Lane(background=False)
+        self.background = Lane(background=True)
         self.scores: deque[ScoreJob] = deque()
         self.active: dict[Stream, ActiveRequest] = {}
         self.reader = ProbeReader(probes)
-        self._forward = Forward(self.model, cache, self.slots, limits.max_prefill_tokens, self.reader.layers)
+        self._turns = Turns(limits.max_rows, limits.max_prefill_tokens)
+        self._forward = Forward(self.model, cache, self.slots, self.reader.layers)
         self._replier = Replier(self.reader)
-        self._pending: list[Pending] = []
         self._speaking: dict[ActiveRequest, None] = {}
 
     @property
     def idle(self) -> bool:
         """Nothing to do until something is submitted."""
-        return not (self._pending or self.waiting or self.scores)
+        return self.live.idle and self.background.idle and not self.scores
 
     def submit(self, request: GenerationRequest, stream: Stream) -> None:
         """Queue a request that was checked."""
@@ -88,7 +92,7 @@ class DecodingLoop:
         names = (*request.signals, *sorted(request.strategy.needs))
         active = ActiveRequest(request, stream, spec, reading_of(names, request.top_logprobs, self.reader))
         self.active[stream] = active
-        self.waiting.append(active)
+        self._lane(active).waiting.append(active)
 
     def cancel(self, stream: Stream) -> None:
         """Forget the request, if it is still running, and free its rows."""
@@ -108,18 +112,17 @@ class DecodingLoop:
     def tick(self) -> None:
         """One round of the loop; afterwards everything it brought about is delivered."""
         self.slots.tick += 1
+        began = perf_counter()
+        has_live = bool(self.scores) or not self.live.idle
+        turn = self._turns.next(has_live, not self.background.idle, began)
         if self.scores:
             self._score(self.scores.popleft())
-        self._admit()
-        if self._pending:
-            rows, self._pending = self._forward.select(self._pending)
-            outcome = self._forward.run(rows)
-            self.counters.count(outcome)
-            for row, error in outcome.failed:
-                self._fail(row.pending.choice.owner, model_failure(error))
-            if outcome.logits is not None:
-                self._resume(outcome.rows, outcome.logits, outcome.hidden)
+        lane = self.background if turn.background else self.live
+        self._admit(lane)
+        if lane.pending:
+            self._advance(lane, turn)
         self.flush()
+        self._turns.taken(turn, perf_counter() - began)
 
     def flush(self) -> None:
         """Deliver what there is to tell, and wake whoever waits for it."""
@@ -133,18 +136,21 @@ class DecodingLoop:
         if waiters:
             wake(waiters)
 
+    def _lane(self, active: ActiveRequest) -> Lane:
+        return self.background if active.request.background else self.live
+
     # Beginning
 
-    def _admit(self) -> None:
-        """Start choices, first come first served, while there are slots that nobody owns."""
-        while self.waiting and self.slots.free():
-            active = self.waiting[0]
+    def _admit(self, lane: Lane) -> None:
+        """Start choices, first come first served, while there are slots for them, and one in any case."""
+        while lane.waiting and (self.slots.open(lane.background) or not lane.pending):
+            active = lane.waiting[0]
             if active.started == 0 and active.request.score_prompt:
                 self._score_prompt(active)
             if not active.over:
                 self._start(active)
             if not active.over and active.started == active.request.n:
-                self.waiting.popleft()
+                lane.waiting.popleft()
 
     def _start(self, active: ActiveRequest) -> None:
         index = active.started
@@ -152,7 +158,7 @@ class DecodingLoop:
         ledger = Ledger()
         sequence = Sequence(active.spec, ledger, (index,))
         if not sequence.finished:
-            slot = self.slots.assign(sequence)
+            slot = self.slots.assign(sequence, active.request.background)
             if index == 0 and slot is not None:
                 active.cached_tokens = min(slot.valid, len(active.request.prompt_ids) - 1)
                 self.counters.cached_prompt_tokens += active.cached_tokens
@@ -161,12 +167,24 @@ class DecodingLoop:
         task = Task(active.request.strategy.decode(sequence))
         choice = Choice(active, index, ledger, task, TextStream(active.request.stopping.stop))
         active.choices.append(choice)
-        self._pending.extend(Pending(choice, waiting) for waiting in run(task))
+        self._lane(active).pending.extend(Pending(choice, waiting) for waiting in run(task))
         self._settle(choice)
 
     # Drawing
 
-    def _resume(self, rows: Items[Row], logits: torch.Tensor, hidden: Mapping[int, torch.Tensor]) -> None:
+    def _advance(self, lane: Lane, turn: Turn) -> None:
+        """One forward pass over a lane's sequences."""
+        rows, lane.pending = self._forward.select(lane.pending, turn)
+        outcome = self._forward.run(rows)
+        self.counters.count(outcome)
+        for row, error in outcome.failed:
+            self._fail(row.pending.choice.owner, model_failure(error))
+        if outcome.logits is not None:
+            self._resume(lane, outcome.rows, outcome.logits, outcome.hidden)
+
+    def _resume(
+        self, lane: Lane, rows: Items[Row], logits: torch.Tensor, hidden: Mapping[int, torch.Tensor]
+    ) -> None:
         """Draw every row's token and let the strategies go on from it."""
         requests = [row.request for row in rows]
         readings = [row.pending.choice.owner.reading for row in rows]
@@ -197,7 +215,7 @@ class DecodingLoop:
                     sequence.ledger.spent += 1
                 resumed = run(pending.task, reply)
             for task in resumed:
-                self._pending.append(pending if task is pending.task else Pending(pending.choice, task))
+                lane.pending.append(pending if task is pending.task else Pending(pending.choice, task))
             self._settle(pending.choice)
 
     def _settle(self, choice: Choice) -> None:
@@ -250,8 +268,8 @@ class DecodingLoop:
             self.slots.release(choice.ledger)
         active.choices.clear()
         del self.active[active.stream]
-        if active in self.waiting:  # not all of its choices had begun
-            self.waiting.remove(active)
+        if active in self._lane(active).waiting:  # not all of its choices had begun
+            self._lane(active).waiting.remove(active)
 
     def _say(self, active: ActiveRequest, items: Items[StreamItem]) -> None:
         active.items.extend(items)
@@ -279,14 +297,3 @@ class DecodingLoop:
         tokens = score_tokens(self.model, token_ids, reading)
         self.counters.scored_tokens += len(token_ids)
         return tokens
-
-
-def _vocabulary(served: Served) -> list[bytes]:
-    """Bytes of every id; the end token and ids that the tokenizer does not know have no text."""
-    spec, tokenizer = served.model.spec, served.tokenizer
-    return [
-        tokenizer.token_bytes(token_id)
-        if token_id < tokenizer.vocab_size and token_id != spec.end_token_id
-        else b""
-        for token_id in range(spec.vocab_size)
-    ]

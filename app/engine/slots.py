@@ -22,16 +22,18 @@ class Slot:
     context: the ids that were written here; kept after their sequence is gone.
     length: how many of them were written.
     owner: the sequence that goes on here, None once it is gone.
+    background: the owner gives way to live requests.
     used: tick of the last use.
     """
 
-    __slots__ = ("context", "index", "length", "owner", "used")
+    __slots__ = ("background", "context", "index", "length", "owner", "used")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.context: Context | None = None
         self.length = 0
         self.owner: weakref.ref[Sequence] | None = None
+        self.background = False
         self.used = -1
 
     @property
@@ -44,11 +46,15 @@ class Slot:
         """No living sequence owns it."""
         return self.owner is None or self.owner() is None
 
-    @property
-    def evictable(self) -> bool:
-        """Free, or its owner is not waiting for a token."""
+    def yields_to(self, background: bool) -> bool:
+        """Free, or its owner is not waiting for a token; or the owner is in the background, which gives way
+        to live requests and takes nothing from them."""
         owner = None if self.owner is None else self.owner()
-        return owner is None or not owner.pending
+        if owner is None:
+            return True
+        if self.background != background:
+            return self.background
+        return not owner.pending
 
     def written(self, length: int) -> None:
         """The cache now holds the first `length` ids."""
@@ -73,18 +79,28 @@ class SlotTable:
         """Number of slots that no living sequence owns."""
         return sum(slot.free for slot in self._slots)
 
+    def open(self, background: bool) -> int:
+        """Number of slots that new sequences may have: the free ones, and for live requests also those of the
+        background."""
+        return sum(slot.free or (slot.background and not background) for slot in self._slots)
+
     def of(self, sequence: Sequence) -> Slot | None:
         """The slot that holds the sequence."""
         index = sequence.context.slot
         return None if index is None else self._slots[index]
 
-    def assign(self, sequence: Sequence) -> Slot | None:
+    def assign(self, sequence: Sequence, background: bool = False, *, seize: bool = False) -> Slot | None:
         """Give the sequence a slot that holds as much of its ids as any slot does.
 
-        None if every slot belongs to a sequence that is waiting for a token.
+        background: it gives way to live requests. seize: take the slot whose last use is longest ago, if no
+        other is to be had; its owner will be rebuilt.
+        None if every slot belongs to a sequence that is waiting for a token, or to one that is live while
+        this one is not.
         """
         source, shared = self._best_prefix(sequence)
-        target = self._take(source)
+        target = self._take(source, background)
+        if target is None and seize:
+            target = min(self._slots, key=_how_missed)
         if target is None:
             return None
         if source is not None and source is not target:
@@ -93,6 +109,7 @@ class SlotTable:
             target.context.slot = None
         target.context = sequence.context
         target.owner = weakref.ref(sequence)
+        target.background = background
         target.used = self.tick
         sequence.context.slot = target.index
         sequence.origin = None
@@ -126,19 +143,19 @@ class SlotTable:
                     best, most = slot, shared
         return (None, 0) if best is None else (best, most)
 
-    def _take(self, source: Slot | None) -> Slot | None:
+    def _take(self, source: Slot | None, background: bool) -> Slot | None:
         """A slot to overwrite: the source itself if free, else what is missed least."""
         if source is not None and source.free:
             return source
-        candidates = [slot for slot in self._slots if slot.evictable and slot is not source]
+        candidates = [slot for slot in self._slots if slot.yields_to(background) and slot is not source]
         if candidates:
             return min(candidates, key=_how_missed)
-        return source if source is not None and source.evictable else None
+        return source if source is not None and source.yields_to(background) else None
 
 
-def _how_missed(slot: Slot) -> tuple[bool, int]:
-    """Free slots first, then those not used for longest."""
-    return (not slot.free, slot.used)
+def _how_missed(slot: Slot) -> tuple[bool, bool, int]:
+    """Free slots first, then those of the background, and of equals those not used for longest."""
+    return (not slot.free, not slot.background, slot.used)
 
 
 def shared_prefix(left: Ids[int], right: Ids[int], limit: int) -> int:

@@ -5,8 +5,20 @@ from collections import deque
 from collections.abc import Sequence
 
 from app.decoding.types import Token
+from app.engine.types import Served
 
 Piece = tuple[Token, str]
+
+
+def vocabulary_of(served: Served) -> list[bytes]:
+    """Bytes of every id; the end token and ids that the tokenizer does not know have no text."""
+    spec, tokenizer = served.model.spec, served.tokenizer
+    return [
+        tokenizer.token_bytes(token_id)
+        if token_id < tokenizer.vocab_size and token_id != spec.end_token_id
+        else b""
+        for token_id in range(spec.vocab_size)
+    ]
 
 
 class TextStream:

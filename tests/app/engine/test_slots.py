@@ -112,3 +112,21 @@ def test_rewinding_shortens_what_the_slot_holds() -> None:
     each.rewind(1, "x")
     each.force([8, 9])
     assert slot.valid == 3
+
+
+def test_the_background_gives_way_and_takes_nothing_from_the_live() -> None:
+    table = SlotTable(RecordingCache(2))
+    live, behind = sequence([1]), sequence([2])
+    place(table, live)
+    table.assign(behind, background=True)
+    behind.pending = True
+    assert (table.open(background=True), table.open(background=False)) == (0, 1)
+    # The live one is idle, yet it keeps its slot; nor does the background take from itself what is waited for.
+    assert table.assign(sequence([3]), background=True) is None
+    other = sequence([4])
+    assert place(table, other).index == 1
+    assert table.of(behind) is None
+    seized = table.assign(behind, background=True, seize=True)
+    assert seized is not None
+    assert seized.index == 0
+    assert table.of(live) is None

@@ -1,0 +1,66 @@
+"""Whose turn it is: live requests, or those in the background.
+
+Every turn belongs to one of the two, since a forward pass over many rows takes several times as long as one
+over a single row: background rows that rode along would hold up every token of a live request. While there
+is live work, turns are live, but for a small share of the time that the background gets so that it comes to
+its end under any load. What else a live request may meet is the background's turn that is under way when it
+arrives, so these turns are kept short while there was live work a moment ago.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+SHARE = 0.05
+"""Of the time of live turns, what the background may take besides, while both have work."""
+
+CALM_SECONDS = 1.0
+"""After so long without live work none is expected at once."""
+
+# A pass over 8 rows takes less than twice as long as one over a single row, and one over 32 four times.
+CAUTIOUS_ROWS = 8
+# What a prompt of usual length has. On a CPU, prompts that are read together take as long as one by one.
+CAUTIOUS_PREFILL_TOKENS = 128
+CALM_PREFILL_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Which requests the next forward pass is for, and the most rows and uncached prompt tokens in it.
+
+    A single prompt of more tokens is still taken whole. contended: the others have work too.
+    """
+
+    background: bool
+    rows: int
+    prefill_tokens: int
+    contended: bool = False
+
+
+class Turns:
+    """Deals the turns out. Times are in seconds, of any clock that does not go back."""
+
+    def __init__(self, max_rows: int, max_prefill_tokens: int) -> None:
+        self._live = Turn(False, max_rows, max_prefill_tokens)
+        self._live_contended = Turn(False, max_rows, max_prefill_tokens, contended=True)
+        calm_prefill = min(max_prefill_tokens, CALM_PREFILL_TOKENS)
+        self._calm = Turn(True, max_rows, calm_prefill)
+        rows, prefill = min(max_rows, CAUTIOUS_ROWS), min(max_prefill_tokens, CAUTIOUS_PREFILL_TOKENS)
+        self._cautious = Turn(True, rows, prefill)
+        self._cautious_contended = Turn(True, rows, prefill, contended=True)
+        self._last_live = -inf
+        self._credit = 0.0
+
+    def next(self, live: bool, background: bool, now: float) -> Turn:
+        """The turn to be taken at `now` if there is live work, or work in the background, or both."""
+        if live:
+            self._last_live = now
+        if not background:
+            return self._live
+        if not live:
+            return self._calm if now - self._last_live > CALM_SECONDS else self._cautious
+        return self._cautious_contended if self._credit > 0 else self._live_contended
+
+    def taken(self, turn: Turn, seconds: float) -> None:
+        """Note how long a turn took."""
+        if turn.contended:
+            self._credit += -seconds if turn.background else SHARE * seconds

@@ -1,0 +1,86 @@
+"""Turns are dealt out as promised, whatever they take. Time is made up."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.engine.turns import (
+    CALM_PREFILL_TOKENS,
+    CALM_SECONDS,
+    CAUTIOUS_PREFILL_TOKENS,
+    CAUTIOUS_ROWS,
+    SHARE,
+    Turn,
+    Turns,
+)
+
+LIVE = Turn(background=False, rows=32, prefill_tokens=4096)
+CALM = Turn(background=True, rows=32, prefill_tokens=CALM_PREFILL_TOKENS)
+CAUTIOUS = Turn(background=True, rows=CAUTIOUS_ROWS, prefill_tokens=CAUTIOUS_PREFILL_TOKENS)
+
+seconds = st.floats(0.001, 0.1)
+
+
+def test_without_a_background_every_turn_is_live_and_whole() -> None:
+    turns = Turns(32, 4096)
+    for now in (0.0, 0.1, 5.0):
+        turn = turns.next(live=True, background=False, now=now)
+        assert turn == LIVE
+        turns.taken(turn, 0.1)
+
+
+def test_the_background_is_careful_until_nothing_was_live_for_a_while() -> None:
+    turns = Turns(32, 4096)
+    assert turns.next(live=False, background=True, now=0.0) == CALM
+    turns.next(live=True, background=False, now=10.0)
+    assert turns.next(live=False, background=True, now=10.01) == CAUTIOUS
+    assert turns.next(live=False, background=True, now=9.99 + CALM_SECONDS) == CAUTIOUS
+    assert turns.next(live=False, background=True, now=10.01 + CALM_SECONDS) == CALM
+
+
+def test_no_turn_takes_more_than_the_engine_does() -> None:
+    turns = Turns(4, 100)
+    assert turns.next(live=False, background=True, now=0.0) == Turn(True, 4, 100)
+    turns.next(live=True, background=True, now=0.0)
+    assert turns.next(live=False, background=True, now=0.1) == Turn(True, 4, 100)
+
+
+def test_a_live_request_that_arrives_has_the_next_turn() -> None:
+    turns = Turns(32, 4096)
+    for now in range(100):
+        turn = turns.next(live=False, background=True, now=float(now))
+        turns.taken(turn, 1.0)
+    assert not turns.next(live=True, background=True, now=100.0).background
+
+
+@given(st.lists(seconds, min_size=1, max_size=10), st.lists(seconds, min_size=1, max_size=10))
+def test_the_background_gets_its_share_of_a_steady_live_load_and_no_more(
+    live: list[float], background: list[float]
+) -> None:
+    turns = Turns(32, 4096)
+    spent = {False: 0.0, True: 0.0}
+    now = 0.0
+    for index in range(3000):
+        turn = turns.next(live=True, background=True, now=now)
+        assert turn.rows == (CAUTIOUS_ROWS if turn.background else 32)
+        took = (background if turn.background else live)[
+            index % (len(background if turn.background else live))
+        ]
+        turns.taken(turn, took)
+        spent[turn.background] += took
+        now += took
+        # Off by no more than a single turn of either kind, at any time.
+        assert -SHARE * max(live) <= spent[True] - SHARE * spent[False] + 1e-9
+        assert spent[True] - SHARE * spent[False] <= max(background) + 1e-9
+
+
+@given(st.lists(st.tuples(st.booleans(), seconds), min_size=1, max_size=200))
+def test_time_without_live_work_is_neither_paid_for_nor_saved_up(story: list[tuple[bool, float]]) -> None:
+    turns = Turns(32, 4096)
+    now, paid, live_time = 0.0, 0.0, 0.0
+    for live, took in story:
+        turn = turns.next(live=live, background=True, now=now)
+        turns.taken(turn, took)
+        now += took
+        if live:
+            paid, live_time = paid + took * turn.background, live_time + took * (not turn.background)
+        assert paid <= SHARE * live_time + 0.1
