@@ -1,0 +1,164 @@
+"""What a comparison shows so far: from outcomes to a report, the same one for the same outcomes."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.compare.cautions import cautions
+from app.compare.outcome import LatencySample, Outcome
+from app.compare.pairs import all_pairs, with_baseline
+from app.compare.pareto import pareto
+from app.compare.resampling import resampled_means, resamples_of
+from app.compare.results import (
+    ArmResult,
+    ComparisonReport,
+    Duration,
+    GroupResult,
+    Latency,
+    Measure,
+    Spread,
+)
+from app.compare.spec import TOLD_WHAT_IS_WRONG, ComparisonSpec, CorpusProblems
+from app.compare.statistics import interval, median, share
+from app.compare.table import Table, tabulate
+
+Floats = NDArray[np.float64]
+
+
+def summarise(
+    spec: ComparisonSpec, outcomes: Sequence[Outcome], latency: Sequence[LatencySample]
+) -> ComparisonReport:
+    """The report of all outcomes there are, in any order; arms may have finished different problems.
+
+    Raises:
+        ValueError: outcomes of an arm that the spec does not have, or two of one problem and arm.
+    """
+    names = [arm.name for arm in spec.arms]
+    told = [arm.strategy.kind == TOLD_WHAT_IS_WRONG for arm in spec.arms]
+    measure = measure_of(spec)
+    table = tabulate(names, outcomes, measure)
+    problems = problems_of(spec)
+    finished = ~np.isnan(table.kept)
+    arms = _arms(names, told, table, outcomes, latency)
+    pairs = all_pairs(names, table)
+    against = with_baseline(names, table, spec.baseline_arm)
+    usable = [column for column in range(len(names)) if not told[column]]
+    comparable = (~np.isnan(table.right[:, usable])).all(axis=1)
+    report = ComparisonReport(
+        spec=spec,
+        measure=measure,
+        baseline=spec.baseline_arm,
+        problems=problems,
+        common=int(finished.all(axis=1).sum()),
+        finished=bool(len(outcomes) == problems * len(names)),
+        arms=arms,
+        against_baseline=against,
+        pairs=pairs,
+        pareto=pareto(
+            [names[column] for column in usable],
+            table.right[comparable][:, usable],
+            table.tokens[comparable][:, usable],
+        ),
+        resamples=resamples_of(len(table.problems)),
+        warnings=(),
+    )
+    return report.model_copy(update={"warnings": cautions(report)})
+
+
+def problems_of(spec: ComparisonSpec) -> int:
+    """How many problems each arm is to solve."""
+    problems = spec.problems
+    return problems.count if isinstance(problems, CorpusProblems) else len(problems.items)
+
+
+def measure_of(spec: ComparisonSpec) -> Measure | None:
+    """What accuracy counts: whole solutions where steps are judged, answers where there are any."""
+    problems = spec.problems
+    if isinstance(problems, CorpusProblems):
+        return "solved"
+    return "correct" if any(item.answer is not None for item in problems.items) else None
+
+
+def _arms(
+    names: Sequence[str],
+    told: Sequence[bool],
+    table: Table,
+    outcomes: Sequence[Outcome],
+    latency: Sequence[LatencySample],
+) -> tuple[ArmResult, ...]:
+    counts = np.stack([table.tokens, table.kept, table.discarded, table.rows, table.events], axis=2)
+    drawn = resampled_means(counts.reshape(len(counts), -1)).reshape(-1, *counts.shape[1:])
+    found: list[ArmResult] = []
+    for column, name in enumerate(names):
+        right, answered = table.right[:, column], table.answered[:, column]
+        tokens, kept, discarded, rows, events = (
+            _spread(_known(counts[:, column, place]), drawn[:, column, place]) for place in range(5)
+        )
+        found.append(
+            ArmResult(
+                name=name,
+                told=told[column],
+                problems=len(_known(answered)),
+                accuracy=share(right),
+                answers_right=share(table.answer_right[:, column]),
+                coverage=share(answered),
+                accuracy_when_answered=share(right[answered == 1]),
+                tokens=tokens,
+                kept=kept,
+                discarded=discarded,
+                forward_rows=rows,
+                events=events,
+                finish_reasons=_finish_reasons(outcome for outcome in outcomes if outcome.arm == name),
+                groups=_groups(table, column),
+                latency=_latency(
+                    _known(table.latency[:, column]), [sample for sample in latency if sample.arm == name]
+                ),
+            )
+        )
+    return tuple(found)
+
+
+def _groups(table: Table, column: int) -> tuple[GroupResult, ...]:
+    found: list[GroupResult] = []
+    for group in table.group_names:
+        inside = table.of_group(group)
+        tokens = _known(table.tokens[inside, column])
+        if len(tokens):
+            accuracy = share(table.right[inside, column])
+            found.append(
+                GroupResult(group=group, problems=len(tokens), accuracy=accuracy, tokens=float(tokens.mean()))
+            )
+    return tuple(found)
+
+
+def _finish_reasons(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    counts = Counter(outcome.finish_reason for outcome in outcomes)
+    return {reason: counts[reason] for reason in sorted(counts)}
+
+
+def _latency(under_load: Floats, alone: Sequence[LatencySample]) -> Latency:
+    return Latency(
+        under_load=_duration(under_load),
+        alone=_duration(np.array([sample.latency_s for sample in alone])),
+        first_token=_duration(np.array([sample.first_token_s for sample in alone])),
+    )
+
+
+def _known(values: Floats) -> Floats:
+    return values[~np.isnan(values)]
+
+
+def _spread(values: Floats, drawn: Floats) -> Spread | None:
+    if not len(values):
+        return None
+    low, middle, high = (float(each) for each in np.quantile(values, [0.05, 0.5, 0.95]))
+    return Spread(mean=interval(float(values.mean()), drawn), q05=low, q50=middle, q95=high)
+
+
+def _duration(seconds: Floats) -> Duration | None:
+    middle = median(seconds)
+    if middle is None:
+        return None
+    return Duration(problems=len(seconds), median=middle, p95=float(np.quantile(seconds, 0.95)))
