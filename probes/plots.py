@@ -1,64 +1,33 @@
-"""Figures of an evaluation, each one SVG element as a string.
+"""Figures of an evaluation, each one SVG element as a string (`probes.drawing`)."""
 
-They are meant to stand inside a page: the background is transparent, lines and letters of axes take the
-page's text colour (`currentColor`), size comes from the page, and the same result gives the same bytes.
-Colours are those of Okabe and Ito, told apart by any eye, and each goes with a marker of its own.
-"""
-
-import hashlib
-import html
-import io
 import itertools
 import math
-import re
 from collections.abc import Iterable, Sequence
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
-from matplotlib.typing import RcKeyType
 
+from probes.drawing import COLOURS, MARKERS, STYLE, TEXT, svg
 from probes.results import Estimate, ProbeResult, SweepEntry
-
-_COLOURS = ("#0a85cc", "#e07b00", "#12a07a", "#c763a0", "#8c7ae6", "#a3861f")
-_MARKERS = ("o", "s", "^", "D", "v", "P")
-_TEXT = "#765432"  # stands for currentColor until the SVG is written
-_STYLE: dict[RcKeyType, object] = {
-    "axes.edgecolor": _TEXT,
-    "axes.labelcolor": _TEXT,
-    "axes.linewidth": 0.6,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.size": 9.5,
-    "grid.alpha": 0.18,
-    "grid.color": _TEXT,
-    "legend.fontsize": "small",
-    "legend.frameon": False,
-    "svg.fonttype": "none",  # letters stay letters: readable, searchable, in the page's font
-    "svg.hashsalt": "demur",
-    "text.color": _TEXT,
-    "text.parse_math": False,  # a name with two dollar signs is a name
-    "xtick.color": _TEXT,
-    "ytick.color": _TEXT,
-}
 
 
 def roc(probe: ProbeResult, largest_rate: float = 1.0) -> str:
     """ROC curve in every domain, as far as `largest_rate` false alarms; dotted: chance."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axes = _square()
-        axes.plot([0, 1], [0, 1], color=_TEXT, linewidth=0.8, linestyle=":")
+        axes.plot([0, 1], [0, 1], color=TEXT, linewidth=0.8, linestyle=":")
         for index, domain in enumerate(probe.domains):
             label = f"{domain.domain}: AUROC {_short(domain.metrics.auroc.value)}"
             rates, recalls = (
                 [point[0] for point in domain.curves.roc],
                 [point[1] for point in domain.curves.roc],
             )
-            axes.plot(rates, recalls, color=_COLOURS[index % len(_COLOURS)], linewidth=1.8, label=label)
+            axes.plot(rates, recalls, color=COLOURS[index % len(COLOURS)], linewidth=1.8, label=label)
         for rate in (0.01, 0.05, 0.1):
             if largest_rate < 1 and rate <= largest_rate:
-                axes.axvline(rate, color=_TEXT, linewidth=0.6, alpha=0.5)
+                axes.axvline(rate, color=TEXT, linewidth=0.6, alpha=0.5)
         margin = 0.02 * largest_rate
         axes.set(
             xlabel="false alarms", ylabel="recall", xlim=(-margin, largest_rate + margin), ylim=(-0.02, 1.02)
@@ -69,21 +38,21 @@ def roc(probe: ProbeResult, largest_rate: float = 1.0) -> str:
             axes.legend(loc="best")
         reach = "" if largest_rate >= 1 else f" up to {largest_rate:.0%} false alarms"
         values = (f"{domain.domain} {_words(domain.metrics.auroc)}" for domain in probe.domains)
-        return _svg(figure, f"ROC curve of {probe.name}{reach}. AUROC: {'; '.join(values)}.")
+        return svg(figure, f"ROC curve of {probe.name}{reach}. AUROC: {'; '.join(values)}.")
 
 
 def reliability(probe: ProbeResult) -> str:
     """What scores promise against what comes, in bins of equal mass."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axes = _square()
-        axes.plot([0, 1], [0, 1], color=_TEXT, linewidth=0.8, linestyle=":", label="calibrated")
+        axes.plot([0, 1], [0, 1], color=TEXT, linewidth=0.8, linestyle=":", label="calibrated")
         for index, domain in enumerate(probe.domains):
             bins = domain.curves.reliability
             axes.plot(
                 [bin.mean_score for bin in bins],
                 [bin.observed for bin in bins],
-                color=_COLOURS[index % len(_COLOURS)],
-                marker=_MARKERS[index % len(_MARKERS)],
+                color=COLOURS[index % len(COLOURS)],
+                marker=MARKERS[index % len(MARKERS)],
                 markersize=4,
                 linewidth=1.2,
                 label=f"{domain.domain}: ECE {_short(domain.metrics.ece.value)}",
@@ -91,7 +60,7 @@ def reliability(probe: ProbeResult) -> str:
         axes.set(xlabel="mean score", ylabel="share of positives", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axes.legend(loc="upper left")
         values = (f"{domain.domain} {_words(domain.metrics.ece)}" for domain in probe.domains)
-        return _svg(figure, f"Reliability of {probe.name}. Expected calibration error: {'; '.join(values)}.")
+        return svg(figure, f"Reliability of {probe.name}. Expected calibration error: {'; '.join(values)}.")
 
 
 def layers(probe: ProbeResult) -> str:
@@ -100,13 +69,13 @@ def layers(probe: ProbeResult) -> str:
     Where several families read one layer, the best of them is drawn. A candidate that reads several layers is
     an open marker at the last of them, one that reads none (signals alone) is left to the table.
     """
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 3.7), layout="constrained")
         axes = figure.subplots()
         axes.grid(visible=True)
         positions = list(dict.fromkeys(entry.position for entry in probe.sweep))
         for index, position in enumerate(positions):
-            colour, marker = _COLOURS[index % len(_COLOURS)], _MARKERS[index % len(_MARKERS)]
+            colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
             for signals in (False, True):
                 entries = [
                     entry
@@ -144,7 +113,7 @@ def layers(probe: ProbeResult) -> str:
         axes.set(xlabel="layer (0: after the embedding)", ylabel="AUROC (validation)")
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
-        return _svg(figure, f"AUROC of {probe.name} on validation by layer; {_best_words(probe.sweep)}")
+        return svg(figure, f"AUROC of {probe.name} on validation by layer; {_best_words(probe.sweep)}")
 
 
 def forest(probe: ProbeResult) -> str:
@@ -160,11 +129,11 @@ def forest(probe: ProbeResult) -> str:
         ordered = sorted(found, key=lambda pair: (-pair[0] if _is_number(pair[0]) else math.inf, pair[1]))
         names |= {(2 if kind == "baseline" else 3, name): None for _, name in ordered}
     rows = list(names)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 1.1 + 0.3 * len(rows)), layout="constrained")
         axes = figure.subplots()
         axes.grid(visible=True, axis="x")
-        axes.axvline(0.5, color=_TEXT, linewidth=0.9, linestyle=":")
+        axes.axvline(0.5, color=TEXT, linewidth=0.9, linestyle=":")
         spread = 0.36 / max(len(probe.domains), 1)
         for index, domain in enumerate(probe.domains):
             known = {(1, probe.name): domain.metrics.auroc} | {
@@ -183,15 +152,15 @@ def forest(probe: ProbeResult) -> str:
                     [max(_or_value(estimate.high, estimate) - estimate.value, 0) for _, estimate in drawn],
                 ],
                 linestyle="none",
-                color=_COLOURS[index % len(_COLOURS)],
-                marker=_MARKERS[index % len(_MARKERS)],
+                color=COLOURS[index % len(COLOURS)],
+                marker=MARKERS[index % len(MARKERS)],
                 markersize=5,
                 elinewidth=1.6,
                 label=domain.domain,
             )
         for row, (above, below) in enumerate(itertools.pairwise(rows)):
             if above[0] != below[0]:
-                axes.axhline(row + 0.5, color=_TEXT, linewidth=0.5, alpha=0.4)
+                axes.axhline(row + 0.5, color=TEXT, linewidth=0.5, alpha=0.4)
         axes.set_yticks(range(len(rows)), [name for _, name in rows])
         axes.get_yticklabels()[0].set_fontweight("bold")
         axes.set(xlabel="AUROC, with 95% interval (dotted: chance)", ylim=(len(rows) - 0.5, -0.5))
@@ -199,7 +168,7 @@ def forest(probe: ProbeResult) -> str:
         if len(probe.domains) > 1:
             figure.legend(loc="outside upper right", ncols=len(probe.domains))
         values = (f"{domain.domain} {_words(domain.metrics.auroc)}" for domain in probe.domains)
-        return _svg(
+        return svg(
             figure,
             f"AUROC of {probe.name} ({'; '.join(values)}) beside {len(rows) - 1} baselines and controls, "
             "whose values stand in the table.",
@@ -214,7 +183,7 @@ def _square() -> tuple[Figure, Axes]:
 
 
 def _reference(axes: Axes, value: float, label: str) -> None:
-    axes.axhline(value, color=_TEXT, linewidth=0.9, linestyle=":")
+    axes.axhline(value, color=TEXT, linewidth=0.9, linestyle=":")
     axes.annotate(
         label,
         (1, value),
@@ -260,38 +229,3 @@ def _short(value: float) -> str:
 
 def _words(estimate: Estimate) -> str:
     return f"{_short(estimate.value)} (95% interval {_short(estimate.low)} to {_short(estimate.high)})"
-
-
-def _svg(figure: Figure, description: str) -> str:
-    """The figure as one SVG element: it scales, says what it shows, and shares no id with another figure."""
-    target = io.StringIO()
-    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    figure.savefig(target, format="svg", transparent=True, metadata=nothing)
-    text = target.getvalue()
-    text = text[text.index("<svg") :].replace(_TEXT, "currentColor")
-    # A comment repeats each label, and a style sheet would hold for the whole page.
-    text = re.sub(r"<!--.*?-->|<style.*?</style>", "", text, flags=re.DOTALL)
-    # Ids are kept where something refers to them, and differ from those of every other figure on the page.
-    prefix = f"f{hashlib.sha256(description.encode()).hexdigest()[:8]}-"
-    used = set(re.findall(r'#([\w-]+)["\)]', text))
-    text = re.sub(r'#([\w-]+)(["\)])', rf"#{prefix}\1\2", text)
-    text = re.sub(
-        r' id="([^"]+)"', lambda match: f' id="{prefix}{match[1]}"' if match[1] in used else "", text
-    )
-    box, label = _attribute("viewBox", text), html.escape(description)
-    return re.sub(
-        r"<svg [^>]*>",
-        lambda _: (
-            '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-            f'viewBox="{box}" stroke-linejoin="round" role="img" aria-label="{label}">'
-        ),
-        text,
-        count=1,
-    )
-
-
-def _attribute(name: str, text: str) -> str:
-    found = re.search(rf' {name}="([^"]*)"', text)
-    if found is None:
-        raise RuntimeError(f"matplotlib wrote an SVG without {name}")
-    return found[1]
