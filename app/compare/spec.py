@@ -158,7 +158,7 @@ class ComparisonSpec(BaseModel):
         min_length=1, max_length=MAX_ARMS, description=f"What is compared: 1 to {MAX_ARMS} arms."
     )
     problems: Annotated[CorpusProblems | GivenProblems, Field(discriminator="source")] = Field(
-        default=CorpusProblems(),
+        default_factory=CorpusProblems,
         description='{"source": "corpus", "split", "ops", "count"}, or'
         ' {"source": "given", "items", "reading"}.',
     )
