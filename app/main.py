@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from app.api.errors import is_ours, to_api_error
 from app.api.metrics import Metrics
 from app.api.middleware import ApiKeyGate, RequestContext
-from app.api.routes import catalogue, chat, completions, operations, problems, score
+from app.api.routes import catalogue, chat, completions, operations, problems, score, web
 from app.api.service import Service, Serving, request_id_of
 from app.decoding.calibration import read_calibration
 from app.engine.engine import Engine
@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    for routes in (completions, chat, score, problems, catalogue, operations):
+    for routes in (completions, chat, score, problems, catalogue, operations, web):
         app.include_router(routes.router)
     app.add_exception_handler(DemurError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_error)

@@ -1,7 +1,7 @@
-"""GET /health/live, /health/ready, /metrics, /docs and /: for whoever runs the service."""
+"""GET /health/live, /health/ready, /metrics and /docs: for whoever runs the service."""
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 
 from app.api import reference
 from app.api.schemas.catalogue import Health
@@ -41,9 +41,3 @@ async def docs(request: Request) -> HTMLResponse:
     """The routes and their fields, for people."""
     application: FastAPI = request.app
     return HTMLResponse(reference.render(application.openapi()))
-
-
-@router.get("/", include_in_schema=False)
-async def root() -> RedirectResponse:
-    """The documentation of the routes."""
-    return RedirectResponse("/docs")

@@ -1,0 +1,120 @@
+/** The graph of a problem: what depends on what, and which quantities are solved, rightly or not. */
+
+import dagre from "../vendor/dagre/dagre.js";
+import { h, s } from "./dom.js";
+
+const HEIGHT = 40;
+const LETTER = 7.2;
+
+/** A view of the answers of POST /v1/problems/check. */
+export function graphView() {
+  const picture = h("div", { class: "graph-picture", tabindex: 0, role: "group", "aria-label": "Graph of the problem" });
+  const words = h("ul", { class: "visually-hidden" });
+  const note = h("p", { class: "hint" });
+  const element = h("figure", { class: "graph" }, picture, words, note);
+  let drawn = "";
+  let nodes = new Map();
+
+  function draw(graph) {
+    const layout = arrange(graph);
+    const { width, height } = layout.graph();
+    const svg = s("svg", { viewBox: `-1 -1 ${width + 2} ${height + 2}`, width: width + 2, height: height + 2, "aria-hidden": "true" });
+    for (const edge of layout.edges()) {
+      const { points } = layout.edge(edge);
+      svg.append(s("path", { class: "edge", d: smooth(points) }));
+    }
+    nodes = new Map();
+    for (const quantity of graph.quantities) {
+      const node = nodeElement(quantity, layout.node(quantity.name), quantity.name === graph.question);
+      nodes.set(quantity.name, node);
+      svg.append(node.element);
+    }
+    picture.replaceChildren(svg);
+  }
+
+  return {
+    element,
+    /** @param {object|null} check the answer of the route, or null before there is one */
+    render(check) {
+      note.textContent = check?.problem_error ? `Not a problem of the corpus, so steps are not judged: ${check.problem_error}` : "";
+      if (!check?.graph) {
+        if (check) picture.replaceChildren();
+        drawn = "";
+        return;
+      }
+      const key = JSON.stringify(check.graph);
+      if (key !== drawn) draw(check.graph);
+      drawn = key;
+      const steps = new Map();
+      for (const step of check.steps) if (step.quantity && !steps.has(step.quantity)) steps.set(step.quantity, step);
+      for (const quantity of check.graph.quantities) nodes.get(quantity.name).state(steps.get(quantity.name));
+      words.replaceChildren(...check.graph.quantities.map((quantity) => h("li", {}, told(quantity, steps.get(quantity.name), check.graph.question))));
+    },
+  };
+}
+
+function arrange(graph) {
+  const layout = new dagre.graphlib.Graph();
+  layout.setGraph({ rankdir: "LR", nodesep: 12, ranksep: 34, marginx: 0, marginy: 0 });
+  layout.setDefaultEdgeLabel(() => ({}));
+  for (const quantity of graph.quantities) {
+    const letters = Math.max(quantity.name.length + 3, definition(quantity).length);
+    layout.setNode(quantity.name, { width: Math.max(72, letters * LETTER + 18), height: HEIGHT });
+  }
+  for (const quantity of graph.quantities) {
+    for (const operand of new Set(quantity.operands)) if (layout.hasNode(operand)) layout.setEdge(operand, quantity.name);
+  }
+  dagre.layout(layout);
+  return layout;
+}
+
+function nodeElement(quantity, { x, y, width, height }, asked) {
+  const name = s("text", { class: "name", x: 0, y: -4 }, quantity.name + (asked ? " ?" : ""));
+  const formula = s("text", { class: "formula", x: 0, y: 12 }, definition(quantity));
+  const title = s("title", {});
+  const box = s("rect", { x: -width / 2, y: -height / 2, width, height, rx: 8 });
+  const element = s("g", { transform: `translate(${x} ${y})` }, title, box, name, formula);
+  return {
+    element,
+    state(step) {
+      const state = !step ? "open" : step.verdict === "correct" ? "right" : "wrong";
+      element.setAttribute("class", `node ${state}${quantity.needed ? "" : " distractor"}${asked ? " asked" : ""}`);
+      const solved = state === "right" ? ` = ${quantity.value} ✓` : state === "wrong" ? " ✗" : asked ? " ?" : "";
+      name.textContent = quantity.name + solved;
+      title.textContent = step?.detail ?? "";
+    },
+  };
+}
+
+function definition({ kind, operands, constant }) {
+  switch (kind) {
+    case "more":
+      return `${operands[0]} + ${constant}`;
+    case "times":
+      return `${constant} × ${operands[0]}`;
+    case "sum":
+      return operands.join(" + ");
+    case "difference":
+      return operands.join(" − ");
+    default:
+      return String(constant);
+  }
+}
+
+function told(quantity, step, question) {
+  const asked = quantity.name === question ? ", asked for" : "";
+  const needed = quantity.needed ? "" : ", not needed";
+  const solved = !step ? "not solved yet" : step.verdict === "correct" ? `solved: ${quantity.value}` : `${step.verdict.replace("_", " ")}: ${step.detail}`;
+  return `${quantity.name} is ${definition(quantity)}${asked}${needed}; ${solved}.`;
+}
+
+function smooth(points) {
+  const [first, ...rest] = points;
+  let path = `M${first.x} ${first.y}`;
+  for (let index = 0; index < rest.length - 1; index++) {
+    const [a, b] = [rest[index], rest[index + 1]];
+    const end = index === rest.length - 2 ? b : { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
+    path += `Q${a.x} ${a.y} ${end.x} ${end.y}`;
+  }
+  return rest.length === 1 ? `${path}L${rest[0].x} ${rest[0].y}` : path;
+}

@@ -1,0 +1,64 @@
+/** The request that a link carries, and the body of POST /v1/completions that it stands for. */
+
+import { compact, fieldsOf } from "./schema.js";
+
+const ALTERNATIVES = 5;
+const NOT_SAMPLING = new Set([
+  "model", "prompt", "echo", "logprobs", "seed", "n", "stop", "stop_token_ids", "max_tokens", "ignore_eos", "stream",
+  "stream_options", "user", "strategy", "signals", "background",
+  // Lists and maps, which are better written than clicked: they can be sent over REST.
+  "logit_bias", "samplers", "dry_sequence_breakers",
+]);
+const FIRST = ["temperature", "top_p", "top_k", "min_p"];
+
+/**
+ * The sampler fields of a request: the four that everyone knows, and all others.
+ * @returns {{first: Record<string, object>, more: Record<string, object>}}
+ */
+export function samplingFields(openapi) {
+  const schema = openapi.components.schemas.CompletionRequest;
+  const wanted = Object.fromEntries(Object.entries(schema.properties).filter(([name]) => !NOT_SAMPLING.has(name)));
+  const fields = fieldsOf({ ...schema, properties: wanted }, openapi);
+  const named = (names) => Object.fromEntries(names.map((name) => [name, fields[name]]));
+  return { first: named(FIRST), more: named(Object.keys(fields).filter((name) => !FIRST.includes(name))) };
+}
+
+/** The fields of every strategy, by kind. */
+export function strategyFields(strategies) {
+  return Object.fromEntries(strategies.map(({ kind, params_schema: schema }) => [kind, fieldsOf(schema, schema)]));
+}
+
+/** The `strategy` of a request: its kind and what differs from the defaults. */
+export function strategyOf(kind, values, fields) {
+  return { kind, ...compact(values, fields) };
+}
+
+/**
+ * The body for one strategy of a shared state.
+ * @param {{prompt: string, seed: number, max_tokens: number|null, sampling: object, strategies: object[]}} state
+ */
+export function bodyOf(state, index, { model, signals }) {
+  return {
+    model: model.id,
+    prompt: state.prompt,
+    seed: state.seed,
+    ...(state.max_tokens === null ? {} : { max_tokens: state.max_tokens }),
+    ...state.sampling,
+    strategy: state.strategies[index],
+    signals: signals.map(({ name }) => name),
+    logprobs: ALTERNATIVES,
+  };
+}
+
+/** A state out of a link, with what it lacks or has of the wrong type put right. */
+export function tidy(given) {
+  const strategies = Array.isArray(given.strategies) ? given.strategies.filter((one) => typeof one?.kind === "string") : [];
+  return {
+    prompt: String(given.prompt ?? ""),
+    seed: Number.isSafeInteger(given.seed) ? given.seed : 0,
+    max_tokens: Number.isSafeInteger(given.max_tokens) ? given.max_tokens : null,
+    sampling: given.sampling && typeof given.sampling === "object" ? given.sampling : {},
+    strategies: strategies.length ? strategies.slice(0, 2) : [{ kind: "sample" }],
+    colour: typeof given.colour === "string" ? given.colour : "entropy",
+  };
+}

@@ -1,0 +1,50 @@
+/** How to make the same request again: as a link, in a terminal, in Python. */
+
+import { address, apiKey } from "./api.js";
+import { announce, h } from "./dom.js";
+import { curl, python } from "./snippets.js";
+
+/** @param {() => string} link the address of the page with the request in it */
+export function snippetsView(link) {
+  const blocks = [
+    ["Terminal", "curl", curl],
+    ["Python, the openai client", "Python", python],
+  ].map(([label, short, make]) => ({ make, code: h("code", {}), label, short }));
+  const element = h(
+    "details",
+    { class: "snippets", hidden: true },
+    h("summary", {}, "The same request again"),
+    h("div", { class: "snippet" }, h("h3", {}, "Link to this page"), copyButton("link", link), h("p", { class: "hint" }, "Opens the playground with this problem, these strategies and this seed, and runs it.")),
+    blocks.map(({ code, label, short }) => h("div", { class: "snippet" }, h("h3", {}, label), copyButton(short, () => code.textContent), h("pre", { tabindex: 0, "aria-label": label }, code))),
+  );
+  return {
+    element,
+    show(body) {
+      element.hidden = false;
+      const url = address("").replace(/\/$/, "");
+      for (const { make, code } of blocks) code.textContent = make(body, url, apiKey() !== "");
+    },
+  };
+}
+
+/** A button that puts text on the clipboard and says so. */
+export function copyButton(what, content) {
+  const button = h("button", { type: "button", class: "quiet copy" }, `Copy ${what}`);
+  button.addEventListener("click", async () => {
+    await copy(content());
+    button.textContent = "Copied";
+    announce(`${what} copied`);
+    setTimeout(() => (button.textContent = `Copy ${what}`), 2000);
+  });
+  return button;
+}
+
+/** Browsers offer their clipboard to secure pages only; on plain HTTP the old way still works. */
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = h("textarea", { value: text, class: "visually-hidden" });
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}

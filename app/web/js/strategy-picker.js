@@ -1,0 +1,70 @@
+/** Choosing a strategy and its parameters. */
+
+import { objectEditor } from "./form.js";
+import { h, newId } from "./dom.js";
+import { strategyFields, strategyOf } from "./request.js";
+import { readable } from "./schema.js";
+
+/**
+ * @param {{strategies: {kind: string, summary: string, params_schema: object}[], signals: {name: string}[]}} catalogue
+ * @param {{label: string, changed: () => void}} options
+ * @returns an editor of a `strategy` object, as in form.js
+ */
+export function strategyPicker(catalogue, { label, changed }) {
+  const fields = strategyFields(catalogue.strategies);
+  const signals = catalogue.signals.map(({ name }) => name);
+  const id = newId("strategy");
+  const options = catalogue.strategies.map(({ kind }) => h("option", { value: kind }, readable(kind)));
+  const select = h("select", { id, "aria-describedby": `${id}-summary`, onchange: () => write({ kind: select.value }) }, options);
+  const summary = h("p", { class: "help", id: `${id}-summary` });
+  const error = h("p", { class: "field-error", hidden: true });
+  const place = h("div", {});
+  const said = h("span", { class: "said" });
+  const parameters = h("details", { class: "parameters" }, h("summary", {}, "Parameters", said), place);
+  const element = h("div", { class: "picker" }, h("div", { class: "field" }, h("label", { for: id }, label), select, summary, error), parameters);
+  let editor = null;
+  let writing = false;
+
+  function tell() {
+    if (writing) return;
+    const { kind, ...own } = read();
+    const parts = Object.entries(own).map(([name, value]) => `${readable(name)} ${typeof value === "object" ? "set" : value}`);
+    said.textContent = parts.join(" · ");
+    changed();
+  }
+
+  function read() {
+    return strategyOf(select.value, editor.read(), fields[select.value]);
+  }
+
+  function write(strategy) {
+    writing = true;
+    const kind = fields[strategy.kind] ? strategy.kind : "sample";
+    select.value = kind;
+    summary.textContent = catalogue.strategies.find((one) => one.kind === kind).summary;
+    editor = objectEditor(fields[kind], { changed: tell, signals });
+    editor.write(strategy);
+    place.replaceChildren(editor.element);
+    parameters.hidden = Object.keys(fields[kind]).length === 0;
+    writing = false;
+    tell();
+  }
+
+  const self = {
+    element,
+    read,
+    write,
+    // The server names the kind as the first step into the union, or leaves it out.
+    at(path) {
+      const inner = path[0] === select.value ? path.slice(1) : path;
+      return (inner.length && editor.at(inner)) || self;
+    },
+    complain(message) {
+      error.textContent = message ?? "";
+      error.hidden = !message;
+    },
+    open: () => (parameters.open = true),
+  };
+  write({ kind: "sample" });
+  return self;
+}

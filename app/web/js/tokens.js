@@ -1,0 +1,185 @@
+/** A text of tokens: coloured by a signal, with what was taken back struck through, one tab stop in all. */
+
+import { format, levelOf } from "./colour.js";
+import { h, reconcile } from "./dom.js";
+import { otherBranches, ownTokens, shownBranch, shownTokens } from "./live.js";
+import { badgeOf, reasonOf, sentence } from "./wording.js";
+
+const VISIBLE = { "\n": "↵", "\t": "⇥" };
+
+/**
+ * @param {(token: import("./live.js").Token, index: number|null) => void} onPick hovered or focused; `index`
+ *   is that in the text shown, null for a token that was taken back
+ */
+export function tokensView(onPick) {
+  const element = h("div", { class: "tokens", role: "listbox", "aria-label": "Tokens", "aria-orientation": "horizontal" });
+  const elements = new Map(); // by token: the same object may stand in a branch and in its fork
+  const tokens = new WeakMap();
+  const scraps = new WeakMap();
+  const rows = new Map();
+  const marks = new Map();
+  let paint = null;
+  let shown = [];
+
+  element.addEventListener("pointerover", (event) => pickElement(event.target.closest?.(".token")));
+  element.addEventListener("click", (event) => event.target.closest?.(".token")?.focus());
+  element.addEventListener("focusin", (event) => pickElement(event.target.closest?.(".token")));
+  element.addEventListener("keydown", (event) => {
+    const options = [...element.querySelectorAll(".token")];
+    const at = options.indexOf(document.activeElement);
+    const to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: options.length - 1 }[event.key];
+    if (to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    options[Math.min(options.length - 1, Math.max(0, to))]?.focus();
+  });
+
+  function pickElement(target) {
+    if (!target) return;
+    stopAt(target);
+    const token = tokens.get(target);
+    const index = target.closest(".scrap, .branch") ? null : shown.indexOf(token);
+    onPick(token, index === -1 ? null : index);
+  }
+
+  /** Make one token the tab stop and the selected one. */
+  function stopAt(target) {
+    for (const old of element.querySelectorAll('[tabindex="0"]')) {
+      old.tabIndex = -1;
+      old.setAttribute("aria-selected", "false");
+    }
+    target.tabIndex = 0;
+    target.setAttribute("aria-selected", "true");
+  }
+
+  function tokenElement(token, place) {
+    const key = `${place}`;
+    let byPlace = elements.get(token);
+    if (!byPlace) elements.set(token, (byPlace = new Map()));
+    let found = byPlace.get(key);
+    if (!found) {
+      found = h("span", { class: "token", role: "option", tabindex: -1, "aria-selected": "false" });
+      tokens.set(found, token);
+      byPlace.set(key, found);
+      colour(found, token);
+    }
+    return found;
+  }
+
+  function colour(target, token) {
+    const { signal, domain } = paint;
+    const value = token.signals[signal.name];
+    const text = token.token.replace(/[\n\t]/g, (letter) => VISIBLE[letter]);
+    const badge = value === undefined ? "" : badgeOf(signal, value);
+    if (value === undefined) delete target.dataset.heat;
+    else target.dataset.heat = levelOf(signal, value, domain);
+    target.classList.toggle("forced", token.forced);
+    target.classList.toggle("control", text !== token.token);
+    target.replaceChildren(text, badge ? h("span", { class: "badge", "aria-hidden": "true" }, badge) : "");
+    const told = value === undefined ? "" : `, ${signal.name} ${format(value, signal.unit)}`;
+    target.setAttribute("aria-label", `${JSON.stringify(token.token)}${told}`);
+  }
+
+  function scrapElement(scrap) {
+    let found = scraps.get(scrap);
+    if (!found) {
+      const reason = reasonOf(scrap);
+      found = h(
+        "span",
+        { class: "scrap", role: "group", "aria-label": `Taken back: ${sentence(scrap)}` },
+        h("span", { class: "why", "aria-hidden": "true", title: sentence(scrap) }, reason),
+        line(scrap.tokens, scrap.scraps, scrap.position, "scrap"),
+      );
+      scraps.set(scrap, found);
+    }
+    return found;
+  }
+
+  /** Tokens from position `from` on, with the scraps where they were cut off. */
+  function line(items, cuts, from, place) {
+    const nodes = [];
+    for (let index = 0; index <= items.length; index++) {
+      for (const scrap of cuts) if (scrap.position === from + index) nodes.push(scrapElement(scrap));
+      if (index < items.length) nodes.push(tokenElement(items[index], place));
+    }
+    return nodes;
+  }
+
+  function branchElement(branch) {
+    let row = rows.get(branch.id);
+    if (!row) {
+      const label = h("span", { class: "branch-name", "aria-hidden": "true" });
+      row = { label, text: h("span", { class: "branch-text" }), element: h("span", { role: "group" }) };
+      row.element.append(label, row.text);
+      rows.set(branch.id, row);
+    }
+    row.element.className = `branch ${branch.state}`;
+    row.label.textContent = `branch ${branch.id}`;
+    row.element.setAttribute("aria-label", `Branch ${branch.id}, ${branch.state}, from token ${branch.from + 1}`);
+    const own = branch.scraps.filter((scrap) => scrap.owner === branch.id);
+    reconcile(row.text, line(ownTokens(branch), own, branch.from, branch.id));
+    return row.element;
+  }
+
+  /** Right or wrong, behind the token in which a step ends. */
+  function markElement(step) {
+    const key = `${step.end} ${step.verdict}`;
+    if (!marks.has(key)) {
+      const right = step.verdict === "correct";
+      const title = right ? "right" : `${step.verdict.replace("_", " ")}: ${step.detail}`;
+      marks.set(key, h("span", { class: `mark ${right ? "right" : "wrong"}`, title, "aria-hidden": "true" }, right ? "✓" : "✗"));
+    }
+    return marks.get(key);
+  }
+
+  return {
+    element,
+    /**
+     * @param {import("./live.js").Run} run
+     * @param {{signal: object, domain: [number, number]}} colours
+     * @param {{end: number, verdict: string, detail: string}[]} steps
+     */
+    render(run, colours, steps) {
+      const repaint = !paint || paint.signal !== colours.signal || String(paint.domain) !== String(colours.domain);
+      paint = colours;
+      const branch = shownBranch(run);
+      shown = shownTokens(run);
+      const cuts = branch.scraps.filter((scrap) => scrap.position <= shown.length);
+      const text = line(shown, cuts, 0, "text");
+      const nodes = withMarks(text, shown, steps, tokens, markElement);
+      const others = otherBranches(run).map(branchElement);
+      reconcile(element, others.length ? [...nodes, h("span", { class: "rule", "aria-hidden": "true" }), ...others] : nodes);
+      if (repaint) for (const target of element.querySelectorAll(".token")) colour(target, tokens.get(target));
+      if (!element.querySelector('[tabindex="0"]')) element.querySelector(".token")?.setAttribute("tabindex", "0");
+    },
+    /** Show one token of the text as picked from elsewhere. */
+    highlight(index) {
+      element.querySelector(".token.linked")?.classList.remove("linked");
+      if (index === null || !shown[index]) return;
+      const target = elements.get(shown[index])?.get("text");
+      target?.classList.add("linked");
+      if (target) stopAt(target);
+    },
+    clear() {
+      elements.clear();
+      rows.clear();
+      marks.clear();
+      element.replaceChildren();
+    },
+  };
+}
+
+function withMarks(nodes, shown, steps, tokens, markElement) {
+  const ends = new Map();
+  let offset = 0;
+  for (const token of shown) {
+    const start = offset;
+    offset += [...token.token].length;
+    // The checker's step ends with its full stop; the token may hold the space behind it too.
+    const step = steps.find(({ end }) => end > start && end <= offset);
+    if (step) ends.set(token, step);
+  }
+  return nodes.flatMap((node) => {
+    const step = ends.get(tokens.get(node));
+    return step ? [node, markElement(step)] : [node];
+  });
+}

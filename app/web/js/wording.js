@@ -1,0 +1,46 @@
+/** What strategies did, in words. */
+
+import { format, percent } from "./colour.js";
+import { readable } from "./schema.js";
+
+const NOT_SAID = new Set(["text", "discarded", "restored", "set_aside"]);
+
+/** Why tokens were taken back, in a few letters: "step_error 83% > 30%". */
+export function reasonOf({ rule, detail }) {
+  const { signal, value, threshold, when } = detail;
+  if (signal !== undefined && value !== undefined) {
+    const name = String(signal).replace("probe:", "");
+    const figure = (number) => (String(signal).startsWith("probe:") ? percent(number) : format(number));
+    const side = when === "below" ? "<" : ">";
+    return threshold === undefined ? `${name} ${figure(value)}` : `${name} ${figure(value)} ${side} ${figure(threshold)}`;
+  }
+  if (detail.coin !== undefined) return `coin ${format(detail.coin)} < ${format(detail.probability)}`;
+  return readable(rule);
+}
+
+/** The same as a sentence, with everything that is known. */
+export function sentence({ rule, detail, position }) {
+  const facts = Object.entries(detail)
+    .filter(([name]) => !NOT_SAID.has(name))
+    .map(([name, value]) => `${readable(name)} ${typeof value === "number" ? shortNumber(value) : value}`);
+  return `${readable(rule)} at token ${position + 1}${facts.length ? ` (${facts.join(", ")})` : ""}`;
+}
+
+/** What stands beside a token that carries one of the few values of a sparse signal; "" for dense ones. */
+export function badgeOf(signal, value) {
+  return signal.name.startsWith("probe:") ? percent(value) : "";
+}
+
+/** "12 tokens", "1 token". */
+export function count(number, noun) {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** Seconds as people say them. */
+export function duration(seconds) {
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+const shortNumber = (value) => (Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(3))));
