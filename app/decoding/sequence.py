@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from app.decoding.commands import Candidates, NextToken, SamplingPolicy
 from app.decoding.context import Context, Ledger
 from app.decoding.ending import Finish, find_ending
+from app.decoding.live import Forked, Written
 from app.decoding.randomness import uniform
 from app.decoding.sampling_params import SamplingParams
 from app.decoding.span import SequenceSpec, Span, Until
@@ -41,6 +42,8 @@ class Sequence:
         self._max_length = min(spec.stopping.max_tokens, max(0, spec.context_length - len(spec.prompt_ids)))
         if self._max_length == 0:
             self._finish = Finish("length")
+        if ledger.live is not None:
+            ledger.live.watch(self)
 
     # What there is to read
 
@@ -170,7 +173,8 @@ class Sequence:
         self.context.truncate(len(self.spec.prompt_ids) + to)
         if discarded:
             self._finish = None
-        self.record(reason, {"discarded": discarded, **(detail or {})})
+        event = Event(to, reason, {"discarded": discarded, **(detail or {})})
+        self.ledger.note(self.branch, event, cut=discarded > 0)
 
     def force(self, token_ids: collections.abc.Sequence[int], reason: str = "force") -> Span:
         """Append given tokens, up to where they end the text, and note it in the trace.
@@ -192,7 +196,7 @@ class Sequence:
             if self._finish is not None:
                 break
             self.accept(Token(token_id, 0.0, NO_SIGNALS, forced=True))
-        self.ledger.events.append(Event(start, reason, {"forced": self.position - start}))
+        self.ledger.note(self.branch, Event(start, reason, {"forced": self.position - start}))
         return self.span(start)
 
     def finish(self, reason: str) -> None:
@@ -228,7 +232,7 @@ class Sequence:
 
     def record(self, rule: str, detail: Mapping[str, float | int | str]) -> None:
         """Add an entry to the decision trace, at this position."""
-        self.ledger.events.append(Event(self.position, rule, detail))
+        self.ledger.note(self.branch, Event(self.position, rule, detail))
 
     # What the engine does
 
@@ -238,6 +242,8 @@ class Sequence:
         self._append(token)
 
     def _append(self, token: Token) -> None:
+        if self.ledger.live is not None:
+            self.ledger.live.add(Written(self.branch, len(self._tokens), token))
         self.context.ids.append(token.id)
         self._tokens.append(token)
         self._finish = find_ending(self.spec, self._tokens, self._max_length)
@@ -250,6 +256,8 @@ class Sequence:
         child._tokens[:] = self._tokens
         child._finish = self._finish
         child._committed = self._committed
+        if self.ledger.live is not None:
+            self.ledger.live.add(Forked(child.branch, self.branch, len(self._tokens)))
         return child
 
     def _require_idle(self, action: str) -> None:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TypeVar
 
 from app.engine.stream import Stream
-from app.engine.types import ChoiceDone, Failed, RequestDone, TokenOut, Usage
+from app.engine.types import ChoiceDone, Failed, RequestDone, StreamItem, TokenOut, Usage
 
 Asked = TypeVar("Asked")
 
@@ -20,8 +20,8 @@ class Answer:
     usage: Usage
 
 
-def collect(stream: Stream) -> Answer:
-    """The answer to a request of one choice.
+def collect(stream: Iterable[StreamItem]) -> Answer:
+    """The answer to a request of one choice, from its stream or all that came out of it.
 
     Raises:
         DemurError: what the request failed of.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from app.decoding.context import Ledger
+from app.decoding.live import LiveLog
 from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec
 from app.decoding.types import Token
@@ -10,7 +11,15 @@ from app.engine.readout import Reading
 from app.engine.stream import Stream
 from app.engine.tasks import Task
 from app.engine.text import Piece, TextStream
-from app.engine.types import ChoiceDone, GenerationRequest, StreamItem, TokenOut, Usage
+from app.engine.types import (
+    ChoiceDone,
+    GenerationRequest,
+    LiveOut,
+    PromptScored,
+    StreamItem,
+    TokenOut,
+    Usage,
+)
 from app.errors import StrategyError
 
 
@@ -73,6 +82,8 @@ class Choice:
         pieces, text = self.text.finish([(token, vocabulary[token.id]) for token in rest], ending.cut)
         items.extend(self._out(pieces))
         tokens, events = tuple(self.emitted), tuple(self.ledger.events)
+        if self.ledger.live is not None:
+            self.ledger.live.choose(result.branch, len(tokens))
         items.append(ChoiceDone(self.index, ending.reason, ending.stop_reason, text, tokens, events))
         return items, result
 
@@ -86,6 +97,7 @@ class ActiveRequest:
     """A request from its submission to its end.
 
     started, ended: numbers of choices. items: what its stream is to get at the end of this tick.
+    live: what happens to its texts, if it is to be told.
     """
 
     request: GenerationRequest
@@ -100,6 +112,7 @@ class ActiveRequest:
     discarded_tokens: int = 0
     cached_tokens: int = 0
     items: list[StreamItem] = field(default_factory=list[StreamItem])
+    live: LiveLog | None = None
 
     @property
     def usage(self) -> Usage:
@@ -109,3 +122,11 @@ class ActiveRequest:
             discarded_tokens=self.discarded_tokens,
             cached_tokens=self.cached_tokens,
         )
+
+    def take(self) -> list[StreamItem]:
+        """What there is for the stream: what happened, before what it made final."""
+        items, self.items = self.items, []
+        happened = () if self.live is None else self.live.take()
+        if happened:
+            items.insert(1 if items and isinstance(items[0], PromptScored) else 0, LiveOut(happened))
+        return items

@@ -10,6 +10,7 @@ import torch
 
 from app.decoding.calibration import Calibration
 from app.decoding.context import Ledger
+from app.decoding.live import LiveLog
 from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec
 from app.decoding.types import Token
@@ -18,9 +19,9 @@ from app.engine.counters import Counters
 from app.engine.failures import is_not_a_number, model_failure, strategy_failure
 from app.engine.forward import Forward, Pending, Row
 from app.engine.lanes import Lane
-from app.engine.readout import Reading, reading_of
+from app.engine.readout import reading_of
 from app.engine.replies import Replier
-from app.engine.scoring import ScoreJob, score_tokens
+from app.engine.scoring import ScoreJob, Scorer
 from app.engine.slots import SlotTable
 from app.engine.stream import Stream, Waiter, wake
 from app.engine.tasks import Task, run
@@ -69,6 +70,7 @@ class DecodingLoop:
         self._turns = Turns(limits.max_rows, limits.max_prefill_tokens)
         self._forward = Forward(self.model, cache, self.slots, self.reader.layers)
         self._replier = Replier(self.reader)
+        self._scorer = Scorer(self.model, self.counters)
         self._speaking: dict[ActiveRequest, None] = {}
 
     @property
@@ -90,7 +92,8 @@ class DecodingLoop:
             calibration=self._calibration,
         )
         names = (*request.signals, *sorted(request.strategy.needs))
-        active = ActiveRequest(request, stream, spec, reading_of(names, request.top_logprobs, self.reader))
+        reading = reading_of(names, request.top_logprobs, self.reader)
+        active = ActiveRequest(request, stream, spec, reading, live=LiveLog() if request.live else None)
         self.active[stream] = active
         self._lane(active).waiting.append(active)
 
@@ -116,7 +119,7 @@ class DecodingLoop:
         has_live = bool(self.scores) or not self.live.idle
         turn = self._turns.next(has_live, not self.background.idle, began)
         if self.scores:
-            self._score(self.scores.popleft())
+            self._scorer.run(self.scores.popleft())
         lane = self.background if turn.background else self.live
         self._admit(lane)
         if lane.pending:
@@ -128,8 +131,7 @@ class DecodingLoop:
         """Deliver what there is to tell, and wake whoever waits for it."""
         waiters: list[Waiter] = []
         for active in self._speaking:
-            waiter = active.stream.deliver(active.items)
-            active.items = []
+            waiter = active.stream.deliver(active.take())
             if waiter is not None:
                 waiters.append(waiter)
         self._speaking.clear()
@@ -155,7 +157,7 @@ class DecodingLoop:
     def _start(self, active: ActiveRequest) -> None:
         index = active.started
         active.started += 1
-        ledger = Ledger()
+        ledger = Ledger(live=active.live)
         sequence = Sequence(active.spec, ledger, (index,))
         if not sequence.finished:
             slot = self.slots.assign(sequence, active.request.background)
@@ -169,6 +171,14 @@ class DecodingLoop:
         active.choices.append(choice)
         self._lane(active).pending.extend(Pending(choice, waiting) for waiting in run(task))
         self._settle(choice)
+
+    def _score_prompt(self, active: ActiveRequest) -> None:
+        try:
+            tokens = self._scorer.read(active.request.prompt_ids, active.reading)
+        except Exception as error:
+            self._fail(active, model_failure(error))
+        else:
+            self._say(active, [PromptScored(tuple(tokens))])
 
     # Drawing
 
@@ -223,7 +233,7 @@ class DecodingLoop:
         active = choice.owner
         if not choice.task.done:
             items = choice.committed()
-            if items:
+            if items or active.live is not None:
                 self._say(active, items)
             return
         error = choice.task.error
@@ -274,26 +284,3 @@ class DecodingLoop:
     def _say(self, active: ActiveRequest, items: Items[StreamItem]) -> None:
         active.items.extend(items)
         self._speaking[active] = None
-
-    # Scoring
-
-    def _score_prompt(self, active: ActiveRequest) -> None:
-        try:
-            tokens = self._read(active.request.prompt_ids, active.reading)
-        except Exception as error:
-            self._fail(active, model_failure(error))
-        else:
-            self._say(active, [PromptScored(tuple(tokens))])
-
-    def _score(self, job: ScoreJob) -> None:
-        if not job.result.set_running_or_notify_cancel():
-            return
-        try:
-            job.result.set_result(self._read(job.token_ids, job.reading))
-        except Exception as error:
-            job.result.set_exception(model_failure(error))
-
-    def _read(self, token_ids: Items[int], reading: Reading) -> list[Token]:
-        tokens = score_tokens(self.model, token_ids, reading)
-        self.counters.scored_tokens += len(token_ids)
-        return tokens

@@ -9,6 +9,8 @@ import torch
 
 from app.decoding.signals import Distribution
 from app.decoding.types import Token
+from app.engine.counters import Counters
+from app.engine.failures import model_failure
 from app.engine.readout import Reading, read_tokens
 from models.language_model import LanguageModel
 
@@ -23,6 +25,29 @@ class ScoreJob:
     token_ids: tuple[int, ...]
     reading: Reading
     result: "Future[list[Token]]"
+
+
+class Scorer:
+    """Scores texts and counts what it reads."""
+
+    def __init__(self, model: LanguageModel[Any], counters: Counters) -> None:
+        self._model = model
+        self._counters = counters
+
+    def read(self, token_ids: Sequence[int], reading: Reading) -> list[Token]:
+        """The text's tokens from the second on."""
+        tokens = score_tokens(self._model, token_ids, reading)
+        self._counters.scored_tokens += len(token_ids)
+        return tokens
+
+    def run(self, job: ScoreJob) -> None:
+        """Do the job, unless it was cancelled meanwhile."""
+        if not job.result.set_running_or_notify_cancel():
+            return
+        try:
+            job.result.set_result(self.read(job.token_ids, job.reading))
+        except Exception as error:
+            job.result.set_exception(model_failure(error))
 
 
 def score_tokens(model: LanguageModel[Any], token_ids: Sequence[int], reading: Reading) -> list[Token]:

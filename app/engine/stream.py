@@ -90,7 +90,7 @@ class Stream:
     def deliver(self, items: Sequence[StreamItem]) -> Waiter | None:
         """Add items, in the engine's thread. Returns the task to wake, if one is waiting."""
         with self._changed:
-            if self._ended:
+            if self._ended or not items:
                 return None
             self._items.extend(items)
             self._ended = isinstance(items[-1], RequestDone | Failed)

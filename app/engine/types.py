@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from app.decoding.live import Happening
 from app.decoding.sampling_params import SamplingParams
 from app.decoding.strategies.base import Strategy
 from app.decoding.types import Event, FinishReason, StoppingParams, Token
@@ -148,7 +149,17 @@ class Failed:
     error: Exception
 
 
-StreamItem = PromptScored | TokenOut | ChoiceDone | RequestDone | Failed
+@dataclass(frozen=True, slots=True)
+class LiveOut:
+    """What happened to the choices' branches during a tick, in order. Only for `live`.
+
+    Comes before the tokens that were committed in the same tick. A branch's first number is its choice's.
+    """
+
+    happenings: tuple[Happening, ...]
+
+
+StreamItem = PromptScored | LiveOut | TokenOut | ChoiceDone | RequestDone | Failed
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def test_the_background_gives_way_and_takes_nothing_from_the_live() -> None:
     table.assign(behind, background=True)
     behind.pending = True
     assert (table.open(background=True), table.open(background=False)) == (0, 1)
-    # The live one is idle, yet it keeps its slot; nor does the background take from itself what is waited for.
+    # The live one is idle, yet it keeps its slot; so does the one in the background that waits.
     assert table.assign(sequence([3]), background=True) is None
     other = sequence([4])
     assert place(table, other).index == 1
