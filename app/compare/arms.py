@@ -1,0 +1,186 @@
+"""Puts problems to the arms of a comparison, and makes outcomes of what comes back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+from app.compare.outcome import LatencySample, Outcome, OutcomeToken
+from app.compare.problems import Judge, Problem
+from app.compare.spec import Arm, ComparisonSpec
+from app.decoding.sampling_params import SamplingParams
+from app.decoding.strategies import GreedyParams, Strategy
+from app.decoding.types import StoppingParams
+from app.engine.asking import Answer, collect
+from app.engine.engine import Engine
+from app.engine.stream import Stream
+from app.engine.types import GenerationRequest, StreamItem, TokenOut
+from app.errors import ComparisonFailedError, DemurError, EngineStoppedError, ParameterError, RequestError
+from models.checkpoint import LoadedCheckpoint
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that is under way. submitted: by `perf_counter`."""
+
+    problem: Problem
+    arm: str
+    stream: Stream
+    submitted: float
+
+
+class Arms:
+    """The arms of a comparison, on an engine. Their requests run in the background of all others."""
+
+    def __init__(
+        self, engine: Engine, checkpoint: LoadedCheckpoint, spec: ComparisonSpec, judge: Judge
+    ) -> None:
+        self._engine = engine
+        self._encode = checkpoint.tokenizer.encode
+        self._spec = spec
+        self._judge = judge
+        self._strategies = {arm.name: arm.strategy.build() for arm in spec.arms}
+        self._plain = GreedyParams().build()
+
+    def check(self, problems: Sequence[Problem]) -> None:
+        """Raise for what the engine would refuse, before it has worked for hours.
+
+        Raises:
+            ParameterError: names the problem or the arm, and what is wrong with it.
+        """
+        for problem in problems:
+            try:
+                self._engine.check(self._request(problem, self._plain, SamplingParams()))
+            except RequestError as error:
+                if error.param != "prompt":
+                    raise
+                raise ParameterError(f"problem {problem.id!r}: {error.message}", param="problems") from error
+        for place, arm in enumerate(self._spec.arms):
+            try:
+                self._engine.check(self._request(problems[0], self._strategies[arm.name], arm.sampling))
+            except RequestError as error:
+                # What a strategy reads is checked as if the request had asked for it.
+                field = "strategy" if error.param in (None, "signals") else error.param
+                raise ParameterError(
+                    f"arm {arm.name!r}: {error.message}", param=f"arms[{place}].{field}"
+                ) from error
+
+    def ask(self, problem: Problem, arm: Arm) -> Asked:
+        """Let an arm begin with a problem.
+
+        Raises:
+            EngineStoppedError: the engine was stopped.
+        """
+        request = self._request(problem, self._strategies[arm.name], arm.sampling)
+        submitted = perf_counter()
+        return Asked(problem, arm.name, self._engine.submit(request), submitted)
+
+    async def outcome(self, asked: Asked) -> Outcome:
+        """What becomes of it.
+
+        Raises:
+            ComparisonFailedError: it failed.
+            EngineStoppedError: the engine was stopped.
+        """
+        items = await asked.stream.collect_async()
+        seconds = perf_counter() - asked.submitted
+        answer = _answer(asked, items)
+        tokens = _tokens(items, answer, self._spec.signals) if self._spec.signals else None
+        return self._judged(asked, answer, seconds, tokens)
+
+    async def sample(self, problem: Problem, arm: Arm) -> LatencySample:
+        """How long an arm takes for a problem now. Raises what `outcome` does."""
+        asked = self.ask(problem, arm)
+        items: list[StreamItem] = []
+        try:
+            async for item in asked.stream:
+                items.append(item)
+                if isinstance(item, TokenOut):
+                    break
+            first = perf_counter() - asked.submitted
+            items += await asked.stream.collect_async()
+            seconds = perf_counter() - asked.submitted
+        finally:
+            asked.stream.cancel()
+        _answer(asked, items)
+        return LatencySample(
+            problem=problem.id, arm=arm.name, latency_s=round(seconds, 6), first_token_s=round(first, 6)
+        )
+
+    async def warm_up(self, problem: Problem) -> None:
+        """Have the prompt in the cache, so that no arm finds it there only because of the one before it."""
+        stream = self._engine.submit(self._request(problem, self._plain, SamplingParams(), max_tokens=1))
+        try:
+            await stream.collect_async()
+        finally:
+            stream.cancel()
+
+    def _request(
+        self, problem: Problem, strategy: Strategy, sampling: SamplingParams, max_tokens: int | None = None
+    ) -> GenerationRequest:
+        ids = tuple(self._encode(problem.prompt))
+        room = max(1, self._engine.context_length - len(ids))
+        return GenerationRequest(
+            prompt_ids=ids,
+            strategy=strategy,
+            sampling=sampling,
+            stopping=StoppingParams(max_tokens or self._spec.max_tokens or room),
+            seed=problem.seed,
+            signals=tuple(self._spec.signals),
+            background=True,
+        )
+
+    def _judged(
+        self, asked: Asked, answer: Answer, seconds: float, tokens: list[OutcomeToken] | None
+    ) -> Outcome:
+        problem, usage = asked.problem, answer.usage
+        verdict = self._judge(problem, answer.text)
+        abstained = answer.done.finish_reason == "abstain"
+        computed = usage.completion_tokens + usage.discarded_tokens
+        return Outcome(
+            problem=problem.id,
+            group=problem.group,
+            arm=asked.arm,
+            seed=problem.seed,
+            correct=None if verdict.correct is None else verdict.correct and not abstained,
+            answer=verdict.answer,
+            expected=problem.answer,
+            solved=None if verdict.solved is None else verdict.solved and not abstained,
+            first_error=verdict.first_error,
+            finish_reason=answer.done.finish_reason,
+            abstained=abstained,
+            text=answer.text,
+            prompt_tokens=usage.prompt_tokens,
+            cached_tokens=usage.cached_tokens,
+            completion_tokens=usage.completion_tokens,
+            discarded_tokens=usage.discarded_tokens,
+            forward_rows=usage.prompt_tokens + computed - 1 if computed else 0,
+            events=len(answer.done.events),
+            latency_s=round(seconds, 6),
+            tokens=tokens,
+        )
+
+
+def _answer(asked: Asked, items: Sequence[StreamItem]) -> Answer:
+    try:
+        return collect(items)
+    except EngineStoppedError:
+        raise
+    except DemurError as error:
+        raise ComparisonFailedError(
+            f"arm {asked.arm!r} failed on problem {asked.problem.id!r}: {error} The outcomes before that are "
+            "kept; run the comparison again to go on from there, or leave the arm out."
+        ) from error
+
+
+def _tokens(items: Sequence[StreamItem], answer: Answer, signals: Sequence[str]) -> list[OutcomeToken]:
+    """The tokens with the signals that were asked for; strategies may have read others. The pieces are the
+    whole text: what came out last belongs to the last token."""
+    out = [item for item in items if isinstance(item, TokenOut)]
+    rest = [""] * (len(out) - 1) + [answer.done.text]
+    return [
+        OutcomeToken(
+            text=item.text + more,
+            signals={name: item.token.signals[name] for name in signals if name in item.token.signals},
+        )
+        for item, more in zip(out, rest, strict=False)
+    ]

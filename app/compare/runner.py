@@ -1,0 +1,126 @@
+"""Runs a comparison: all arms of a problem together, as many problems at a time as keep the engine full."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+from app.compare.arms import Arms, Asked
+from app.compare.folder import RunFolder
+from app.compare.outcome import LatencySample, Outcome
+from app.compare.problems import Problem, judge_of, resolve
+from app.compare.spec import Arm, ComparisonSpec
+from app.engine.engine import Engine
+from models.checkpoint import LoadedCheckpoint
+
+_LOOK_SECONDS = 0.2
+"""How often a run looks whether it was cancelled, while nothing else happens."""
+
+Key = tuple[str, str]
+
+
+class Comparison:
+    """A comparison on an engine that is running, in the background of whatever else the engine does."""
+
+    def __init__(self, engine: Engine, checkpoint: LoadedCheckpoint, spec: ComparisonSpec) -> None:
+        """Draw the problems, and ask the engine whether it would take every arm and every problem.
+
+        Raises:
+            RequestError: it would not; the message names the arm or the problem, and what is wrong with it.
+        """
+        self.spec = spec
+        self.problems = resolve(spec, checkpoint)
+        self._arms = Arms(engine, checkpoint, spec, judge_of(spec, checkpoint))
+        self._arms.check(self.problems)
+        # Some more than there are rows, so that the engine has the next one before we hear of the last.
+        self._at_once = engine.limits.max_rows * 5 // 4 + 1
+
+    @property
+    def total(self) -> int:
+        """Outcomes of the whole comparison."""
+        return len(self.problems) * len(self.spec.arms)
+
+    def run(
+        self,
+        folder: RunFolder,
+        on_outcome: Callable[[Outcome], None] = lambda _: None,
+        on_latency: Callable[[LatencySample], None] = lambda _: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Compute what the folder lacks. Blocks; not for a thread that runs an event loop.
+
+        on_outcome, on_latency: called with what has just been written to the folder.
+        cancelled: asked often; once it says so, what is under way is dropped.
+
+        Returns:
+            Whether the comparison is complete: False if it was cancelled.
+
+        Raises:
+            ComparisonFailedError: an arm failed on a problem; the outcomes before that are in the folder.
+            ComparisonFolderError: the folder cannot be written.
+            EngineStoppedError: the engine was stopped.
+        """
+
+        def keep(outcome: Outcome) -> None:
+            folder.append(outcome)
+            on_outcome(outcome)
+
+        def keep_latency(sample: LatencySample) -> None:
+            folder.append_latency(sample)
+            on_latency(sample)
+
+        async def everything() -> bool:
+            solved = await self._solve({each.key for each in folder.outcomes}, keep, cancelled)
+            return solved and await self._measure(
+                {each.key for each in folder.latency}, keep_latency, cancelled
+            )
+
+        return asyncio.run(everything())
+
+    async def _solve(
+        self, have: set[Key], keep: Callable[[Outcome], None], cancelled: Callable[[], bool]
+    ) -> bool:
+        """Compute the outcomes that are missing, and keep each as soon as it is there."""
+        missing = self._missing(have)
+        under_way: dict[asyncio.Task[Outcome], Asked] = {}
+        try:
+            while not cancelled():
+                while len(under_way) < self._at_once and (arms := next(missing, None)) is not None:
+                    for problem, arm in arms:
+                        asked = self._arms.ask(problem, arm)
+                        under_way[asyncio.create_task(self._arms.outcome(asked))] = asked
+                if not under_way:
+                    return True
+                done, _ = await asyncio.wait(
+                    under_way, timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    del under_way[task]
+                # A task that failed raises here, so the others of its time are kept first.
+                for task in sorted(done, key=lambda each: each.exception() is not None):
+                    keep(task.result())
+            return False
+        finally:
+            for task, asked in under_way.items():
+                asked.stream.cancel()
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _measure(
+        self, have: set[Key], keep: Callable[[LatencySample], None], cancelled: Callable[[], bool]
+    ) -> bool:
+        """Let the arms solve the first problems once more, one request at a time."""
+        for problem in self.problems[: self.spec.latency_problems]:
+            missing = [arm for arm in self.spec.arms if (problem.id, arm.name) not in have]
+            if missing:
+                await self._arms.warm_up(problem)
+            for arm in missing:
+                if cancelled():
+                    return False
+                keep(await self._arms.sample(problem, arm))
+        return True
+
+    def _missing(self, have: set[Key]) -> Iterator[list[tuple[Problem, Arm]]]:
+        """What is still to be asked: the arms of one problem after those of another."""
+        for problem in self.problems:
+            arms = [(problem, arm) for arm in self.spec.arms if (problem.id, arm.name) not in have]
+            if arms:
+                yield arms
