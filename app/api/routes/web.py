@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
@@ -43,19 +44,6 @@ class WebFile:
     etag: str
 
 
-def read_files(folder: Path) -> Mapping[str, WebFile]:
-    """The files under `folder` that a browser asks for, by their path in it; licences and notes are left out."""
-    return {
-        path.relative_to(folder).as_posix(): _read(path)
-        for path in sorted(folder.rglob("*"))
-        if path.suffix in _TYPES
-    }
-
-
-# Few and small, so they are read once; what is not among them cannot be asked for.
-_FILES = read_files(_FOLDER)
-
-
 @router.api_route("/", methods=["GET", "HEAD"])
 async def index(request: Request) -> Response:
     """The playground. It is open even where /v1 wants a key: the page asks for it."""
@@ -69,13 +57,23 @@ async def file(request: Request, path: str) -> Response:
 
 
 def _answer(request: Request, path: str) -> Response:
-    found = _FILES.get(path)
+    found = _files().get(path)
     if found is None:
         raise HTTPException(404)
     headers = {**_HEADERS, "etag": found.etag}
     if found.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(found.content, media_type=found.media_type, headers=headers)
+
+
+@cache
+def _files() -> Mapping[str, WebFile]:
+    """What a browser may ask for, by its path; they are few and small, so they are read once."""
+    return {
+        path.relative_to(_FOLDER).as_posix(): _read(path)
+        for path in sorted(_FOLDER.rglob("*"))
+        if path.suffix in _TYPES
+    }
 
 
 def _read(path: Path) -> WebFile:
