@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.api.answers import Head
 from app.api.generation import Collected, Generation, total
+from app.api.live import LiveItems
 from app.api.rendering import TokenTexts, events_out, sampling_out, scored, usage_out
 from app.api.schemas.requests import ChatRequest
 from app.api.schemas.responses import (
@@ -18,7 +19,7 @@ from app.api.schemas.responses import (
     TokenSignals,
 )
 from app.decoding.types import Token
-from app.engine.types import ChoiceDone, PromptScored, RequestDone, TokenOut, Usage
+from app.engine.types import ChoiceDone, LiveOut, PromptScored, RequestDone, TokenOut, Usage
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,11 @@ class ChatAnswer:
         for index in range(self.body.n):
             yield self._chunk(ChatChunkChoice(index=index, delta=Delta(role="assistant", content="")))
         usages: list[Usage] = []
+        live = LiveItems(self.texts, bool(self.body.signals), bool(self.body.top_logprobs))
         async for _, item in generation.items():
             match item:
+                case LiveOut():
+                    yield ChatChunk(**self.head.fields(), choices=[], live=live.items(item.happenings))
                 case TokenOut():
                     if item.text or self.body.logprobs or self.body.signals:
                         yield self._chunk(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.api.answers import Head
 from app.api.generation import Collected, Generation, total
+from app.api.live import LiveItems
 from app.api.prompts import Prompt
 from app.api.rendering import (
     Offsets,
@@ -18,7 +19,7 @@ from app.api.rendering import (
 )
 from app.api.schemas.requests import CompletionRequest
 from app.api.schemas.responses import Completion, CompletionChoice, CompletionLogprobs, TokenSignals
-from app.engine.types import ChoiceDone, PromptScored, RequestDone, TokenOut, Usage
+from app.engine.types import ChoiceDone, LiveOut, PromptScored, RequestDone, TokenOut, Usage
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,12 @@ class CompletionAnswer:
             for number in range(len(self.prompts)):
                 for choice in self._echo(number, None, offsets):
                     yield self._chunk(choice)
+        live = LiveItems(self.texts, bool(self.body.signals), bool(self.body.logprobs))
         async for number, item in generation.items():
             match item:
+                case LiveOut():
+                    told = live.items(item.happenings, number * self.body.n)
+                    yield Completion(**self.head.fields(), choices=[], live=told)
                 case PromptScored():
                     for choice in self._echo(number, item, offsets):
                         yield self._chunk(choice)

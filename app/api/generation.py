@@ -15,6 +15,7 @@ from app.engine.types import (
     ChoiceDone,
     Failed,
     GenerationRequest,
+    LiveOut,
     PromptScored,
     RequestDone,
     StreamItem,
@@ -24,7 +25,7 @@ from app.engine.types import (
 
 T = TypeVar("T")
 
-Item = PromptScored | TokenOut | ChoiceDone | RequestDone
+Item = PromptScored | LiveOut | TokenOut | ChoiceDone | RequestDone
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ class Generation:
                     scored[prompt] = item
                 case RequestDone():
                     usages.append(item.usage)
+                case LiveOut():
+                    pass  # only streams ask for it
         choices.sort(key=lambda choice: (choice.prompt, choice.index))
         return Collected(choices, scored, total(usages))
 

@@ -57,6 +57,7 @@ def plan(
             signals=tuple(body.signals),
             top_logprobs=top_logprobs,
             score_prompt=score_prompt,
+            live=body.live,
         )
         for prompt in prompts
     ]

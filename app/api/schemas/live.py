@@ -65,10 +65,10 @@ class LiveRollback(_Happening):
 class LiveFork(_Happening):
     """A new branch began as a copy of the first `position` tokens, which are all so far, of another."""
 
-    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(serialize_by_alias=True)
 
     type: Literal["fork"] = "fork"
-    parent: Branch = Field(alias="from")
+    parent: Branch = Field(serialization_alias="from")
     position: Position
 
 
@@ -102,6 +102,6 @@ LiveField = Annotated[
     list[LiveItem] | None,
     Field(
         exclude_if=_is_none,
-        description="In a stream with `stream_options.live`: what happened since the last of these, in order.",
+        description="In a stream with `stream_options.live`: what happened since the last one, in order.",
     ),
 ]
