@@ -1,6 +1,7 @@
 """Runs a comparison: all arms of a problem together, as many problems at a time as keep the engine full."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from app.compare.arms import Arms, Asked
@@ -30,8 +31,10 @@ class Comparison:
         self.problems = resolve(spec, checkpoint)
         self._arms = Arms(engine, checkpoint, spec, judge_of(spec, checkpoint))
         self._arms.check(self.problems)
-        # Some more than there are rows, so that the engine has the next one before we hear of the last.
-        self._at_once = engine.limits.max_rows * 5 // 4 + 1
+        rows = engine.limits.max_rows
+        # Some more than there are, so that the engine has the next request before we hear of the last. But
+        # where branches outnumber the rows they take them from each other, and compute whole texts anew.
+        self._rows = rows if any(self._arms.rows(arm) > 1 for arm in spec.arms) else rows * 5 // 4 + 1
 
     @property
     def total(self) -> int:
@@ -79,14 +82,13 @@ class Comparison:
         self, have: set[Key], keep: Callable[[Outcome], None], cancelled: Callable[[], bool]
     ) -> bool:
         """Compute the outcomes that are missing, and keep each as soon as it is there."""
-        missing = self._missing(have)
+        missing = deque(self._missing(have))
         under_way: dict[asyncio.Task[Outcome], Asked] = {}
         try:
             while not cancelled():
-                while len(under_way) < self._at_once and (arms := next(missing, None)) is not None:
-                    for problem, arm in arms:
-                        asked = self._arms.ask(problem, arm)
-                        under_way[asyncio.create_task(self._arms.outcome(asked))] = asked
+                for problem, arm in self._fitting(missing, sum(asked.rows for asked in under_way.values())):
+                    asked = self._arms.ask(problem, arm)
+                    under_way[asyncio.create_task(self._arms.outcome(asked))] = asked
                 if not under_way:
                     return True
                 done, _ = await asyncio.wait(
@@ -118,9 +120,17 @@ class Comparison:
                 keep(await self._arms.sample(problem, arm))
         return True
 
-    def _missing(self, have: set[Key]) -> Iterator[list[tuple[Problem, Arm]]]:
-        """What is still to be asked: the arms of one problem after those of another."""
+    def _missing(self, have: set[Key]) -> Iterator[tuple[Problem, Arm]]:
+        """What is still to be asked: all arms of a problem before those of the next, since they share its
+        prompt."""
         for problem in self.problems:
-            arms = [(problem, arm) for arm in self.spec.arms if (problem.id, arm.name) not in have]
-            if arms:
-                yield arms
+            for arm in self.spec.arms:
+                if (problem.id, arm.name) not in have:
+                    yield problem, arm
+
+    def _fitting(self, missing: deque[tuple[Problem, Arm]], rows: int) -> Iterator[tuple[Problem, Arm]]:
+        """What is to be asked next, beside what takes `rows` rows. What alone takes too many comes alone."""
+        while missing and (rows == 0 or rows + self._arms.rows(missing[0][1]) <= self._rows):
+            problem, arm = missing.popleft()
+            rows += self._arms.rows(arm)
+            yield problem, arm

@@ -44,6 +44,10 @@ class SelfConsistency:
 
     needs = frozenset[str]()
 
+    @property
+    def branches_at_once(self) -> int:
+        return min(self.samples, self.batch)
+
     async def decode(self, sequence: Sequence) -> Sequence:
         waiting = start_samples(sequence, self.samples)
         written: list[Sequence] = []
