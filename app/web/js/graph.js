@@ -58,7 +58,7 @@ function arrange(graph) {
   layout.setGraph({ rankdir: "LR", nodesep: 12, ranksep: 34, marginx: 0, marginy: 0 });
   layout.setDefaultEdgeLabel(() => ({}));
   for (const quantity of graph.quantities) {
-    const letters = Math.max(quantity.name.length + 3, definition(quantity).length);
+    const letters = Math.max(quantity.name.length + 7, definition(quantity).length);
     layout.setNode(quantity.name, { width: Math.max(72, letters * LETTER + 18), height: HEIGHT });
   }
   for (const quantity of graph.quantities) {

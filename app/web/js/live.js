@@ -6,18 +6,19 @@
  *   signals: Record<string, number>, top: {token: string, logprob: number}[]}} Token
  * @typedef {{position: number, tokens: Token[], scraps: Scrap[], rule: string, detail: object}} Scrap
  *   Tokens that were taken back at a position, with the scraps inside them.
- * @typedef {{id: string, parent: string|null, from: number, tokens: Token[], scraps: Scrap[],
- *   state: "open"|"dropped"|"chosen"}} Branch
- * @typedef {{branches: Map<string, Branch>, chosen: string|null, length: number|null, events: object[]}} Run
+ * @typedef {{id: string, parent: string|null, from: number, tokens: Token[], scraps: Scrap[], grown: number,
+ *   state: "open"|"dropped"|"chosen"}} Branch `grown`: how many tokens the run had when this one last got one.
+ * @typedef {{branches: Map<string, Branch>, chosen: string|null, length: number|null, written: number}} Run
  */
 
 /** @returns {Run} */
 export function newRun() {
-  return { branches: new Map([["0", newBranch("0", null, 0)]]), chosen: null, length: null, events: [] };
+  return { branches: new Map([["0", newBranch("0", null, 0)]]), chosen: null, length: null, written: 0 };
 }
 
 /**
- * Apply one item of `live` of the first choice. Items that this page does not know are ignored.
+ * Apply one item of `live` of the first choice. Events that cut nothing back change no text, and items that
+ * this page does not know are ignored.
  * @param {Run} run
  */
 export function applyLive(run, item) {
@@ -26,6 +27,7 @@ export function applyLive(run, item) {
     case "token":
       branch.tokens.length = item.position;
       branch.tokens.push(tokenOf(item));
+      branch.grown = ++run.written;
       break;
     case "rollback":
       cutBack(branch, item);
@@ -35,9 +37,6 @@ export function applyLive(run, item) {
       break;
     case "drop":
       branch.state = "dropped";
-      break;
-    case "event":
-      run.events.push({ position: item.position, rule: item.rule, detail: item.detail, branch: item.branch });
       break;
     case "chosen":
       branch.state = "chosen";
@@ -49,14 +48,16 @@ export function applyLive(run, item) {
 }
 
 /**
- * The branch to show: the one that was chosen; until then the open one that has been there longest.
+ * The branch to show: the one that was chosen; until then the first that is being written. One that was only
+ * set aside, for the case that nothing better comes, is passed over.
  * @param {Run} run
  * @returns {Branch}
  */
 export function shownBranch(run) {
   if (run.chosen !== null) return run.branches.get(run.chosen);
-  for (const branch of run.branches.values()) if (branch.state === "open") return branch;
-  return run.branches.get("0");
+  const open = [...run.branches.values()].filter(({ state }) => state === "open");
+  const recent = run.written - 2 * open.length;
+  return open.find(({ grown }) => grown > recent) ?? open[0] ?? run.branches.get("0");
 }
 
 /** The tokens of the branch to show; once it is chosen, those of the answer. */
@@ -65,25 +66,28 @@ export function shownTokens(run) {
   return run.length === null ? branch.tokens : branch.tokens.slice(0, run.length);
 }
 
-/** The other branches that wrote something of their own, in the order in which they began. */
+/**
+ * The other branches, as far as they wrote what is not to be seen in the branch that is shown or in those before
+ * them, in the order in which they began.
+ * @returns {{branch: Branch, from: number, tokens: Token[]}[]}
+ */
 export function otherBranches(run) {
   const shown = shownBranch(run);
-  return [...run.branches.values()].filter((branch) => branch !== shown && ownTokens(branch).length > 0);
-}
-
-/** What a branch wrote after it was forked. */
-export function ownTokens(branch) {
-  return branch.tokens.slice(branch.from);
+  const seen = new Set([...shown.tokens, ...scrapped(shown.scraps)]);
+  return [...run.branches.values()].flatMap((branch) => {
+    const from = branch.tokens.findIndex((token) => !seen.has(token));
+    if (branch === shown || from === -1) return [];
+    const tokens = branch.tokens.slice(from);
+    for (const token of tokens) seen.add(token);
+    return [{ branch, from, tokens }];
+  });
 }
 
 export const textOf = (tokens) => tokens.map((token) => token.token).join("");
 
-/** All tokens that were written, kept or not. */
-export function* everyToken(run) {
-  for (const branch of run.branches.values()) {
-    yield* ownTokens(branch);
-    yield* scrapped(branch.scraps.filter((scrap) => scrap.owner === branch.id));
-  }
+/** All tokens that were written, kept or not, each once. */
+export function everyToken(run) {
+  return new Set([...run.branches.values()].flatMap(({ tokens, scraps }) => [...tokens, ...scrapped(scraps)]));
 }
 
 function* scrapped(scraps) {
@@ -94,11 +98,12 @@ function* scrapped(scraps) {
 }
 
 function newBranch(id, parent, from) {
-  return { id, parent, from, tokens: [], scraps: [], state: "open" };
+  return { id, parent, from, tokens: [], scraps: [], grown: 0, state: "open" };
 }
 
 function fork(parent, { branch, position }) {
   const child = newBranch(branch, parent.id, position);
+  child.grown = parent.grown;
   child.tokens = parent.tokens.slice(0, position);
   child.scraps = parent.scraps.filter((scrap) => scrap.position <= position);
   return child;
@@ -109,8 +114,7 @@ function cutBack(branch, { position, rule, detail }) {
   // Earlier attempts at the same place stay beside this one; those further on belong to what is cut.
   const inside = branch.scraps.filter((scrap) => scrap.position > position);
   branch.scraps = branch.scraps.filter((scrap) => scrap.position <= position);
-  branch.from = Math.min(branch.from, position);
-  branch.scraps.push({ position, tokens, scraps: inside, rule, detail, owner: branch.id });
+  branch.scraps.push({ position, tokens, scraps: inside, rule, detail });
 }
 
 function tokenOf(item) {

@@ -1,7 +1,7 @@
 /** The play tab: one request, answered by one or two strategies beside each other. */
 
 import { ApiError, post } from "./api.js";
-import { LEVELS, format } from "./colour.js";
+import { LEVELS, domainOf, format } from "./colour.js";
 import { h, newId } from "./dom.js";
 import { bodyOf, tidy } from "./request.js";
 import { runView } from "./run.js";
@@ -19,7 +19,7 @@ export function playTab(root, catalogue) {
   const context = {
     signals: catalogue.signals,
     colour: colours.chosen,
-    scaled: colours.scaled,
+    domain,
     theme: catalogue.theme,
     link: () => new URL(writeHash({ ...setup.read(), colour: colours.chosen().name }), location.href).href,
   };
@@ -31,6 +31,14 @@ export function playTab(root, catalogue) {
   let running = null;
   let preview = 0;
   let visited = null;
+
+  /** One scale for both texts, so that their colours mean the same. */
+  function domain() {
+    const signal = colours.chosen();
+    const [low, high] = domainOf(signal, views.flatMap((view) => view.values(signal.name)));
+    if (colours.scaled([low, high])) views.forEach((view) => view.redraw());
+    return [low, high];
+  }
 
   function previewSoon(prompt) {
     clearTimeout(preview);
@@ -132,9 +140,12 @@ function colourView(signals, changed) {
       if (signals.some((signal) => signal.name === name)) select.value = name;
       tell();
     },
+    /** Tell where the scale ends; true if that is news. */
     scaled(next) {
+      if (String(next) === String(domain)) return false;
       domain = next;
       tell();
+      return true;
     },
   };
 }

@@ -25,7 +25,23 @@ export function samplingFields(openapi) {
 
 /** The fields of every strategy, by kind. */
 export function strategyFields(strategies) {
-  return Object.fromEntries(strategies.map(({ kind, params_schema: schema }) => [kind, fieldsOf(schema, schema)]));
+  return Object.fromEntries(
+    strategies.map(({ kind, params_schema: schema, root }) => [kind, fieldsOf(schema, root ?? schema)]),
+  );
+}
+
+/** What a comparison may use: besides the strategies of a request, those that are told what is wrong. */
+export function comparisonStrategies(openapi, strategies) {
+  const union = openapi.components.schemas.Arm.properties.strategy;
+  const known = new Set(strategies.map(({ kind }) => kind));
+  const others = Object.entries(union.discriminator.mapping).filter(([kind]) => !known.has(kind));
+  return [
+    ...strategies,
+    ...others.map(([kind, reference]) => {
+      const schema = openapi.components.schemas[reference.split("/").at(-1)];
+      return { kind, summary: schema.description, params_schema: schema, root: openapi };
+    }),
+  ];
 }
 
 /** The `strategy` of a request: its kind and what differs from the defaults. */

@@ -1,7 +1,6 @@
 /** One strategy at work: its text, its signals, its graph, what it cost, and how to make it again. */
 
 import { ApiError, events, post } from "./api.js";
-import { domainOf } from "./colour.js";
 import { announce, h, oncePerFrame } from "./dom.js";
 import { graphView } from "./graph.js";
 import { inspectorView } from "./inspector.js";
@@ -13,7 +12,8 @@ import { tokensView } from "./tokens.js";
 import { count, duration, sentence } from "./wording.js";
 
 /**
- * @param {{signals: object[], colour: () => {name: string}, theme: () => string, link: () => string}} context
+ * @param {{signals: object[], colour: () => object, domain: () => [number, number], theme: () => string,
+ *   link: () => string}} context `domain`: between which values the chosen signal is coloured
  */
 export function runView(context) {
   const title = h("h2", {});
@@ -54,15 +54,22 @@ export function runView(context) {
     else timeline.select(index);
   }
 
+  /** Begin with the token that has most to tell. */
+  function pickMostDoubtful() {
+    const { name, higher_means: means } = context.colour();
+    const doubts = shownTokens(run).map((token) => (token.signals[name] ?? -Infinity) * (means === "certain" ? -1 : 1));
+    const index = doubts.indexOf(Math.max(...doubts));
+    if (index >= 0) pick(shownTokens(run)[index], index, "timeline");
+  }
+
   function stepAt(index) {
     const end = [...textOf(shownTokens(run).slice(0, index + 1))].length;
     return check?.steps.find((step) => step.start < end && end <= step.end + 1) ?? null;
   }
 
   function render() {
-    const signal = context.signals.find(({ name }) => name === context.colour().name);
-    const values = [...everyToken(run)].map((token) => token.signals[signal.name]).filter((value) => value !== undefined);
-    const domain = domainOf(signal, values);
+    const signal = context.colour();
+    const domain = context.domain();
     const shown = shownTokens(run);
     placeholder.hidden = run.branches.size > 1 || shownBranch(run).tokens.length > 0 || shownBranch(run).scraps.length > 0;
     tokens.render(run, { signal, domain }, check?.steps ?? []);
@@ -70,7 +77,6 @@ export function runView(context) {
     graph.render(check);
     status.textContent = statusText();
     traceBox.hidden = !done?.events?.length;
-    context.scaled(domain);
     judge();
   }
 
@@ -85,7 +91,7 @@ export function runView(context) {
   function statusText() {
     if (!body) return "Not started.";
     const kept = usage?.completion_tokens ?? shownTokens(run).length;
-    const lost = usage ? usage.completion_tokens_details.discarded_tokens : [...everyToken(run)].length - kept;
+    const lost = usage ? usage.completion_tokens_details.discarded_tokens : everyToken(run).size - kept;
     const parts = [`${count(kept, "token")} kept`, `${lost} discarded`];
     if (done) parts.push(duration(done.seconds), { stop: "complete", length: "cut at its limit", abstain: "declined to answer" }[done.reason] ?? done.reason);
     else parts.push("writing…");
@@ -122,8 +128,7 @@ export function runView(context) {
   }
 
   function take(chunk) {
-    if (chunk.live) run.live = true;
-    for (const item of chunk.live ?? committed(chunk)) if (item.index === 0) applyLive(run, item);
+    for (const item of chunk.live ?? []) if (item.index === 0) applyLive(run, item);
     if (chunk.usage) usage = chunk.usage;
     for (const choice of chunk.choices) {
       if (choice.finish_reason === null) continue;
@@ -132,17 +137,12 @@ export function runView(context) {
     draw();
   }
 
-  let position = 0;
-  function committed(chunk) {
-    if (run.chosen !== null || run.live) return [];
-    return chunk.choices.flatMap((c) => (c.logprobs?.tokens ?? []).map((token, i) => ({ type: "token", index: 0, branch: "0", position: shownTokens(run).length + i, token, token_id: c.signals[i].token_id, logprob: c.logprobs.token_logprobs[i], signals: c.signals[i], top: Object.entries(c.logprobs.top_logprobs[i]).map(([t, l]) => ({ token: t, logprob: l })) })));
-  }
-
   function finish() {
     trace.replaceChildren(...done.events.map((event) => h("li", {}, sentence(event))));
     traceBox.firstChild.textContent = `Decisions (${done.events.length})`;
     announce(`${title.textContent}: ${statusText()}`);
     render();
+    pickMostDoubtful();
   }
 
   return {
@@ -190,6 +190,7 @@ export function runView(context) {
       }
     },
     redraw: draw,
-    title: (text) => (title.textContent = readable(text)),
+    /** The values of a signal at all tokens so far. */
+    values: (name) => [...everyToken(run)].map((token) => token.signals[name]).filter((value) => value !== undefined),
   };
 }

@@ -2,7 +2,7 @@
 
 import { format, levelOf } from "./colour.js";
 import { h, reconcile } from "./dom.js";
-import { otherBranches, ownTokens, shownBranch, shownTokens } from "./live.js";
+import { otherBranches, shownBranch, shownTokens } from "./live.js";
 import { badgeOf, reasonOf, sentence } from "./wording.js";
 
 const VISIBLE = { "\n": "↵", "\t": "⇥" };
@@ -17,7 +17,6 @@ export function tokensView(onPick) {
   const tokens = new WeakMap();
   const scraps = new WeakMap();
   const rows = new Map();
-  const marks = new Map();
   let paint = null;
   let shown = [];
 
@@ -52,21 +51,21 @@ export function tokensView(onPick) {
   }
 
   function tokenElement(token, place) {
-    const key = `${place}`;
     let byPlace = elements.get(token);
     if (!byPlace) elements.set(token, (byPlace = new Map()));
-    let found = byPlace.get(key);
+    let found = byPlace.get(place);
     if (!found) {
       found = h("span", { class: "token", role: "option", tabindex: -1, "aria-selected": "false" });
       tokens.set(found, token);
-      byPlace.set(key, found);
+      byPlace.set(place, found);
       colour(found, token);
     }
     return found;
   }
 
-  function colour(target, token) {
+  function colour(target, token, step = target.step) {
     const { signal, domain } = paint;
+    target.step = step;
     const value = token.signals[signal.name];
     const text = token.token.replace(/[\n\t]/g, (letter) => VISIBLE[letter]);
     const badge = value === undefined ? "" : badgeOf(signal, value);
@@ -74,9 +73,10 @@ export function tokensView(onPick) {
     else target.dataset.heat = levelOf(signal, value, domain);
     target.classList.toggle("forced", token.forced);
     target.classList.toggle("control", text !== token.token);
-    target.replaceChildren(text, badge ? h("span", { class: "badge", "aria-hidden": "true" }, badge) : "");
+    const end = text.trimEnd(); // marks stand before the space, or a line might begin with one
+    target.replaceChildren(end, badge ? h("span", { class: "badge", "aria-hidden": "true" }, badge) : "", step ? markElement(step) : "", text.slice(end.length));
     const told = value === undefined ? "" : `, ${signal.name} ${format(value, signal.unit)}`;
-    target.setAttribute("aria-label", `${JSON.stringify(token.token)}${told}`);
+    target.setAttribute("aria-label", `${JSON.stringify(token.token)}${told}${step ? `, step ${verdictOf(step)}` : ""}`);
   }
 
   function scrapElement(scrap) {
@@ -104,31 +104,29 @@ export function tokensView(onPick) {
     return nodes;
   }
 
-  function branchElement(branch) {
+  function branchElement({ branch, from, tokens: own }) {
     let row = rows.get(branch.id);
     if (!row) {
-      const label = h("span", { class: "branch-name", "aria-hidden": "true" });
-      row = { label, text: h("span", { class: "branch-text" }), element: h("span", { role: "group" }) };
-      row.element.append(label, row.text);
-      rows.set(branch.id, row);
+      const label = h("span", { class: "branch-name", "aria-hidden": "true" }, `branch ${branch.id}`);
+      const text = h("span", { class: "branch-text" });
+      rows.set(branch.id, (row = { text, element: h("span", { role: "group" }, label, text) }));
     }
     row.element.className = `branch ${branch.state}`;
-    row.label.textContent = `branch ${branch.id}`;
-    row.element.setAttribute("aria-label", `Branch ${branch.id}, ${branch.state}, from token ${branch.from + 1}`);
-    const own = branch.scraps.filter((scrap) => scrap.owner === branch.id);
-    reconcile(row.text, line(ownTokens(branch), own, branch.from, branch.id));
+    row.element.setAttribute("aria-label", `Branch ${branch.id}, ${branch.state}, from token ${from + 1}`);
+    reconcile(row.text, line(own, [], from, branch.id));
     return row.element;
   }
 
-  /** Right or wrong, behind the token in which a step ends. */
-  function markElement(step) {
-    const key = `${step.end} ${step.verdict}`;
-    if (!marks.has(key)) {
-      const right = step.verdict === "correct";
-      const title = right ? "right" : `${step.verdict.replace("_", " ")}: ${step.detail}`;
-      marks.set(key, h("span", { class: `mark ${right ? "right" : "wrong"}`, title, "aria-hidden": "true" }, right ? "✓" : "✗"));
+  /** Put the verdict on every step behind the token in which it ends. */
+  function markSteps(steps) {
+    let offset = 0;
+    for (const token of shown) {
+      const start = offset;
+      offset += [...token.token].length;
+      const step = steps.find(({ end }) => end > start && end <= offset);
+      const target = elements.get(token).get("text");
+      if (target.step?.verdict !== step?.verdict) colour(target, token, step ?? null);
     }
-    return marks.get(key);
   }
 
   return {
@@ -144,8 +142,8 @@ export function tokensView(onPick) {
       const branch = shownBranch(run);
       shown = shownTokens(run);
       const cuts = branch.scraps.filter((scrap) => scrap.position <= shown.length);
-      const text = line(shown, cuts, 0, "text");
-      const nodes = withMarks(text, shown, steps, tokens, markElement);
+      const nodes = line(shown, cuts, 0, "text");
+      markSteps(steps);
       const others = otherBranches(run).map(branchElement);
       reconcile(element, others.length ? [...nodes, h("span", { class: "rule", "aria-hidden": "true" }), ...others] : nodes);
       if (repaint) for (const target of element.querySelectorAll(".token")) colour(target, tokens.get(target));
@@ -162,24 +160,17 @@ export function tokensView(onPick) {
     clear() {
       elements.clear();
       rows.clear();
-      marks.clear();
       element.replaceChildren();
     },
   };
 }
 
-function withMarks(nodes, shown, steps, tokens, markElement) {
-  const ends = new Map();
-  let offset = 0;
-  for (const token of shown) {
-    const start = offset;
-    offset += [...token.token].length;
-    // The checker's step ends with its full stop; the token may hold the space behind it too.
-    const step = steps.find(({ end }) => end > start && end <= offset);
-    if (step) ends.set(token, step);
-  }
-  return nodes.flatMap((node) => {
-    const step = ends.get(tokens.get(node));
-    return step ? [node, markElement(step)] : [node];
-  });
+/** Right or wrong. */
+function markElement(step) {
+  const right = step.verdict === "correct";
+  return h("span", { class: `mark ${right ? "right" : "wrong"}`, title: verdictOf(step), "aria-hidden": "true" }, right ? "✓" : "✗");
+}
+
+function verdictOf({ verdict, detail }) {
+  return verdict === "correct" ? "right" : `${verdict.replace("_", " ")}: ${detail}`;
 }

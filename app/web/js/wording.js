@@ -5,14 +5,14 @@ import { readable } from "./schema.js";
 
 const NOT_SAID = new Set(["text", "discarded", "restored", "set_aside"]);
 
-/** Why tokens were taken back, in a few letters: "step_error 83% > 30%". */
+/** Why tokens were taken back, in a few letters: "step_error 83%, limit 30%". */
 export function reasonOf({ rule, detail }) {
   const { signal, value, threshold, when } = detail;
   if (signal !== undefined && value !== undefined) {
     const name = String(signal).replace("probe:", "");
     const figure = (number) => (String(signal).startsWith("probe:") ? percent(number) : format(number));
-    const side = when === "below" ? "<" : ">";
-    return threshold === undefined ? `${name} ${figure(value)}` : `${name} ${figure(value)} ${side} ${figure(threshold)}`;
+    const limit = threshold === undefined ? "" : `, ${when === "below" ? "least" : "limit"} ${figure(threshold)}`;
+    return `${name} ${figure(value)}${limit}`;
   }
   if (detail.coin !== undefined) return `coin ${format(detail.coin)} < ${format(detail.probability)}`;
   return readable(rule);

@@ -1,0 +1,57 @@
+/** One arm of a comparison: a name, a strategy, its sampling. */
+
+import { h, newId } from "../dom.js";
+import { objectEditor } from "../form.js";
+import { samplingFields } from "../request.js";
+import { compact, initial } from "../schema.js";
+import { strategyPicker } from "../strategy-picker.js";
+
+/** @param {{changed: () => void, removed: () => void}} on */
+export function armEditor(catalogue, { changed, removed }) {
+  const id = newId("arm");
+  const name = h("input", { type: "text", id, maxlength: 64, spellcheck: "false", pattern: "[A-Za-z0-9_.\\-]{1,64}", oninput: changed });
+  const error = h("p", { class: "field-error", hidden: true });
+  const picker = strategyPicker(catalogue, { label: "strategy", changed: () => named && changed() });
+  const { first, more } = samplingFields(catalogue.openapi);
+  const fields = { ...first, ...more };
+  const said = h("span", { class: "said" });
+  const sampling = objectEditor(fields, { changed: tell, signals: [] });
+  const drop = h("button", { type: "button", class: "quiet icon", "aria-label": "Remove this arm", onclick: removed }, "×");
+  let named = false;
+
+  function tell() {
+    const own = compact(sampling.read(), fields);
+    said.textContent = Object.entries(own).map(([field, value]) => `${field} ${value}`).join(" · ") || "the model's own distribution";
+  }
+
+  const self = {
+    element: h(
+      "div",
+      { class: "arm" },
+      h("div", { class: "arm-head" }, h("div", { class: "field" }, h("label", { for: id }, "name"), name), drop),
+      error,
+      picker.element,
+      h("details", {}, h("summary", {}, "Sampling", said), sampling.element),
+    ),
+    name: () => name.value,
+    read: () => ({ name: name.value, strategy: picker.read(), ...compact(sampling.read(), fields) }),
+    write({ name: given, strategy, ...rest }) {
+      name.value = given;
+      picker.write(strategy);
+      sampling.write({ ...Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, initial(value)])), ...rest });
+      named = true;
+      tell();
+    },
+    at(path) {
+      if (path[0] === "strategy") return picker.at(path.slice(1));
+      return sampling.at(path) ?? self;
+    },
+    complain(message) {
+      error.textContent = message ?? "";
+      error.hidden = !message;
+    },
+    removable: (yes) => (drop.disabled = !yes),
+    focus: () => name.focus(),
+  };
+  return self;
+}
