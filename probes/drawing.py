@@ -48,8 +48,8 @@ def svg(figure: Figure, description: str) -> str:
     text = re.sub(r"<!--.*?-->|<style.*?</style>", "", text, flags=re.DOTALL)
     # Ids are kept where something refers to them, and differ from those of every other figure on the page.
     prefix = f"f{hashlib.sha256(description.encode()).hexdigest()[:8]}-"
-    used = set(re.findall(r'#([\w-]+)["\)]', text))
-    text = re.sub(r'#([\w-]+)(["\)])', rf"#{prefix}\1\2", text)
+    used = set(re.findall(r'(?:href="|url\()#([\w-]+)', text))
+    text = re.sub(r'(href="|url\()#([\w-]+)', rf"\1#{prefix}\2", text)
     text = re.sub(
         r' id="([^"]+)"', lambda match: f' id="{prefix}{match[1]}"' if match[1] in used else "", text
     )
