@@ -5,6 +5,7 @@ their size, and what does not fit is left to the tables.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -15,8 +16,9 @@ from app.compare.report.labels import place
 from app.compare.results import ArmResult, ComparisonReport, Duration, Estimate, PairResult
 from probes.drawing import COLOURS, MARKERS, STYLE, TEXT, svg
 
-WIDE, NARROW = 8.4, 4.6
+WIDE, NARROW = 10.4, 4.6
 BETTER, WORSE, UNCLEAR = COLOURS[2], "#d9573f", "#808a96"
+MINUS = "\N{MINUS SIGN}"
 _NARROW_BELOW = 6.0
 _LOGARITHMIC_FROM = 6.0  # largest by smallest value
 
@@ -26,15 +28,11 @@ def frontier(report: ComparisonReport, width: float) -> str:
     arms = [arm for arm in report.arms if arm.accuracy is not None and arm.tokens is not None]
     on_front = {point.arm for point in report.pareto if point.on_front}
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width, 0.56 * width + 0.5), layout="constrained")
+        figure = Figure(figsize=(width, 0.36 * width + 2), layout="constrained")
         axes = figure.subplots()
         axes.grid(visible=True)
-        steps = sorted((point.tokens, point.accuracy) for point in report.pareto if point.on_front)
-        if steps:
-            xs, ys = [each[0] for each in steps], [each[1] for each in steps]
-            axes.plot(
-                xs, ys, drawstyle="steps-post", color=TEXT, linewidth=1.2, linestyle=(0, (4, 3)), alpha=0.6
-            )
+        stair = _stair(report)
+        axes.plot(*stair, color=TEXT, linewidth=1.2, linestyle=(0, (4, 3)), alpha=0.6)
         for arm in arms:
             _point(axes, arm, _place_of(report, arm), faded=arm.name not in on_front)
         tokens = [arm.tokens.mean.value for arm in arms if arm.tokens is not None]
@@ -43,7 +41,7 @@ def frontier(report: ComparisonReport, width: float) -> str:
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         measure = "solved" if report.measure == "solved" else "right"
         axes.set(xlabel="tokens per problem, discarded ones included", ylabel=f"problems {measure}")
-        _name_points(figure, axes, arms, report)
+        _name_points(figure, axes, arms, report, stair)
         best = "; ".join(
             f"{point.arm} {point.accuracy:.1%} at {point.tokens:.1f}"
             for point in report.pareto
@@ -74,7 +72,7 @@ def forest(report: ComparisonReport, width: float) -> str:
             axes.plot(value, row, marker, color=colour, markersize=6.5)
             if not narrow:
                 axes.annotate(
-                    f"{value:+.1f}  ({low:+.1f} to {high:+.1f})",
+                    f"{value:+.1f} ({low:+.1f} to {high:+.1f})".replace("-", MINUS),
                     (1, row),
                     xycoords=("axes fraction", "data"),
                     xytext=(8, 0),
@@ -170,21 +168,41 @@ def _point(axes: Axes, arm: ArmResult, index: int, faded: bool) -> None:
     )
 
 
-def _name_points(figure: Figure, axes: Axes, arms: Sequence[ArmResult], report: ComparisonReport) -> None:
-    """The name of every point beside it."""
-    figure.draw_without_rendering()  # only now it is known where points will be
-    box = axes.get_window_extent()
-    scale = 72 / figure.dpi
-    at = [
-        (arm.tokens.mean.value, arm.accuracy.value)
-        for arm in arms
-        if arm.tokens is not None and arm.accuracy is not None
+def _stair(report: ComparisonReport) -> tuple[list[float], list[float]]:
+    """Corners of the Pareto front, from the cheapest arm to the most accurate."""
+    front = sorted((point.tokens, point.accuracy) for point in report.pareto if point.on_front)
+    xs = [x for (x, _), (following, _) in pairwise(front) for x in (x, following)] + [
+        x for x, _ in front[-1:]
     ]
-    pixels = [axes.transData.transform(point) for point in at]
-    points = [(float(x - box.x0) * scale, float(y - box.y0) * scale) for x, y in pixels]
-    names = [f"{arm.name} (baseline)" if arm.name == report.baseline else arm.name for arm in arms]
+    ys = [y for (_, y), _ in pairwise(front) for y in (y, y)] + [y for _, y in front[-1:]]
+    return xs, ys
+
+
+def _name_points(
+    figure: Figure,
+    axes: Axes,
+    arms: Sequence[ArmResult],
+    report: ComparisonReport,
+    stair: tuple[list[float], list[float]],
+) -> None:
+    """The name of every point beside it, off the lines."""
+    figure.draw_without_rendering()  # only now it is known where points will be
+    box, scale = axes.get_window_extent(), 72 / figure.dpi
+
+    def inside(x: float, y: float) -> tuple[float, float]:
+        right, up = axes.transData.transform((x, y))
+        return float(right - box.x0) * scale, float(up - box.y0) * scale
+
+    known = [(arm, _ends(arm.tokens.mean), _ends(arm.accuracy)) for arm in arms if arm.tokens]
+    at = [(x, y) for _, (_, x, _), (_, y, _) in known]
+    lines = [(*inside(low, y), *inside(high, y)) for _, (low, _, high), (_, y, _) in known]
+    lines += [(*inside(x, low), *inside(x, high)) for _, (_, x, _), (low, _, high) in known]
+    corners = [inside(x, y) for x, y in zip(*stair, strict=True)]
+    lines += [(*start, *end) for start, end in pairwise(corners)]
+    names = [f"{arm.name} (baseline)" if arm.name == report.baseline else arm.name for arm, _, _ in known]
     area = (float(box.width) * scale, float(box.height) * scale)
-    for point, name, label in zip(at, names, place(points, names, area, size=9), strict=True):
+    labels = place([inside(*point) for point in at], names, area, size=9, lines=lines)
+    for point, name, label in zip(at, names, labels, strict=True):
         axes.annotate(
             name,
             point,

@@ -43,15 +43,21 @@ class _Box:
 
 
 def place(
-    points: Sequence[tuple[float, float]], names: Sequence[str], area: tuple[float, float], size: float
+    points: Sequence[tuple[float, float]],
+    names: Sequence[str],
+    area: tuple[float, float],
+    size: float,
+    lines: Sequence[tuple[float, float, float, float]] = (),
 ) -> list[Label]:
     """A place for the name of each point, one after the other.
 
     Args:
         points: in typographic points from the lower left corner of the area.
         area: its width and height. size: of the font.
+        lines: left, bottom, right, top of vertical and horizontal lines that names should keep off.
     """
     taken = [_Box(x - 5, y - 5, x + 5, y + 5) for x, y in points]
+    taken += [_Box(left - 1, bottom - 1, right + 1, top + 1) for left, bottom, right, top in lines]
     labels: list[Label] = []
     for (x, y), name in zip(points, names, strict=True):
         width = _CHARACTER * size * len(name)
@@ -67,7 +73,7 @@ def place(
 def _candidates() -> list[Label]:
     """From the best place to the worst: right, left, above, below, then farther away."""
     near = [Label(_GAP, 0, "left", False), Label(-_GAP, 0, "right", False)]
-    for dy in (10.0, -10.0):
+    for dy in (8.0, -8.0, 12.0, -12.0):
         near += [
             Label(0, dy, "center", False),
             Label(_GAP, dy, "left", False),

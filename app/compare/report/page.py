@@ -134,14 +134,16 @@ def _spec(report: ComparisonReport) -> str:
     problems = report.spec.problems
     if isinstance(problems, GivenProblems):
         plain["problems"] = _explicit(problems) | {"items": f"({len(problems.items)} items: see spec.json)"}
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100)
 
 
 def _explicit(model: BaseModel) -> dict[str, object]:
     """Fields that differ from their defaults, and those without which the rest means nothing."""
     dumped = model.model_dump(mode="json")
     found: dict[str, object] = {}
-    for name, field in type(model).model_fields.items():
+    fields = type(model).model_fields
+    for name in sorted(fields, key=lambda name: name not in _ALWAYS_SHOWN):
+        field = fields[name]
         value = getattr(model, name)
         if value is None or (
             name not in _ALWAYS_SHOWN and value == field.get_default(call_default_factory=True)

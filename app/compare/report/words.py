@@ -28,7 +28,7 @@ def points(value: float | None) -> str:
     """A difference of shares, in percentage points."""
     if value is None:
         return UNKNOWN
-    return f"{round(100 * value, 1) + 0.0:+.1f}"
+    return f"{round(100 * value, 1) + 0.0:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def number(value: float | None) -> str:
