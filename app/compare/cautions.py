@@ -32,6 +32,12 @@ def _about_problems(report: ComparisonReport) -> Iterator[str]:
             f"Only {report.problems} problems: intervals are wide, and a difference has to be large to show. "
             f"Take {_FEW_PROBLEMS} or more."
         )
+    told = [arm.name for arm in report.arms if arm.told]
+    if told:
+        yield (
+            f"Told what is wrong by the checker: {_list(told)}. This shows what is to be gained, not what a "
+            "request can get, and is left out of the Pareto front."
+        )
     if report.measure == "correct":
         judged = max((_judged(pair) for pair in report.pairs), default=report.problems)
         if 0 < judged < report.common:
@@ -41,11 +47,6 @@ def _about_problems(report: ComparisonReport) -> Iterator[str]:
 def _about_arm(arm: ArmResult, report: ComparisonReport) -> Iterator[str]:
     if not arm.problems and any(other.problems for other in report.arms):
         yield f"{arm.name} has finished no problem yet."
-    if arm.told:
-        yield (
-            f"{arm.name} is told what is wrong by the checker. It shows what is to be gained, not what a "
-            "request can get, and is left out of the Pareto front."
-        )
     cut = arm.finish_reasons.get("length", 0)
     if arm.problems and cut / arm.problems > _OFTEN:
         yield (

@@ -108,7 +108,7 @@ def tokens(report: ComparisonReport, width: float) -> str:
                 [arm.tokens.q05, arm.tokens.q95], [row + 0.36] * 2, color=TEXT, linewidth=1.1, alpha=0.75
             )
             axes.plot(arm.tokens.q50, row + 0.36, "|", color=TEXT, markersize=6, alpha=0.9)
-        axes.set(xlabel="tokens per problem; line: 5% to 95% of problems, with the median", xlim=(0, None))
+        axes.set(xlabel="tokens per problem", xlim=(0, None))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5 if width < _NARROW_BELOW else 9))
         if arms:
             figure.legend(loc="outside upper right", ncols=2)
@@ -142,7 +142,7 @@ def latency(report: ComparisonReport, width: float) -> str:
                 label=name if measured else "",
             )
         _scale(axes, seconds)
-        axes.set(xlabel="seconds per problem: median, and a line to the 95% quantile")
+        axes.set(xlabel="seconds per problem")
         if arms:
             figure.legend(loc="outside upper right", ncols=2)
         words = "; ".join(f"{arm.name} {_latency_words(arm)}" for arm in arms)

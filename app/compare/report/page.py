@@ -80,9 +80,16 @@ def _figures(report: ComparisonReport) -> list[_Figure]:
         )
         drawn.append((f"Difference to {report.baseline}", note, figures.forest))
     if any(arm.tokens for arm in report.arms):
-        drawn.append(("Tokens", "What is discarded was computed too, and paid for.", figures.tokens))
+        note = (
+            "Bars: means; what is discarded was computed too, and paid for. The line below a bar holds nine "
+            "problems in ten, its tick is the median."
+        )
+        drawn.append(("Tokens", note, figures.tokens))
     if any(arm.latency.under_load or arm.latency.alone for arm in report.arms):
-        note = "Alone: one request at a time. Under load: all arms of many problems at once."
+        note = (
+            "The median, and a line to the 95% quantile. Alone: one request at a time. Under load: all arms of "
+            "many problems at once."
+        )
         drawn.append(("Latency", note, figures.latency))
     return [
         _Figure(title, note, Markup(draw(report, figures.WIDE)), Markup(draw(report, figures.NARROW)))

@@ -35,7 +35,7 @@ def number(value: float | None) -> str:
     """A count, or a mean of counts."""
     if value is None:
         return UNKNOWN
-    return f"{value:,.0f}" if value >= 1000 or value == round(value) else f"{value:,.1f}"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}"
 
 
 def times(value: float | None) -> str:
