@@ -7,6 +7,7 @@ import typer
 
 from app.commands import corpus, probe
 from app.commands.calibrate import calibrate
+from app.commands.compare import EXAMPLES, compare
 from app.commands.evaluate import evaluate
 from app.commands.generate import generate
 from app.commands.pretrain import pretrain
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(generate)
 app.command()(evaluate)
+app.command(epilog=EXAMPLES)(compare)
 app.command()(pretrain)
 app.command()(calibrate)
 app.add_typer(corpus.app)

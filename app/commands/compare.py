@@ -1,0 +1,188 @@
+"""`demur compare`: strategies on the same problems, with intervals, costs and a report."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from app.commands.failures import fail, failing_on
+
+EXAMPLES = """
+**Examples**
+
+- `demur compare -s greedy -s 'warm=sample:{"temperature": 0.7}' -s retry_upon_regret --ops 1-6 --count 500`
+- `demur compare retries.yaml --out runs/retries` with a file of arms, problems and so on (docs/compare.md)
+- `demur compare --out runs/retries --resume` goes on with a run that was stopped, however it was stopped
+- `demur compare -s greedy -s beam --problems mine.jsonl --answer-marker '####'` on problems of your own
+- `demur compare -s greedy -s sample --prompt 'Boats are 3. How many boats?'` shows texts beside each other
+- `demur compare retries.yaml --fail-under retry=0.9` has exit status 1 if that arm is less accurate
+"""
+
+
+def _kinds(incomplete: str) -> list[str]:
+    """Names of strategies for the shell. Importing the strategies would take seconds: each has a file."""
+    folder = Path(__file__).parent.parent / "decoding" / "strategies"
+    names = sorted(file.stem for file in folder.glob("*.py") if file.stem not in ("__init__", "base"))
+    prefix, separator, begun = incomplete.rpartition("=")
+    return [f"{prefix}{separator}{name}" for name in names if name.startswith(begun)]
+
+
+def compare(
+    spec: Annotated[
+        Path | None,
+        typer.Argument(help="YAML or JSON file with arms, problems and so on. Flags win over what it says."),
+    ] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--strategy",
+            "-s",
+            metavar="[NAME=]KIND[:{...}]",
+            help="An arm: a kind of strategy, with its parameters and sampler fields as JSON. Repeatable; "
+            "added to those of the file.",
+            autocompletion=_kinds,
+        ),
+    ] = None,
+    split: Annotated[
+        Literal["train", "validation", "test"] | None,
+        typer.Option(help="Split of the corpus.  [default: validation]"),
+    ] = None,
+    ops: Annotated[
+        str | None, typer.Option(metavar="LOW-HIGH", help="Range of ops, or one.  [default: 1-6]")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("-n", "--count", help="Problems, over all ops.  [default: 500]")
+    ] = None,
+    problems: Annotated[
+        Path | None,
+        typer.Option(help="JSON Lines of your own problems: prompt, and answer and id if there are any."),
+    ] = None,
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="A prompt without an answer, to see texts. Repeatable.")
+    ] = None,
+    answer_marker: Annotated[
+        str | None, typer.Option(help="The answer stands after the last of these.  [default: Answer:]")
+    ] = None,
+    answer_regex: Annotated[
+        str | None, typer.Option(help="The answer is what this finds first: its first group, or all of it.")
+    ] = None,
+    answer_exact: Annotated[
+        bool, typer.Option("--answer-exact", help="The answer is the whole text, but for white space.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Same seed, same problems and texts.  [default: 0]")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens of a text.  [default: what the context holds]")
+    ] = None,
+    signals: Annotated[
+        str | None,
+        typer.Option(help="Signals to keep for every token, separated by commas; probes as probe:NAME."),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Arm that others are compared with.  [default: the first]")
+    ] = None,
+    latency_problems: Annotated[
+        int | None, typer.Option(help="Problems to time one at a time; 0 is none.  [default: 20]")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the comparison, and of its folder.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the run; one that holds the same run is gone on with.  [default: "
+            "runs/comparisons/ and the name]"
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the run in --out, or fail. Needs no file and no arms."),
+    ] = False,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ARM=SHARE", help="Exit status 1 if the arm's accuracy is lower. Repeatable."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print report.json instead of tables.")] = False,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
+    ] = None,
+    probes: Annotated[
+        Path | None,
+        typer.Option(help="Folder of probes fitted on it.  [default: the embedded ones of its name]"),
+    ] = None,
+    no_probes: Annotated[bool, typer.Option("--no-probes", help="Load no probes.")] = False,
+    device: Annotated[
+        str | None, typer.Option(help="Where the model runs: cpu, mps, cuda or cuda:N.  [default: cpu]")
+    ] = None,
+    max_rows: Annotated[
+        int | None, typer.Option(help="Sequences that decode at the same time.  [default: 32]")
+    ] = None,
+) -> None:
+    """Compare strategies on the same problems with the same seeds.
+
+    Every answer is on disk before it counts, in a folder that pandas and DuckDB read. A run that was stopped
+    or killed goes on when the same command is given again. In the end there are tables with 95% intervals and
+    paired differences here, and report.html and report.json in the folder.
+
+    An arm without a name of its own is named after its kind of strategy, a second one of a kind KIND-2.
+    """
+    from app.commands.compare_run import run_here
+    from app.commands.compare_spec import (
+        bounds_of_flags,
+        items_of_flags,
+        name_of,
+        ops_of_flag,
+        read_spec_file,
+        reading_of_flags,
+        signals_of_flag,
+        spec_of,
+    )
+    from app.commands.compare_tables import show_report
+    from app.compare.folder import read_spec
+    from app.errors import DemurError
+    from models.errors import ModelsError
+    from probes.errors import ProbesError
+
+    with failing_on(DemurError, ModelsError, ProbesError):
+        items = items_of_flags(problems, prompt or ())
+        flags: dict[str, Any] = {
+            "name": name,
+            "seed": seed,
+            "max_tokens": max_tokens,
+            "baseline": baseline,
+            "latency_problems": latency_problems,
+            "signals": signals_of_flag(signals, items),
+            "problems.split": split,
+            "problems.ops": None if ops is None else ops_of_flag(ops),
+            "problems.count": count,
+            "problems.items": items,
+            "problems.reading": reading_of_flags(answer_marker, answer_regex, answer_exact),
+        }
+        if resume and out is None:
+            raise typer.BadParameter("give the folder of the run with --out", param_hint="--resume")
+        if resume and out is not None and spec is None and not strategy:
+            asked = read_spec(out)
+        else:
+            asked = spec_of({} if spec is None else read_spec_file(spec), flags, strategy or ())
+        bounds = bounds_of_flags(fail_under or (), asked)
+        folder = out if out is not None else Path("runs") / "comparisons" / name_of(asked)
+        options = {
+            "checkpoint": checkpoint,
+            "probes": probes,
+            "no_probes": no_probes or None,
+            "device": device,
+            "max_rows": max_rows,
+        }
+        try:
+            finished = run_here(asked, folder, options, must_exist=resume)
+        except KeyboardInterrupt:
+            typer.echo(f"Stopped. To go on: demur compare --out {folder} --resume", err=True)
+            raise typer.Exit(130) from None
+    report = finished.report
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        show_report(report, finished.outcomes, finished.prompts)
+        typer.echo(f"Report: {folder / 'report.html'}")
+    low = [sentence for bound in bounds if (sentence := bound.broken(report)) is not None]
+    if low:
+        raise fail("; ".join(low))

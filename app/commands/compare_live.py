@@ -1,0 +1,126 @@
+"""What a terminal shows while a comparison runs: every arm so far, and how long the rest will take."""
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from app.compare.outcome import LatencySample, Outcome
+from app.compare.results import Measure
+from app.compare.spec import ComparisonSpec
+from app.compare.statistics import share
+
+
+@dataclass
+class _Tally:
+    """An arm so far."""
+
+    done: int = 0
+    right: int = 0
+    judged: int = 0
+    abstained: int = 0
+    tokens: int = 0
+    discarded: int = 0
+
+
+class LiveTable:
+    """A table on standard error; use as a context manager, and tell it what has come."""
+
+    def __init__(self, spec: ComparisonSpec, measure: Measure | None, problems: int) -> None:
+        self._measure = measure
+        self._problems = problems
+        self._arms = {arm.name: _Tally() for arm in spec.arms}
+        self._samples_wanted = min(spec.latency_problems, problems) * len(spec.arms)
+        self._samples = 0
+        self._began = time.monotonic()
+        self._before = 0
+        console = Console(stderr=True)
+        self._live = Live(console=console, get_renderable=self.render, refresh_per_second=4, transient=True)
+        self._visible = console.is_terminal
+
+    def __enter__(self) -> "LiveTable":
+        if self._visible:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._visible:
+            self._live.stop()
+
+    def resume(self, outcomes: list[Outcome], samples: list[LatencySample]) -> None:
+        """Take over what an earlier run has computed; it says nothing about how fast this one is."""
+        for outcome in outcomes:
+            self.outcome(outcome)
+        for sample in samples:
+            self.sample(sample)
+        self._before = self._done
+        self._began = time.monotonic()
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Another answer is there."""
+        tally = self._arms[outcome.arm]
+        right = outcome.solved if self._measure == "solved" else outcome.correct
+        tally.done += 1
+        tally.judged += right is not None
+        tally.right += bool(right)
+        tally.abstained += outcome.abstained
+        tally.tokens += outcome.completion_tokens + outcome.discarded_tokens
+        tally.discarded += outcome.discarded_tokens
+
+    def sample(self, _: LatencySample) -> None:
+        """Another answer was timed."""
+        self._samples += 1
+
+    @property
+    def _done(self) -> int:
+        return sum(tally.done for tally in self._arms.values())
+
+    def render(self) -> RenderableType:
+        """The table as it is now."""
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        table.add_column("arm", no_wrap=True)
+        headings = ["problems", self._measure or "", "95% interval", "declined", "tokens", "discarded"]
+        shown = [heading for heading in headings if self._measure or heading not in ("", "95% interval")]
+        for heading in shown:
+            table.add_column(heading, justify="right")
+        for name, tally in self._arms.items():
+            cells = dict(zip(headings, self._cells(tally), strict=True))
+            table.add_row(Text(name), *(cells[heading] for heading in shown))
+        total = self._problems * len(self._arms)
+        line = Table.grid(padding=(0, 2))
+        if self._done < total:
+            bar = ProgressBar(total=total, completed=self._done, width=30)
+            line.add_row(bar, f"{self._done} of {total} answers", f"ETA {self._eta(total)}")
+        else:
+            bar = ProgressBar(total=self._samples_wanted, completed=self._samples, width=30)
+            line.add_row(bar, f"timing answers one at a time: {self._samples} of {self._samples_wanted}")
+        return Group(table, line)
+
+    def _cells(self, tally: _Tally) -> list[str]:
+        accuracy = share(np.repeat([1.0, 0.0], [tally.right, tally.judged - tally.right]))
+        interval = "" if accuracy is None else f"{accuracy.low:.1%} to {accuracy.high:.1%}"
+        return [
+            f"{tally.done}/{self._problems}",
+            "" if accuracy is None else f"{accuracy.value:.1%}",
+            interval,
+            str(tally.abstained),
+            f"{tally.tokens / tally.done:.1f}" if tally.done else "",
+            f"{tally.discarded / tally.done:.1f}" if tally.done else "",
+        ]
+
+    def _eta(self, total: int) -> str:
+        fresh = self._done - self._before
+        if not fresh:
+            return "-"
+        seconds = (time.monotonic() - self._began) / fresh * (total - self._done)
+        return str(timedelta(seconds=round(seconds)))

@@ -1,0 +1,75 @@
+"""Running a comparison on a model that is loaded here, and showing how far it is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from app.commands.compare_live import LiveTable
+from app.compare.about import about
+from app.compare.folder import RunFolder
+from app.compare.outcome import Outcome
+from app.compare.report.page import render
+from app.compare.results import ComparisonReport
+from app.compare.runner import Comparison
+from app.compare.spec import ComparisonSpec
+from app.compare.summary import measure_of, summarise
+from app.decoding.calibration import read_calibration
+from app.engine.engine import Engine
+from app.engine.types import EngineLimits
+from app.errors import ComparisonFolderError
+from app.settings import load_settings
+from models import checkpoint
+from probes.store import load_all
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a comparison comes to. prompts: by problem."""
+
+    report: ComparisonReport
+    outcomes: Sequence[Outcome]
+    prompts: Mapping[str, str]
+
+
+def run_here(
+    spec: ComparisonSpec, path: Path, options: Mapping[str, object], *, must_exist: bool = False
+) -> Finished:
+    """Run a comparison to its end, or what is missing of it, and write its report.
+
+    options: settings of the service that decide what is loaded. must_exist: the folder has to hold the run.
+
+    Raises:
+        DemurError: the spec does not fit the model, an arm failed, or the folder cannot be used.
+        ModelsError, ProbesError: the model or its probes cannot be loaded.
+    """
+    if must_exist and not path.is_dir():
+        raise ComparisonFolderError(
+            f"there is no folder {path} to go on with; leave out --resume to begin it."
+        )
+    settings = load_settings(options)
+    console = Console(stderr=True, highlight=False)
+    with console.status(f"Loading {settings.checkpoint}"):
+        loaded = checkpoint.load(settings.checkpoint, device=settings.device)
+        stored = load_all(settings.probes_folder, loaded)
+        calibration = read_calibration(loaded.path, loaded.identity)
+    limits = EngineLimits(max_rows=settings.max_rows)
+    with Engine(loaded, limits, [each.probe for each in stored], calibration) as engine:
+        with console.status("Drawing problems"):
+            comparison = Comparison(engine, loaded, spec)
+        now = about(spec, loaded, stored, calibration)
+        with RunFolder.create_or_resume(path, spec, now, comparison.problems) as folder:
+            have = len(folder.outcomes)
+            begins = "Going on with" if have else "Writing to"
+            console.print(f"{begins} {path}: {have} of {comparison.total} answers are there.")
+            live = LiveTable(spec, measure_of(spec), len(comparison.problems))
+            live.resume(folder.outcomes, folder.latency)
+            with live:
+                comparison.run(folder, live.outcome, live.sample)
+            with console.status("Writing the report"):
+                report = summarise(spec, folder.outcomes, folder.latency)
+                page = render(report, folder.outcomes, folder.about)
+                folder.write_report(report.model_dump_json(indent=2) + "\n", page)
+            prompts = {problem.id: problem.prompt for problem in comparison.problems}
+            return Finished(report, folder.outcomes, prompts)
