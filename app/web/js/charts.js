@@ -2,6 +2,7 @@
 
 import { h, s } from "./dom.js";
 
+const TAG = 13; // height of a name beside a point
 const MARKERS = [circle, square, triangle, diamond, down, cross];
 
 /**
@@ -64,6 +65,7 @@ export function plane({ label, width = 460, height = 270, x, y, series }) {
     s("text", { class: "axis-label", transform: `translate(13 ${(box.top + box.bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, y.label),
   );
   for (const [index, one] of series.entries()) picture.append(drawn(one, index, px, py));
+  picture.append(...tagsOf(series, px, py, box));
   return picture;
 }
 
@@ -86,7 +88,7 @@ export function ticksBetween(low, high, about = 5) {
   return Array.from({ length: last - first + 1 }, (_, index) => (first + index) * step);
 }
 
-function drawn({ name, points, line, tag, colour }, index, px, py) {
+function drawn({ name, points, line, colour }, index, px, py) {
   const look = (colour ?? index) % 6;
   const group = s("g", { class: `series c${look}` });
   if (line) group.append(s("path", { class: "line", d: points.map((point, at) => `${at ? "L" : "M"}${px(point.x)} ${py(point.y)}`).join("") }));
@@ -95,10 +97,21 @@ function drawn({ name, points, line, tag, colour }, index, px, py) {
     if (point.low !== undefined) mark.append(s("line", { class: "whisker", x1: px(point.x), x2: px(point.x), y1: py(point.low), y2: py(point.high) }));
     if (point.xLow !== undefined) mark.append(s("line", { class: "whisker", x1: px(point.xLow), x2: px(point.xHigh), y1: py(point.y), y2: py(point.y) }));
     mark.append(MARKERS[look](px(point.x), py(point.y)));
-    if (tag) mark.append(s("text", { class: "tag", x: px(point.x) + 8, y: py(point.y) - 7 }, name));
     group.append(mark);
   }
   return group;
+}
+
+/** Names beside their points, each moved down until it covers no other. */
+function tagsOf(series, px, py, box) {
+  const placed = [];
+  const tags = series.filter(({ tag }) => tag).map(({ name, points: [point] }) => ({ name, x: px(point.x), y: py(point.y) - 7 }));
+  for (const tag of tags.sort((one, other) => one.y - other.y)) {
+    tag.end = tag.x > (box.left + 2 * box.right) / 3;
+    while (placed.some((other) => other.end === tag.end && Math.abs(other.x - tag.x) < 90 && Math.abs(other.y - tag.y) < TAG)) tag.y += 2;
+    placed.push(tag);
+  }
+  return placed.map(({ name, x, y, end }) => s("text", { class: "tag", x: end ? x - 10 : x + 10, y, "text-anchor": end ? "end" : "start" }, name));
 }
 
 const scale = ([low, high], [from, to]) => (value) => from + ((to - from) * (value - low)) / (high - low || 1);

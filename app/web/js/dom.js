@@ -19,6 +19,11 @@ export function s(tag, props = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), props, children);
 }
 
+/** A text in which what stands between backticks is code, as children of an element. */
+export function prose(text) {
+  return text.split("`").map((piece, index) => (index % 2 ? h("code", {}, piece) : piece));
+}
+
 /**
  * Make `nodes` the children of `parent` and move or remove only what differs, so that focus and selection
  * stay where they are.

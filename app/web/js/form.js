@@ -3,7 +3,7 @@
  * the JSON value, `at` the editor of an inner field, by the path in which the server names it in errors.
  */
 
-import { h, newId } from "./dom.js";
+import { h, newId, prose } from "./dom.js";
 import { fieldsOf, initial, rangeOf, readable } from "./schema.js";
 
 /**
@@ -48,7 +48,7 @@ export function editorOf(field, context) {
 }
 
 function labelled(field, { input, read, write }) {
-  const help = h("p", { class: "help", id: newId("help") }, field.help);
+  const help = h("p", { class: "help", id: newId("help") }, prose(field.help));
   const error = h("p", { class: "field-error", id: newId("error"), hidden: true });
   input.id = newId("field");
   input.setAttribute("aria-describedby", `${help.id} ${error.id}`);
@@ -63,7 +63,7 @@ function labelled(field, { input, read, write }) {
 function checkbox(field, context) {
   const input = h("input", { type: "checkbox", id: newId("field"), onchange: context.changed });
   const error = h("p", { class: "field-error", id: newId("error"), hidden: true });
-  const help = field.help ? h("p", { class: "help", id: newId("help") }, field.help) : null;
+  const help = field.help ? h("p", { class: "help", id: newId("help") }, prose(field.help)) : null;
   input.setAttribute("aria-describedby", `${help ? help.id : ""} ${error.id}`.trim());
   const label = h("label", { class: "check", for: input.id }, input, field.title);
   const element = h("div", { class: "field" }, label, help, error);
@@ -146,7 +146,7 @@ const unescaped = (text) => text.replace(/\\([nt\\])/g, (_, letter) => ({ n: "\n
 function group(field, inner) {
   const error = h("p", { class: "field-error", hidden: true });
   const legend = h("legend", {}, field.title);
-  const help = field.help ? h("p", { class: "help" }, field.help) : null;
+  const help = field.help ? h("p", { class: "help" }, prose(field.help)) : null;
   const element = h("fieldset", { class: "group" }, legend, help, inner.element, error);
   const self = {
     element,

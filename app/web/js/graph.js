@@ -18,7 +18,9 @@ export function graphView() {
   function draw(graph) {
     const layout = arrange(graph);
     const { width, height } = layout.graph();
-    const svg = s("svg", { viewBox: `-1 -1 ${width + 2} ${height + 2}`, width: width + 2, height: height + 2, "aria-hidden": "true" });
+    const svg = s("svg", { viewBox: `-1 -1 ${width + 2} ${height + 2}`, "aria-hidden": "true" });
+    svg.style.maxInlineSize = `${width + 2}px`;
+    svg.style.minInlineSize = `${Math.min(440, width + 2)}px`; // below that it scrolls, or letters get too small
     for (const edge of layout.edges()) {
       const { points } = layout.edge(edge);
       svg.append(s("path", { class: "edge", d: smooth(points) }));

@@ -117,16 +117,18 @@ async function boot() {
   listenToTheme();
   listenToTabs();
   onKeyWanted(keyDialog());
+  const place = byId("boot");
   try {
     await ready();
     const catalogue = await readCatalogue();
     byId("model").textContent = `${catalogue.model.id} · ${(catalogue.model.parameters / 1e6).toFixed(1)}M parameters`;
     byId("signal-names").replaceChildren(...catalogue.signals.map(({ name }) => h("option", { value: name })));
-    byId("boot").remove();
     addEventListener("hashchange", () => show(catalogue));
+    place.remove();
     show(catalogue);
   } catch (error) {
-    byId("boot").replaceChildren(h("p", { class: "alert", role: "alert" }, error.message));
+    byId("main").prepend(place);
+    place.replaceChildren(h("p", { class: "alert", role: "alert" }, error.message));
     if (!(error instanceof ApiError)) throw error;
   }
 }

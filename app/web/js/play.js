@@ -18,6 +18,7 @@ export function playTab(root, catalogue) {
   const colours = colourView(catalogue.signals, () => views.forEach((view) => view.redraw()));
   const context = {
     signals: catalogue.signals,
+    endId: catalogue.model.end_token_id,
     colour: colours.chosen,
     domain,
     theme: catalogue.theme,
@@ -26,7 +27,8 @@ export function playTab(root, catalogue) {
   const views = [runView(context), runView(context)];
   const columns = h("div", { class: "runs" }, views.map((view) => view.element));
   views[1].element.hidden = true;
-  root.replaceChildren(h("div", { class: "play" }, setup.element, h("div", { class: "stage" }, colours.element, columns)));
+  const stage = h("div", { class: "stage" }, colours.element, columns);
+  root.replaceChildren(h("div", { class: "play" }, setup.element, stage));
   document.addEventListener("theme", () => views.forEach((view) => view.redraw()));
   let running = null;
   let preview = 0;
@@ -62,6 +64,8 @@ export function playTab(root, catalogue) {
     setup.running(true);
     views[1].element.hidden = state.strategies.length < 2;
     columns.classList.toggle("two", state.strategies.length > 1);
+    // On a phone the text is below the form.
+    if (stage.getBoundingClientRect().top > innerHeight * 0.7) stage.scrollIntoView({ block: "start" });
     await Promise.all(
       state.strategies.map(async (strategy, index) => {
         try {

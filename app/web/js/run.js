@@ -13,7 +13,7 @@ import { count, duration, sentence } from "./wording.js";
 
 /**
  * @param {{signals: object[], colour: () => object, domain: () => [number, number], theme: () => string,
- *   link: () => string}} context `domain`: between which values the chosen signal is coloured
+ *   link: () => string, endId: number|null}} context `domain`: between which values the chosen signal is coloured
  */
 export function runView(context) {
   const title = h("h2", {});
@@ -26,7 +26,7 @@ export function runView(context) {
   const inspector = inspectorView(context.signals);
   const graph = graphView();
   const timeline = timelineView((index) => pick(shownTokens(run)[index], index, "timeline"));
-  const tokens = tokensView((token, index) => pick(token, index, "tokens"));
+  const tokens = tokensView((token, index) => pick(token, index, "tokens"), context.endId);
   const placeholder = h("p", { class: "hint placeholder" }, "What the model writes appears here, token by token.");
   const paper = h("div", { class: "paper" }, placeholder, tokens.element);
   const element = h(

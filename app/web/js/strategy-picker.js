@@ -1,7 +1,7 @@
 /** Choosing a strategy and its parameters. */
 
 import { objectEditor } from "./form.js";
-import { h, newId } from "./dom.js";
+import { h, newId, prose } from "./dom.js";
 import { strategyFields, strategyOf } from "./request.js";
 import { readable } from "./schema.js";
 
@@ -41,7 +41,7 @@ export function strategyPicker(catalogue, { label, changed }) {
     writing = true;
     const kind = fields[strategy.kind] ? strategy.kind : "sample";
     select.value = kind;
-    summary.textContent = catalogue.strategies.find((one) => one.kind === kind).summary;
+    summary.replaceChildren(...prose(catalogue.strategies.find((one) => one.kind === kind).summary));
     editor = objectEditor(fields[kind], { changed: tell, signals });
     editor.write(strategy);
     place.replaceChildren(editor.element);

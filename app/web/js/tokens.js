@@ -6,13 +6,16 @@ import { otherBranches, shownBranch, shownTokens } from "./live.js";
 import { badgeOf, reasonOf, sentence } from "./wording.js";
 
 const VISIBLE = { "\n": "↵", "\t": "⇥" };
+const END = "∎";
 
 /**
  * @param {(token: import("./live.js").Token, index: number|null) => void} onPick hovered or focused; `index`
  *   is that in the text shown, null for a token that was taken back
+ * @param {number|null} endId id of the model's end token
  */
-export function tokensView(onPick) {
+export function tokensView(onPick, endId) {
   const element = h("div", { class: "tokens", role: "listbox", "aria-label": "Tokens", "aria-orientation": "horizontal" });
+  const branches = h("div", { class: "branches", role: "group", "aria-label": "Other branches", tabindex: 0 });
   const elements = new Map(); // by token: the same object may stand in a branch and in its fork
   const tokens = new WeakMap();
   const scraps = new WeakMap();
@@ -67,7 +70,7 @@ export function tokensView(onPick) {
     const { signal, domain } = paint;
     target.step = step;
     const value = token.signals[signal.name];
-    const text = token.token.replace(/[\n\t]/g, (letter) => VISIBLE[letter]);
+    const text = token.id === endId ? END : token.token.replace(/[\n\t]/g, (letter) => VISIBLE[letter]);
     const badge = value === undefined ? "" : badgeOf(signal, value);
     if (value === undefined) delete target.dataset.heat;
     else target.dataset.heat = levelOf(signal, value, domain);
@@ -145,7 +148,8 @@ export function tokensView(onPick) {
       const nodes = line(shown, cuts, 0, "text");
       markSteps(steps);
       const others = otherBranches(run).map(branchElement);
-      reconcile(element, others.length ? [...nodes, h("span", { class: "rule", "aria-hidden": "true" }), ...others] : nodes);
+      reconcile(branches, others);
+      reconcile(element, others.length ? [...nodes, branches] : nodes);
       if (repaint) for (const target of element.querySelectorAll(".token")) colour(target, tokens.get(target));
       if (!element.querySelector('[tabindex="0"]')) element.querySelector(".token")?.setAttribute("tabindex", "0");
     },

@@ -36,6 +36,11 @@ export function count(number, noun) {
   return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 }
 
+/** What a comparison is called: by its name, or else by its arms. */
+export function nameOf({ name, arms }) {
+  return name ?? (arms.length > 4 ? `${arms.slice(0, 3).join(", ")} and ${arms.length - 3} more` : arms.join(", "));
+}
+
 /** Seconds as people say them. */
 export function duration(seconds) {
   if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;

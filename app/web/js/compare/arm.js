@@ -9,6 +9,7 @@ import { strategyPicker } from "../strategy-picker.js";
 /** @param {{changed: () => void, removed: () => void}} on */
 export function armEditor(catalogue, { changed, removed }) {
   const id = newId("arm");
+  let named = false;
   const name = h("input", { type: "text", id, maxlength: 64, spellcheck: "false", pattern: "[A-Za-z0-9_.\\-]{1,64}", oninput: changed });
   const error = h("p", { class: "field-error", hidden: true });
   const picker = strategyPicker(catalogue, { label: "strategy", changed: () => named && changed() });
@@ -17,7 +18,6 @@ export function armEditor(catalogue, { changed, removed }) {
   const said = h("span", { class: "said" });
   const sampling = objectEditor(fields, { changed: tell, signals: [] });
   const drop = h("button", { type: "button", class: "quiet icon", "aria-label": "Remove this arm", onclick: removed }, "×");
-  let named = false;
 
   function tell() {
     const own = compact(sampling.read(), fields);

@@ -2,7 +2,7 @@
 
 import { ApiError, address, apiKey, events, get, post, remove, text } from "../api.js";
 import { h } from "../dom.js";
-import { duration } from "../wording.js";
+import { duration, nameOf } from "../wording.js";
 import { resultsView } from "./results.js";
 import { textsView } from "./texts.js";
 
@@ -54,7 +54,7 @@ export function detailView(id, signals, on) {
   }
 
   function show(status) {
-    title.textContent = status.name ?? status.id;
+    title.textContent = nameOf(status);
     element.dataset.status = status.status;
     state.textContent = { queued: "waiting", running: "running", done: "✓ done", failed: "✗ failed", cancelled: "cancelled" }[status.status];
     state.className = `verdict ${{ done: "right", failed: "wrong" }[status.status] ?? "neutral"}`;

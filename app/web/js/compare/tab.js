@@ -3,6 +3,7 @@
 import { ApiError, get } from "../api.js";
 import { h } from "../dom.js";
 import { builderView } from "./builder.js";
+import { nameOf } from "../wording.js";
 import { detailView } from "./detail.js";
 
 /** @param {HTMLElement} root the tab's panel */
@@ -31,10 +32,11 @@ export function compareTab(root, catalogue) {
     mark();
   }
 
-  function entry({ id, name, status, done, total, created }) {
+  function entry(status) {
+    const { id, done, total, created } = status;
     const when = new Date(created * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-    const far = status === "running" && total ? `running, ${Math.floor((100 * done) / total)}%` : status;
-    return h("a", { href: `#compare/${id}`, class: "probe-link" }, h("strong", {}, name ?? id), h("span", {}, `${far} · ${when}`));
+    const far = status.status === "running" && total ? `running, ${Math.floor((100 * done) / total)}%` : status.status;
+    return h("a", { href: `#compare/${id}`, class: "probe-link" }, h("strong", {}, nameOf(status)), h("span", {}, `${far} · ${when}`));
   }
 
   function mark() {

@@ -2,7 +2,7 @@
 
 import { percent } from "../colour.js";
 import { intervalTable, legendOf, plane } from "../charts.js";
-import { h } from "../dom.js";
+import { h, prose } from "../dom.js";
 import { readable } from "../schema.js";
 import { layersPart } from "./layers.js";
 
@@ -105,10 +105,8 @@ function provenance(card, data, origin) {
   return part("Where it comes from", "", h("dl", { class: "facts wide" }, rows.map(([name, value]) => h("div", {}, h("dt", {}, readable(name)), h("dd", {}, value)))));
 }
 
-/** In a note, what stands between backticks is code. */
 function part(title, note, content) {
-  const words = note.split("`").map((piece, index) => (index % 2 ? h("code", {}, piece) : piece));
-  return h("section", { class: "panel" }, h("h2", {}, title), note ? h("p", { class: "help" }, words) : null, content);
+  return h("section", { class: "panel" }, h("h2", {}, title), note ? h("p", { class: "help" }, prose(note)) : null, content);
 }
 
 function estimate({ value, low, high }) {

@@ -1,6 +1,6 @@
 /** The probes tab: what each probe reads, and what speaks for it and against it. */
 
-import { h } from "../dom.js";
+import { h, prose } from "../dom.js";
 import { readable } from "../schema.js";
 import { cardView } from "./card.js";
 
@@ -17,7 +17,7 @@ export function probesTab(root, { probes, signals }) {
   root.replaceChildren(
     probes.length
       ? h("div", { class: "probes" }, nav, place)
-      : h("p", { class: "hint" }, "No probes are loaded. `demur probe fit` fits some on the served checkpoint."),
+      : h("p", { class: "hint" }, prose("No probes are loaded. `demur probe fit` fits some on the served checkpoint.")),
   );
 
   return {
