@@ -51,7 +51,9 @@ def _arms(report: ComparisonReport, width: int) -> Table:
         "correct": "answers right",
         None: "texts without answers",
     }[report.measure]
-    table = Table(title=f"{report.problems} problems: {title}", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=f"{report.problems} problems: {title}", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     table.add_column("arm", no_wrap=True)
     has_alone = any(arm.latency.alone for arm in report.arms)
     worth_telling = {
@@ -91,9 +93,14 @@ def _arms(report: ComparisonReport, width: int) -> Table:
 
 
 def _pairs(report: ComparisonReport, pairs: Sequence[PairResult]) -> Table:
-    table = Table(title=f"against {report.baseline}, on the same problems", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=f"against {report.baseline}, on the same problems",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     table.add_column("arm", no_wrap=True)
-    for heading in ("points", "95% interval", "p (Holm)", "won", "lost", "tokens", "it is"):
+    for heading in ("points", "95% interval", "p (Holm)", "won:lost", "tokens", "it is"):
         table.add_column(heading, justify="right", no_wrap=True)
     for pair in pairs:
         assert pair.difference is not None, "the others are left out"
@@ -103,8 +110,7 @@ def _pairs(report: ComparisonReport, pairs: Sequence[PairResult]) -> Table:
             words.points(pair.difference.value),
             f"{words.points(low)} to {words.points(high)}",
             words.chance(pair.p_adjusted),
-            str(pair.arm_only),
-            str(pair.other_only),
+            f"{pair.arm_only}:{pair.other_only}",
             words.times(None if pair.token_ratio is None else pair.token_ratio.value),
             Text(pair.verdict or "", style={"better": "green", "worse": "red"}.get(pair.verdict or "", "")),
         )
