@@ -13,12 +13,13 @@ from starlette.exceptions import HTTPException
 from app.api.errors import is_ours, to_api_error
 from app.api.metrics import Metrics
 from app.api.middleware import ApiKeyGate, RequestContext
-from app.api.routes import catalogue, chat, completions, operations, problems, score, web
+from app.api.routes import catalogue, chat, compare, completions, operations, problems, score, web
 from app.api.service import Service, Serving, request_id_of
+from app.compare.job import Served
 from app.decoding.calibration import read_calibration
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits
-from app.errors import CalibrationError, DemurError
+from app.errors import CalibrationError, ComparisonFolderError, DemurError
 from app.settings import Settings, load_settings
 from models import checkpoint
 from probes.errors import ProbesError
@@ -44,7 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    for routes in (completions, chat, score, problems, catalogue, operations, web):
+    for routes in (completions, chat, score, problems, compare, catalogue, operations, web):
         app.include_router(routes.router)
     app.add_exception_handler(DemurError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_error)
@@ -89,6 +90,16 @@ async def _load(service: Service) -> None:
     service.metrics.watch_engine(serving.engine.stats)
     service.serving = serving
     log.info("serving %s from %s", serving.name, service.settings.checkpoint)
+    await asyncio.to_thread(_go_on_comparing, service, serving)
+
+
+def _go_on_comparing(service: Service, serving: Serving) -> None:
+    """Take comparisons from now on. A folder that cannot be used concerns nobody who compares nothing."""
+    served = Served(serving.engine, serving.checkpoint, serving.probes, serving.calibration)
+    try:
+        service.comparisons.start(served)
+    except ComparisonFolderError as error:
+        log.warning("no comparisons: %s", error)
 
 
 def start_engine(settings: Settings) -> Serving:
@@ -107,7 +118,7 @@ def start_engine(settings: Settings) -> Serving:
     calibration = read_calibration(settings.checkpoint, loaded.identity)
     engine = Engine(loaded, limits, [stored.probe for stored in probes], calibration)
     engine.start()
-    return Serving(loaded, engine, probes)
+    return Serving(loaded, engine, probes, calibration)
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:

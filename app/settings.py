@@ -70,6 +70,11 @@ class Settings(BaseSettings):
         ge=1024,
         description="Largest request body in bytes, 1024 or more; a larger one gets status 413.",
     )
+    comparisons: Path = Field(
+        default=Path("runs/comparisons"),
+        description="Folder of the comparisons of /v1/compare, made with the first of them. No two servers "
+        "can use the same. Comparisons that are unfinished go on when the server starts again.",
+    )
     drain_seconds: float = Field(
         default=10,
         ge=0,

@@ -7,7 +7,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.api.schemas.catalogue import ErrorEnvelope, ErrorOut
-from app.errors import ContextLengthError, DemurError, EngineStoppedError, OverloadedError, RequestError
+from app.errors import (
+    ComparisonFolderError,
+    ComparisonStateError,
+    ContextLengthError,
+    DemurError,
+    EngineStoppedError,
+    OverloadedError,
+    RequestError,
+    UnknownComparisonError,
+)
 
 INVALID_REQUEST = "invalid_request_error"
 
@@ -88,6 +97,12 @@ def to_api_error(error: Exception, request_id: str) -> ApiError:
             )
         case EngineStoppedError():
             return not_ready(str(error))
+        case UnknownComparisonError():
+            return ApiError(_sentence(error), status=404, code="comparison_not_found")
+        case ComparisonStateError():
+            return ApiError(_sentence(error), status=409, code="wrong_state")
+        case ComparisonFolderError():
+            return ApiError(_sentence(error), status=507, type="server_error", code="storage_failed")
         case HTTPException():
             return _of_routing(error)
         case _:
@@ -96,7 +111,8 @@ def to_api_error(error: Exception, request_id: str) -> ApiError:
 
 def is_ours(error: Exception) -> bool:
     """Whether the log should say why, because the answer does not."""
-    return to_api_error(error, "").status >= 500 and not isinstance(error, (ApiError, EngineStoppedError))
+    answered = (ApiError, EngineStoppedError, ComparisonFolderError)
+    return to_api_error(error, "").status >= 500 and not isinstance(error, answered)
 
 
 def _of_routing(error: HTTPException) -> ApiError:
@@ -108,6 +124,12 @@ def _of_routing(error: HTTPException) -> ApiError:
     message, code = known.get(error.status_code, (str(error.detail), "http_error"))
     kind = INVALID_REQUEST if error.status_code < 500 else "server_error"
     return ApiError(message, status=error.status_code, type=kind, code=code, headers=headers)
+
+
+def _sentence(error: Exception) -> str:
+    """The error's message, which may begin in the middle of a sentence."""
+    text = str(error)
+    return text[:1].upper() + text[1:]
 
 
 def _encodable(text: str) -> str:

@@ -10,6 +10,8 @@ from fastapi import Request
 from app.api.errors import model_not_found, not_ready
 from app.api.metrics import Metrics
 from app.api.schemas.catalogue import Health
+from app.compare.jobs import Comparisons
+from app.decoding.calibration import Calibration
 from app.engine.engine import Engine
 from app.settings import Settings
 from models.checkpoint import LoadedCheckpoint
@@ -18,11 +20,12 @@ from probes.store import StoredProbe
 
 @dataclass(frozen=True)
 class Serving:
-    """A loaded checkpoint with its probes, and the running engine that decodes with them."""
+    """A loaded checkpoint with its probes and calibration, and the running engine that decodes with them."""
 
     checkpoint: LoadedCheckpoint
     engine: Engine
     probes: tuple[StoredProbe, ...] = ()
+    calibration: Calibration | None = None
     created: int = field(default_factory=lambda: int(time.time()))
 
     @property
@@ -50,6 +53,7 @@ class Service:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
         self.metrics = metrics
+        self.comparisons = Comparisons(settings.comparisons)
         self.serving: Serving | None = None
         self.failure: str | None = None
         self.give_up: Callable[[str], None] = _stay
@@ -67,7 +71,8 @@ class Service:
         return self.serving
 
     def stop(self) -> None:
-        """End every generation with an error, and take no more."""
+        """Leave comparisons to the next start, end every generation with an error, and take no more."""
+        self.comparisons.stop()
         if self.serving is not None:
             self.serving.engine.stop()
 
@@ -90,6 +95,17 @@ def service_of(request: Request) -> Service:
     """The service behind a request."""
     service: Service = request.app.state.service
     return service
+
+
+def comparisons_of(request: Request) -> Comparisons:
+    """The server's comparisons; a dependency of routes that work with them.
+
+    Raises:
+        ApiError: 503 while the model is being loaded, or if that failed.
+    """
+    service = service_of(request)
+    service.ready()
+    return service.comparisons
 
 
 def serving_of(request: Request) -> Serving:

@@ -51,6 +51,12 @@ def serve(
     max_body_bytes: Annotated[
         int | None, typer.Option(help="Largest request body.  [default: 1048576]")
     ] = None,
+    comparisons: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the comparisons of /v1/compare; one for each server.  [default: runs/comparisons]"
+        ),
+    ] = None,
     drain_seconds: Annotated[
         float | None,
         typer.Option(help="When stopped, time that running requests have to finish.  [default: 10]"),

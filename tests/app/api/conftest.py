@@ -11,6 +11,14 @@ from tests.app.api.checkpoints import CORPUS, write_random_checkpoint
 from tests.app.api.server import Server, running_server
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_comparisons_of_others(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """Servers that are told nothing else do not go on with what lies in the working directory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEMUR_COMPARISONS", str(tmp_path_factory.mktemp("no") / "comparisons"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that `demur serve` serves and `AutoModelForCausalLM` loads."""
@@ -44,9 +52,15 @@ def narrow_server(checkpoint_folder: Path) -> Generator[Server]:
 
 
 @pytest.fixture(scope="session")
-def corpus_server(corpus_checkpoint_folder: Path) -> Generator[Server]:
+def comparisons(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server of a model with a corpus keeps its comparisons."""
+    return tmp_path_factory.mktemp("corpus_server") / "kept" / "comparisons"
+
+
+@pytest.fixture(scope="session")
+def corpus_server(corpus_checkpoint_folder: Path, comparisons: Path) -> Generator[Server]:
     """A server of a model with a corpus."""
-    with running_server(corpus_checkpoint_folder) as running:
+    with running_server(corpus_checkpoint_folder, ["--comparisons", str(comparisons)]) as running:
         yield running
 
 

@@ -1,0 +1,154 @@
+"""/v1/compare: strategies on the same problems, run in the background of everything else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app.api.body import StrictJsonRoute
+from app.api.errors import ERROR_RESPONSES, not_ready
+from app.api.schemas.catalogue import ErrorEnvelope
+from app.api.schemas.compare import ComparisonList, Deleted, ResultList, ResultQuery
+from app.api.service import comparisons_of, request_id_of
+from app.api.streaming import EventStream
+from app.compare.jobs import Comparisons
+from app.compare.results import ComparisonReport
+from app.compare.spec import ComparisonSpec
+from app.compare.state import ComparisonStatus
+
+router = APIRouter(route_class=StrictJsonRoute, tags=["compare"])
+
+_UNKNOWN = {404: {"model": ErrorEnvelope, "description": "There is no comparison of this id."}}
+_STATE = {409: {"model": ErrorEnvelope, "description": "Its state does not allow this."}}
+_FOLDER = {507: {"model": ErrorEnvelope, "description": "The folder of comparisons cannot be used."}}
+_ANY = {status: ERROR_RESPONSES[status] for status in (503, "default")} | _FOLDER
+_ONE = _ANY | _UNKNOWN
+
+Kept = Annotated[Comparisons, Depends(comparisons_of)]
+
+_SECONDS_BETWEEN = 0.25
+_SECONDS_OF_SILENCE = 10.0
+"""How often progress is sent at most, and at least: silence is taken for a broken connection by many."""
+
+# Plain functions, which FastAPI runs in a thread: they wait for the disk.
+
+
+@router.post(
+    "/v1/compare", status_code=202, responses=_ANY | {400: ERROR_RESPONSES[400], 429: ERROR_RESPONSES[429]}
+)
+def submit(spec: ComparisonSpec, kept: Kept, response: Response) -> ComparisonStatus:
+    """Compare strategies on the same problems, with the same seeds.
+
+    Everything that this model or server would refuse is refused now. The comparison then runs in the
+    background, after those that wait already; live requests come first. It survives a restart of the server.
+    """
+    status = kept.submit(spec)
+    response.headers["location"] = f"/v1/compare/{status.id}"
+    return status
+
+
+@router.get("/v1/compare", responses=_ANY)
+def list_all(kept: Kept) -> ComparisonList:
+    """All comparisons that the server keeps."""
+    return ComparisonList(data=kept.list())
+
+
+@router.get("/v1/compare/{id}", responses=_ONE)
+def status(id: str, kept: Kept) -> ComparisonStatus:
+    """How far a comparison is."""
+    return kept.status(id)
+
+
+@router.get("/v1/compare/{id}/spec", responses=_ONE)
+def spec(id: str, kept: Kept) -> ComparisonSpec:
+    """What it compares, with every default filled in: a body for POST /v1/compare."""
+    return kept.job(id).kept.spec
+
+
+@router.get(
+    "/v1/compare/{id}/results", response_model=ResultList, responses=_ONE | {400: ERROR_RESPONSES[400]}
+)
+def results(id: str, query: Annotated[ResultQuery, Query()], kept: Kept) -> Response:
+    """The outcomes so far, in the order in which they came."""
+    job = kept.job(id)
+    state = job.state.status  # before the file is read, so that no outcome comes after `done`
+    lines = job.findings.lines(query.after, query.limit)
+    after = query.after + len(lines)
+    content = b'{"object":"list","data":[%b],"next":%d,"status":"%b"}' % (
+        b",".join(lines),
+        after,
+        state.encode(),
+    )
+    return Response(content, media_type="application/json")
+
+
+@router.get("/v1/compare/{id}/events", response_class=Response, responses=_ONE)
+async def events(id: str, request: Request, kept: Kept) -> Response:
+    """Server-sent events: the status now, and whenever it has changed.
+
+    The last one is `[DONE]` once the comparison is over, or an error.
+    """
+    await asyncio.to_thread(kept.status, id)  # an unknown id is an answer, not an event
+    return EventStream(_progress(kept, id), request_id=request_id_of(request), close=lambda: None)
+
+
+@router.post("/v1/compare/{id}/cancel", responses=_ONE)
+def cancel(id: str, kept: Kept) -> ComparisonStatus:
+    """Ask a comparison to end early; what it has found is kept. One that runs takes a moment to end."""
+    return kept.cancel(id)
+
+
+@router.post("/v1/compare/{id}/resume", status_code=202, responses=_ONE | _STATE)
+def resume(id: str, kept: Kept) -> ComparisonStatus:
+    """Let a comparison go on that was cancelled or has failed."""
+    return kept.resume(id)
+
+
+@router.delete("/v1/compare/{id}", responses=_ONE | _STATE)
+def delete(id: str, kept: Kept) -> Deleted:
+    """Remove a comparison with all that it has found. One that runs has to be cancelled first."""
+    kept.delete(id)
+    return Deleted(id=id)
+
+
+@router.get("/v1/compare/{id}/report.json", response_model=ComparisonReport, responses=_ONE)
+def report(id: str, kept: Kept) -> Response:
+    """What its outcomes so far say: accuracy, cost and latency of every arm, and how the arms differ."""
+    job = kept.job(id)
+    content = job.findings.report(growing=job.state.status == "running")
+    return Response(content, media_type="application/json")
+
+
+@router.get("/v1/compare/{id}/report.html", response_class=Response, responses=_ONE)
+def page(id: str, kept: Kept) -> Response:
+    """The report as a page with charts, which needs nothing else."""
+    job = kept.job(id)
+    content = job.findings.page(growing=job.state.status == "running")
+    return Response(content, media_type="text/html; charset=utf-8")
+
+
+async def _progress(kept: Comparisons, id: str) -> AsyncIterator[ComparisonStatus]:
+    loop = asyncio.get_running_loop()
+    changed = asyncio.Event()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop is closed, so nobody waits
+            loop.call_soon_threadsafe(changed.set)
+
+    unwatch = kept.watch(id, wake)
+    try:
+        while True:
+            changed.clear()
+            if kept.stopping:
+                raise not_ready("The server is stopping; the comparison goes on when it starts again")
+            status = kept.status(id)
+            yield status
+            if not status.unfinished:
+                return
+            await asyncio.sleep(_SECONDS_BETWEEN)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), _SECONDS_OF_SILENCE)
+    finally:
+        unwatch()

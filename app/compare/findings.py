@@ -1,0 +1,97 @@
+"""What a comparison has found so far, read from its folder while another thread writes there."""
+
+import threading
+import time
+from itertools import islice
+from pathlib import Path
+
+from app.compare.folder import (
+    OUTCOMES_FILE,
+    PAGE_FILE,
+    REPORT_FILE,
+    RunFolder,
+    read_about,
+    read_latency,
+    read_outcomes,
+)
+from app.compare.lines import unusable
+from app.compare.outcome import Outcome
+from app.compare.report.page import render
+from app.compare.results import ComparisonReport
+from app.compare.spec import ComparisonSpec
+from app.compare.summary import summarise
+
+_SHARE = 0.1
+"""Most of the time that may go into reports of an unfinished run, however often somebody asks for one."""
+
+
+class Findings:
+    """The outcomes and the report of the comparison in a folder, as far as it is. For any thread."""
+
+    def __init__(self, path: Path, spec: ComparisonSpec) -> None:
+        self._path = path
+        self._spec = spec
+        self._one_at_a_time = threading.Lock()
+        self._last: tuple[ComparisonReport, list[Outcome]] | None = None
+        self._good_until = 0.0
+
+    def lines(self, after: int, limit: int) -> list[bytes]:
+        """Outcomes as they stand in the file, `limit` of them at most, but the first `after`.
+
+        Raises:
+            ComparisonFolderError: the file cannot be read.
+        """
+        path = self._path / OUTCOMES_FILE
+        try:
+            with path.open("rb") as file:
+                return [line.rstrip() for line in islice(file, after, after + limit) if line.endswith(b"\n")]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise unusable(path, error) from error
+
+    def report(self, *, growing: bool) -> str:
+        """The report as JSON: the one that was written in the end, else one of what there is.
+
+        growing: more is coming, so the report may be of a little while ago.
+
+        Raises:
+            ComparisonFolderError: the folder cannot be read.
+        """
+        return self._written(REPORT_FILE) or self._so_far(growing)[0].model_dump_json()
+
+    def page(self, *, growing: bool) -> str:
+        """The report as a page, in the same way.
+
+        Raises:
+            ComparisonFolderError: the folder cannot be read.
+        """
+        return self._written(PAGE_FILE) or render(*self._so_far(growing), read_about(self._path))
+
+    def write(self, folder: RunFolder) -> None:
+        """Write the report and its page in the end.
+
+        Raises:
+            ComparisonFolderError: the folder cannot be written.
+        """
+        report = summarise(self._spec, folder.outcomes, folder.latency)
+        page = render(report, folder.outcomes, folder.about)
+        folder.write_report(report.model_dump_json(indent=2) + "\n", page)
+
+    def _written(self, name: str) -> str | None:
+        try:
+            return (self._path / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise unusable(self._path / name, error) from error
+
+    def _so_far(self, growing: bool) -> tuple[ComparisonReport, list[Outcome]]:
+        with self._one_at_a_time:
+            began = time.monotonic()
+            if self._last is None or not growing or began > self._good_until:
+                outcomes, latency = read_outcomes(self._path), read_latency(self._path)
+                self._last = summarise(self._spec, outcomes, latency), outcomes
+                now = time.monotonic()
+                self._good_until = now + (now - began) / _SHARE
+            return self._last

@@ -1,0 +1,149 @@
+"""One comparison of a server: what it runs on, how far it is, and what it has found so far."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.compare.about import about
+from app.compare.findings import Findings
+from app.compare.folder import RunFolder
+from app.compare.runner import Comparison
+from app.compare.shelf import Kept
+from app.compare.spec import ComparisonSpec, CorpusProblems
+from app.compare.state import ComparisonStatus, State
+from app.compare.summary import problems_of
+from app.decoding.calibration import Calibration
+from app.engine.engine import Engine
+from app.errors import ParameterError
+from models.checkpoint import LoadedCheckpoint
+from probes.store import StoredProbe
+
+MAX_PROBLEMS = 100_000
+"""More take long to draw, and everybody else would feel it."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """What comparisons run on: a model and its engine; the rest is what the engine was made with."""
+
+    engine: Engine
+    checkpoint: LoadedCheckpoint
+    probes: tuple[StoredProbe, ...] = ()
+    calibration: Calibration | None = None
+
+    def comparison(self, spec: ComparisonSpec) -> Comparison:
+        """The comparison.
+
+        Raises:
+            RequestError: this model cannot run it; the message names the arm or the problem.
+        """
+        return Comparison(self.engine, self.checkpoint, spec)
+
+    def folder(self, path: Path, comparison: Comparison) -> RunFolder:
+        """Its folder, made if there is none.
+
+        Raises:
+            ComparisonFolderError: it cannot be used, or was begun on something else.
+        """
+        spec = comparison.spec
+        ran_on = about(spec, self.checkpoint, self.probes, self.calibration)
+        return RunFolder.create_or_resume(path, spec, ran_on, comparison.problems)
+
+
+@dataclass
+class Progress:
+    """How many of `total` are done. since: when this process began with them, after `before` others."""
+
+    total: int
+    done: int
+    before: int = 0
+    since: float | None = None
+
+    def begin(self, done: int) -> None:
+        """Begin, or go on, with so many done."""
+        self.done = self.before = done
+        self.since = None
+
+    def advance(self) -> None:
+        """One more is done. The clock starts with the first, as others may have to be done before."""
+        if self.since is None:
+            self.since, self.before = time.monotonic(), self.done
+        self.done += 1
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds that the rest takes at the pace so far; None where there is none."""
+        if self.since is None or self.done - self.before < 2:
+            return None
+        pace = (time.monotonic() - self.since) / (self.done - self.before)
+        return pace * (self.total - self.done)
+
+
+class Job:
+    """A comparison of a server. Whoever changes it holds the lock of its `Comparisons`.
+
+    cancelled: it was asked to end.
+    watchers: are called when it has changed.
+    """
+
+    def __init__(self, kept: Kept) -> None:
+        self.kept = kept
+        self.state: State = kept.state
+        self.outcomes = Progress(kept.state.total, kept.outcomes)
+        self.samples = Progress(kept.state.samples, kept.samples)
+        self.cancelled = False
+        self.watchers: list[Callable[[], None]] = []
+        self.findings = Findings(kept.folder, kept.spec)
+
+    @property
+    def id(self) -> str:
+        """Names it, and its folder."""
+        return self.kept.id
+
+    def begin(self, outcomes: int, samples: int) -> None:
+        """It begins to run, with what its folder holds."""
+        self.outcomes.begin(outcomes)
+        self.samples.begin(samples)
+
+    def tell(self) -> None:
+        """Call whoever watches."""
+        for wake in self.watchers:
+            wake()
+
+    def status(self) -> ComparisonStatus:
+        """How far it is."""
+        state = self.state
+        phase = self.outcomes if self.outcomes.done < self.outcomes.total else self.samples
+        eta_s = phase.eta_s if state.status == "running" else None
+        return ComparisonStatus(
+            id=self.id,
+            name=self.kept.spec.name,
+            status=state.status,
+            done=self.outcomes.done,
+            total=self.outcomes.total,
+            samples_done=self.samples.done,
+            samples_total=self.samples.total,
+            eta_s=None if eta_s is None else round(eta_s, 1),
+            arms=[arm.name for arm in self.kept.spec.arms],
+            problems=self.outcomes.total // len(self.kept.spec.arms),
+            created=int(state.created),
+            started=_whole(state.started),
+            finished=_whole(state.finished),
+            error=state.error,
+        )
+
+
+def require_few(spec: ComparisonSpec) -> None:
+    """Raise `ParameterError` for more problems than a server draws for one request."""
+    if (count := problems_of(spec)) > MAX_PROBLEMS:
+        field = "problems.count" if isinstance(spec.problems, CorpusProblems) else "problems.items"
+        raise ParameterError(
+            f"{field} asks for {count} problems; a server takes at most {MAX_PROBLEMS} at once. Ask for "
+            "fewer, or use `demur compare` without a server.",
+            param=field,
+        )
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds)

@@ -1,0 +1,301 @@
+"""The comparisons of a server: one runs, others wait, and all of them survive a restart."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from app.compare.job import Job, Served, require_few
+from app.compare.outcome import LatencySample, Outcome
+from app.compare.shelf import Shelf
+from app.compare.spec import ComparisonSpec
+from app.compare.state import ComparisonStatus, State, Status, write_state
+from app.errors import (
+    ComparisonStateError,
+    DemurError,
+    EngineStoppedError,
+    OverloadedError,
+    UnknownComparisonError,
+)
+from models.errors import ModelsError
+
+log = logging.getLogger(__name__)
+
+MAX_QUEUED = 64
+
+
+class Comparisons:
+    """All comparisons kept in the folder `root`. Every method may be called from any thread.
+
+    The folder is made with the first comparison. Other processes are kept out of it while this one works.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._shelf = Shelf(root)
+        self._changed = threading.Condition(threading.RLock())
+        self._jobs: dict[str, Job] = {}
+        self._queue: deque[Job] = deque()
+        self._served: Served | None = None
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    def start(self, served: Served) -> None:
+        """Begin to run comparisons, first those that an earlier process left unfinished.
+
+        Raises:
+            ComparisonFolderError: the folder cannot be used. Every other method tries again.
+        """
+        with self._changed:
+            if self._stopping or self._thread is not None:
+                return
+            self._served = served
+            self._thread = threading.Thread(target=self._work, name="demur-compare", daemon=True)
+            self._thread.start()
+            self._open()
+
+    def stop(self) -> None:
+        """Leave off. What is unfinished goes on when a process starts again."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+            for job in self._jobs.values():
+                job.tell()
+        if self._thread is not None:
+            self._thread.join()
+        with self._changed:
+            self._shelf.close()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no more progress is to be expected of this process."""
+        return self._stopping
+
+    def submit(self, spec: ComparisonSpec) -> ComparisonStatus:
+        """Take a comparison; it is on disk when this returns.
+
+        Raises:
+            RequestError: this model cannot run it; the message names the arm or the problem.
+            OverloadedError: too many are waiting.
+            EngineStoppedError: nothing runs any more, or not yet.
+            ComparisonFolderError: it cannot be kept.
+        """
+        served = self._running()
+        require_few(spec)
+        comparison = served.comparison(spec)
+        with self._changed:
+            if len(self._queue) >= MAX_QUEUED:
+                raise OverloadedError(
+                    f"{len(self._queue)} comparisons are waiting, and no more may. Cancel one, or try later."
+                )
+            self._open(make=True)
+            samples = min(spec.latency_problems, len(comparison.problems)) * len(spec.arms)
+            state = State(status="queued", total=comparison.total, samples=samples, created=time.time())
+            kept = self._shelf.add(spec, state, lambda folder: served.folder(folder, comparison).close())
+            job = self._jobs[kept.id] = Job(kept)
+            self._enqueue(job)
+            return job.status()
+
+    def list(self) -> list[ComparisonStatus]:
+        """All comparisons, the newest first.
+
+        Raises:
+            ComparisonFolderError: the folder cannot be used.
+        """
+        with self._changed:
+            self._open()
+            newest = sorted(self._jobs.values(), key=lambda job: job.state.created, reverse=True)
+            return [job.status() for job in newest]
+
+    def status(self, id: str) -> ComparisonStatus:
+        """How far one is.
+
+        Raises:
+            UnknownComparisonError: there is none of this id.
+        """
+        with self._changed:
+            return self._job(id).status()
+
+    def job(self, id: str) -> Job:
+        """One of them, to read what it has found.
+
+        Raises:
+            UnknownComparisonError: there is none of this id.
+        """
+        with self._changed:
+            return self._job(id)
+
+    def cancel(self, id: str) -> ComparisonStatus:
+        """Ask one to end early; its outcomes are kept. One that waits ends at once, one that is over stays.
+
+        Raises:
+            UnknownComparisonError: there is none of this id.
+        """
+        with self._changed:
+            job = self._job(id)
+            if job in self._queue:
+                self._queue.remove(job)
+                self._set(job, "cancelled", finished=time.time())
+            elif job.state.unfinished:
+                job.cancelled = True
+            return job.status()
+
+    def resume(self, id: str) -> ComparisonStatus:
+        """Let one go on that was cancelled or has failed.
+
+        Raises:
+            UnknownComparisonError: there is none of this id.
+            ComparisonStateError: it is neither.
+            EngineStoppedError: nothing runs any more.
+        """
+        with self._changed:
+            job = self._job(id)
+            if job.state.status not in ("cancelled", "failed"):
+                raise ComparisonStateError(
+                    f"comparison {id} is {job.state.status}; only one that is cancelled or failed can go on."
+                )
+            self._running()
+            self._set(job, "queued", error=None, finished=None)
+            self._enqueue(job)
+            return job.status()
+
+    def delete(self, id: str) -> None:
+        """Remove one with all that it has found.
+
+        Raises:
+            UnknownComparisonError: there is none of this id.
+            ComparisonStateError: it runs.
+            ComparisonFolderError: its folder cannot be removed.
+        """
+        with self._changed:
+            job = self._job(id)
+            if job.state.unfinished and job not in self._queue:
+                raise ComparisonStateError(
+                    f"comparison {id} is running; cancel it first (POST /v1/compare/{id}/cancel), and delete "
+                    "it once its status is cancelled."
+                )
+            self._shelf.remove(job.kept.folder)
+            if job in self._queue:
+                self._queue.remove(job)
+            del self._jobs[id]
+            job.tell()
+
+    def watch(self, id: str, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call `wake`, which must not wait for anything, whenever one has changed. Returns what ends this.
+
+        Raises:
+            UnknownComparisonError: there is none of this id.
+        """
+        with self._changed:
+            job = self._job(id)
+            job.watchers.append(wake)
+
+        def unwatch() -> None:
+            with self._changed:
+                job.watchers.remove(wake)
+
+        return unwatch
+
+    def _work(self) -> None:
+        """Run what waits, one after the other, until `stop`."""
+        while (job := self._next()) is not None:
+            try:
+                complete = self._run(job)
+            except EngineStoppedError as error:
+                # We are being stopped, or the engine is broken: either way the next process goes on with it.
+                log.warning("comparison %s waits for a restart: %s", job.id, error)
+                with self._changed:
+                    self._set(job, "queued")
+                    self._queue.appendleft(job)
+                return
+            except Exception as error:
+                if not isinstance(error, (DemurError, ModelsError)):
+                    log.exception("comparison %s failed", job.id)
+                self._finish(job, "failed", f"{error}" or type(error).__name__)
+            else:
+                self._finish(job, "done" if complete else "cancelled")
+
+    def _next(self) -> Job | None:
+        with self._changed:
+            while not self._queue and not self._stopping:
+                self._changed.wait()
+            if self._stopping:
+                return None
+            job = self._queue.popleft()
+            self._set(job, "running", started=time.time(), finished=None, error=None)
+            return job
+
+    def _run(self, job: Job) -> bool:
+        """Compute what is missing of a comparison. Returns whether it is complete; else it was cancelled.
+
+        Raises:
+            EngineStoppedError: it can go on in another process.
+            Exception: it cannot.
+        """
+
+        def on_outcome(_: Outcome) -> None:
+            with self._changed:
+                job.outcomes.advance()
+                job.tell()
+
+        def on_sample(_: LatencySample) -> None:
+            with self._changed:
+                job.samples.advance()
+                job.tell()
+
+        served = self._running()
+        comparison = served.comparison(job.kept.spec)
+        with served.folder(job.kept.folder, comparison) as folder:
+            with self._changed:
+                job.begin(len(folder.outcomes), len(folder.latency))
+            complete = comparison.run(folder, on_outcome, on_sample, lambda: job.cancelled or self._stopping)
+            if self._stopping and not complete and not job.cancelled:
+                raise EngineStoppedError("the server is stopping")
+            if complete:
+                job.findings.write(folder)
+        return complete
+
+    def _finish(self, job: Job, status: Status, error: str | None = None) -> None:
+        log.info("comparison %s is %s%s", job.id, status, f": {error}" if error else "")
+        with self._changed:
+            self._set(job, status, finished=time.time(), error=error)
+
+    def _set(self, job: Job, status: Status, **changes: object) -> None:
+        """Change the state, in the folder too."""
+        job.state = job.state.model_copy(update={"status": status, **changes})
+        try:
+            write_state(job.kept.folder, job.state)
+        except OSError as error:  # a restart then goes on from the state before, which does no harm
+            log.error("cannot write the state of comparison %s: %s", job.id, error)
+        job.tell()
+
+    def _enqueue(self, job: Job) -> None:
+        job.cancelled = False
+        self._queue.append(job)
+        self._changed.notify_all()
+
+    def _job(self, id: str) -> Job:
+        self._open()
+        job = self._jobs.get(id)
+        if job is None:
+            raise UnknownComparisonError(
+                f"there is no comparison {id!r}; GET /v1/compare lists those there are."
+            )
+        return job
+
+    def _running(self) -> Served:
+        served = self._served
+        if served is None or self._stopping or not served.engine.running:
+            raise EngineStoppedError("The engine is not running; try again later.")
+        return served
+
+    def _open(self, *, make: bool = False) -> None:
+        """Claim the folder, once, and take over what is in it. Without `make`, only if there is one."""
+        if self._shelf.is_open or self._stopping or not (make or self._shelf.root.is_dir()):
+            return
+        self._shelf.open()
+        for kept in self._shelf.read():
+            job = self._jobs[kept.id] = Job(kept)
+            if kept.state.unfinished:
+                self._enqueue(job)
