@@ -11,6 +11,8 @@ import { timelineView } from "./timeline.js";
 import { tokensView } from "./tokens.js";
 import { count, duration, sentence } from "./wording.js";
 
+const ENDINGS = { stop: "complete", length: "cut at its limit", abstain: "declined to answer" };
+
 /**
  * @param {{signals: object[], colour: () => object, domain: () => [number, number], theme: () => string,
  *   link: () => string, endId: number|null}} context `domain`: between which values the chosen signal is coloured
@@ -43,6 +45,7 @@ export function runView(context) {
   let done = null;
   let body = null;
   let started = 0;
+  let ending = null; // what ended the writing before the answer was complete
   let check = null;
   let checked = { text: null, busy: false };
   const draw = oncePerFrame(render);
@@ -93,8 +96,8 @@ export function runView(context) {
     const kept = usage?.completion_tokens ?? shownTokens(run).length;
     const lost = usage ? usage.completion_tokens_details.discarded_tokens : everyToken(run).size - kept;
     const parts = [`${count(kept, "token")} kept`, `${lost} discarded`];
-    if (done) parts.push(duration(done.seconds), { stop: "complete", length: "cut at its limit", abstain: "declined to answer" }[done.reason] ?? done.reason);
-    else parts.push("writing…");
+    if (done) parts.push(duration(done.seconds), ENDINGS[done.reason] ?? done.reason);
+    else parts.push(ending ?? "writing…");
     return parts.join(" · ");
   }
 
@@ -161,9 +164,10 @@ export function runView(context) {
     async start(request, name, signal) {
       tokens.clear();
       inspector.empty();
-      run = newRun();
-      [usage, done, check, checked] = [null, null, check?.problem_error ? null : check && { ...check, steps: [] }, { text: null, busy: false }];
-      if (body?.prompt !== request.prompt) check = null;
+      const mine = (run = newRun());
+      // The graph of the same problem stays, without its steps, so that nothing jumps.
+      check = check?.graph && body?.prompt === request.prompt ? { ...check, steps: [] } : null;
+      [usage, done, ending, checked] = [null, null, null, { text: null, busy: false }];
       body = request;
       started = performance.now();
       problem.hidden = badge.hidden = traceBox.hidden = true;
@@ -174,19 +178,19 @@ export function runView(context) {
       draw();
       try {
         const stream = { ...request, stream: true, stream_options: { include_usage: true, live: true } };
-        for await (const chunk of events("POST", "completions", stream, signal)) take(chunk);
+        for await (const chunk of events("POST", "completions", stream, signal)) if (run === mine) take(chunk);
+        if (run !== mine) return; // it was run again meanwhile
         finish();
         element.dataset.state = "done";
       } catch (error) {
+        if (run !== mine) return;
         element.dataset.state = "failed";
-        render();
-        if (error.name === "AbortError") status.textContent += " · stopped";
-        else {
-          status.textContent = "Failed.";
-          problem.hidden = false;
-          problem.textContent = error.message;
-          throw error;
-        }
+        ending = error.name === "AbortError" ? "stopped" : "failed";
+        draw();
+        if (error.name === "AbortError") return;
+        problem.hidden = false;
+        problem.textContent = error.message;
+        throw error;
       }
     },
     redraw: draw,

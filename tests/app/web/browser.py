@@ -1,0 +1,97 @@
+"""A page in a real browser that may talk to its own server only, and what it complained of."""
+
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, Route
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WAIT_MS = 30_000
+
+
+@dataclass
+class Visit:
+    """An open page. Errors and warnings that it logs or throws, and requests to other hosts, are complaints."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list[str])
+
+    def forgive(self, pattern: str) -> None:
+        """Take back the complaints that a test has provoked; there must be one."""
+        left = [complaint for complaint in self.complaints if not re.search(pattern, complaint)]
+        assert len(left) < len(self.complaints), f"nothing like {pattern} in {self.complaints}"
+        self.complaints[:] = left
+
+    def go(self, place: str = "") -> Page:
+        """Load the page at a place such as `#probes` and wait until the model is there."""
+        self.page.goto(f"{self.url}/{place}")
+        self.page.locator("[role=tabpanel]:visible > *").first.wait_for()
+        return self.page
+
+    def run(self) -> None:
+        """Run the request of the play tab and wait until it has ended."""
+        self.page.get_by_role("button", name="Run", exact=False).first.click()
+        self.page.locator(".run:visible[data-state=running]").first.wait_for()
+        self.wait_until_done()
+
+    def wait_until_done(self) -> None:
+        """Wait until no text is being written and every step is judged."""
+        self.page.locator(".run[data-state=done]").first.wait_for()
+        self.page.wait_for_function("!document.querySelector('.run:not([hidden]):not([data-state=done])')")
+        self.page.wait_for_function("!document.querySelector('.run:not([hidden]) .verdict[hidden]')")
+
+    def written(self, number: int = 0) -> str:
+        """The text of a finished run, without what was taken back and without marks."""
+        return self.page.evaluate(
+            """number => [...document.querySelectorAll('.run')[number].querySelectorAll('.token')]
+                .filter(token => !token.closest('.scrap, .branch'))
+                .map(token => JSON.parse(token.ariaLabel.match(/^"(?:[^"\\\\]|\\\\.)*"/)[0])).join('')""",
+            number,
+        )
+
+    def cut(self) -> list[str]:
+        """What was taken back and stands in the text, struck through, with its reasons."""
+        return self.page.locator(".run:visible .scrap").all_inner_texts()
+
+
+@contextmanager
+def visiting(browser: Browser, url: str, **options: Any) -> Generator[Visit]:
+    """A fresh browser context with one page; at the end nothing may be left to complain of."""
+    context = browser.new_context(reduced_motion="reduce", base_url=url, **options)
+    context.set_default_timeout(WAIT_MS)
+    visit = Visit(context.new_page(), url)
+
+    def only_home(route: Route, request: Request) -> None:
+        if request.url.startswith((f"{url}/", "blob:", "data:")):
+            route.continue_()
+        else:
+            visit.complaints.append(f"asked for {request.url}")
+            route.abort()
+
+    def said(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            visit.complaints.append(f"{message.type}: {message.text}")
+
+    def thrown(error: Error) -> None:
+        visit.complaints.append(f"thrown: {error}")
+
+    context.route("**/*", only_home)
+    context.on("console", said)
+    visit.page.on("pageerror", thrown)
+    try:
+        yield visit
+        assert not visit.complaints
+    finally:
+        context.close()
