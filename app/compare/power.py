@@ -111,4 +111,5 @@ def _normal_power(first_only: float, second_only: float, problems: int) -> float
     discordant, difference = first_only + second_only, abs(first_only - second_only)
     test = NormalDist().inv_cdf(1 - ALPHA / 2)
     distance = difference * math.sqrt(problems) - test * math.sqrt(discordant)
-    return NormalDist().cdf(distance / math.sqrt(discordant - difference**2))
+    spread = math.sqrt(max(discordant - difference**2, 0.0))
+    return NormalDist().cdf(distance / spread) if spread else float(distance > 0)

@@ -89,12 +89,13 @@ def _arms(
     latency: Sequence[LatencySample],
 ) -> tuple[ArmResult, ...]:
     counts = np.stack([table.tokens, table.kept, table.discarded, table.rows, table.events], axis=2)
-    drawn = resampled_means(counts.reshape(len(counts), -1)).reshape(-1, *counts.shape[1:])
+    kinds = counts.shape[2]
+    drawn = resampled_means(counts.reshape(-1, len(names) * kinds)).reshape(-1, len(names), kinds)
     found: list[ArmResult] = []
     for column, name in enumerate(names):
         right, answered = table.right[:, column], table.answered[:, column]
         tokens, kept, discarded, rows, events = (
-            _spread(_known(counts[:, column, place]), drawn[:, column, place]) for place in range(5)
+            _spread(_known(counts[:, column, place]), drawn[:, column, place]) for place in range(kinds)
         )
         found.append(
             ArmResult(

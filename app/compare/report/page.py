@@ -87,8 +87,8 @@ def _figures(report: ComparisonReport) -> list[_Figure]:
         drawn.append(("Tokens", note, figures.tokens))
     if any(arm.latency.under_load or arm.latency.alone for arm in report.arms):
         note = (
-            "The median, and a line to the 95% quantile. Alone: one request at a time. Under load: all arms of "
-            "many problems at once."
+            "The median, and a line to the 95% quantile. Alone: one request at a time. Under load: all arms "
+            "of many problems at once."
         )
         drawn.append(("Latency", note, figures.latency))
     return [
