@@ -1,0 +1,56 @@
+"""Reading answers from texts."""
+
+import time
+
+import pytest
+from pydantic import TypeAdapter
+
+from app.compare.answers import Exact, Marker, Pattern, Reading, is_right
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("so 3. Answer: 7", "7"),
+        ("Answer: 1 Answer: 2\nmore", "2"),
+        ("Answer:", ""),
+        ("Answer:\n 7 \nrest", "7"),
+        ("no answer: 7", None),
+    ],
+)
+def test_the_last_marker_counts_up_to_the_end_of_its_line(text: str, answer: str | None) -> None:
+    assert Marker().read(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("pattern", "group", "text", "answer"),
+    [
+        (r"\d+", None, "a 12 b 3", "12"),
+        (r"= (\d+)", None, "a = 12", "12"),
+        (r"(\d+) (\w+)", 2, "12 b", "b"),
+        (r"= (\d+)", 0, "a = 12", "= 12"),
+        (r"(a)|b", None, "b", None),
+        (r"\d", None, "none", None),
+    ],
+)
+def test_a_pattern_finds_its_group(pattern: str, group: int | None, text: str, answer: str | None) -> None:
+    assert Pattern(rule="regex", pattern=pattern, group=group).read(text) == answer
+
+
+def test_a_pattern_that_would_never_end_finds_nothing() -> None:
+    began = time.monotonic()
+    assert Pattern(rule="regex", pattern=r"(x+x+)+(?=y)z").read("x" * 60) is None
+    assert time.monotonic() - began < 10
+
+
+def test_white_space_around_an_answer_does_not_count() -> None:
+    assert Exact(rule="exact").read(" 7\n") == "7"
+    assert is_right(" 7", "7 ")
+    assert not is_right("7.0", "7")
+    assert not is_right(None, "")
+
+
+def test_rules_are_told_apart_by_their_name() -> None:
+    adapter: TypeAdapter[Reading] = TypeAdapter(Reading)
+    assert adapter.validate_python({"rule": "marker", "marker": "####"}) == Marker(marker="####")
+    assert isinstance(adapter.validate_python({"rule": "regex", "pattern": "x"}), Pattern)
