@@ -22,7 +22,7 @@ WAIT_MS = 30_000
 
 @dataclass
 class Visit:
-    """An open page. Errors and warnings that it logs or throws, and requests to other hosts, are complaints."""
+    """An open page. Errors and warnings that it logs or throws are complaints; so are foreign requests."""
 
     page: Page
     url: str

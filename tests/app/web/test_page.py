@@ -121,10 +121,10 @@ def test_a_key_is_asked_for_once(browser: Browser, tmp_path: Path) -> None:
     with running_server(tmp_path / "tiny", flags) as server, visiting(browser, server.url) as visit:
         page = visit.page
         page.goto(server.url)
-        page.get_by_label("API key").fill("wrong")
+        page.get_by_role("textbox", name="API key").fill("wrong")
         page.get_by_role("button", name="Use it").click()
         expect(page.locator("#key-wrong")).to_be_visible()
-        page.get_by_label("API key").fill("secret")
+        page.get_by_role("textbox", name="API key").fill("secret")
         page.get_by_role("button", name="Use it").click()
         page.locator("#prompt").fill("Kites are 7. How many kites?")
         page.locator(".picker select").first.select_option("greedy")

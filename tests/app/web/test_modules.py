@@ -1,0 +1,149 @@
+"""The parts of the page that know no document, called in the browser that has to run them."""
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from playwright.sync_api import Page
+
+from tests.app.api.server import Server
+from tests.app.web.browser import Visit
+
+pytestmark = pytest.mark.artifact
+
+PROMPT = (
+    "Masks are 7. Magnets are 10 times masks. Candles are knots plus magnets. Knots are 3. How many candles?"
+)
+STRATEGIES: list[dict[str, Any]] = [
+    {"kind": "random_retry", "probability": 0.5},
+    {"kind": "beam", "width": 3},
+    {"kind": "entropix"},
+    {"kind": "probe_beam"},
+    {"kind": "stochastic_backtracking"},
+    {"kind": "self_consistency", "samples": 3},
+]
+
+
+def _call(page: Page, module: str, code: str, argument: Any = None) -> Any:
+    return page.evaluate(
+        f"async argument => {{ const m = await import('/web/js/{module}.js'); return ({code})(argument); }}",
+        argument,
+    )
+
+
+@pytest.fixture
+def page(visit: Visit) -> Page:
+    """A page of the server, for its modules."""
+    visit.page.goto(f"{visit.url}/#probes")
+    return visit.page
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy["kind"])
+def test_what_is_put_together_from_a_stream_is_the_answer(
+    page: Page, server: Server, strategy: dict[str, Any]
+) -> None:
+    body = {
+        "prompt": PROMPT,
+        "seed": 4,
+        "strategy": strategy,
+        "signals": ["entropy"],
+        "stream": True,
+        "stream_options": {"live": True, "include_usage": True},
+    }
+    with httpx2.stream("POST", f"{server.url}/v1/completions", json=body, timeout=60) as stream:
+        chunks = [json.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: {")]
+    text = "".join(choice["text"] for chunk in chunks for choice in chunk["choices"])
+    usage = next(chunk["usage"] for chunk in chunks if chunk["usage"])
+    entropies = [
+        row["entropy"]
+        for chunk in chunks
+        for choice in chunk["choices"]
+        for row in choice.get("signals") or []
+    ]
+    items = [item for chunk in chunks for item in chunk.get("live") or []]
+    found = _call(
+        page,
+        "live",
+        """items => {
+            const run = items.reduce(m.applyLive, m.newRun());
+            const shown = m.shownTokens(run);
+            const cut = scraps => scraps.flatMap(scrap => [...scrap.tokens, ...cut(scrap.scraps)]);
+            const others = m.otherBranches(run).flatMap(({tokens}) => tokens);
+            const branch = m.shownBranch(run);
+            return {
+                text: m.textOf(shown), count: shown.length,
+                entropies: shown.map(token => token.signals.entropy),
+                all: m.everyToken(run).size,
+                seen: new Set([...branch.tokens, ...cut(branch.scraps), ...others]).size,
+            };
+        }""",
+        items,
+    )
+    assert found["text"] == text
+    assert found["count"] == usage["completion_tokens"]
+    assert found["entropies"] == pytest.approx(entropies, abs=1e-4)
+    # Nothing that was written is lost to sight.
+    assert found["seen"] == found["all"]
+    assert found["all"] >= usage["completion_tokens"]
+
+
+def test_a_state_survives_the_address(page: Page) -> None:
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])), st.integers(-(2**53) + 1, 2**53 - 1))
+    def survives(prompt: str, seed: int) -> None:
+        state = {"prompt": prompt, "seed": seed}
+        read = _call(page, "state", "state => m.readHash(m.writeHash(state))", state)
+        assert read["request"] == state
+        assert read["tab"] == "play"
+
+    survives()
+    assert _call(page, "state", "() => m.readHash('#play/!')")["request"] is None
+    assert _call(page, "state", "() => m.readHash('#probes/syntax')")["rest"] == "syntax"
+
+
+def test_levels_rise_with_doubt_and_shares_are_not_rounded_away(page: Page) -> None:
+    values = [number / 50 for number in range(51)]
+    level = "([signal, values]) => values.map(value => m.levelOf(signal, value, [0, 1]))"
+    rising = _call(page, "colour", level, [{"higher_means": "uncertain"}, values])
+    assert rising == sorted(rising)
+    assert set(rising) == set(range(9))
+    assert _call(page, "colour", level, [{"higher_means": "certain"}, values]) == rising[::-1]
+    shares = _call(
+        page, "colour", "values => values.map(value => m.percent(value))", [0, 0.001, 0.5, 0.999, 1]
+    )
+    assert shares == ["0%", "<1%", "50%", ">99%", "100%"]
+    for highest in (0.1, 0.5, 0.51, 1.2, 7, 33.3):
+        low, high = _call(page, "colour", "v => m.domainOf({unit: 'nats'}, v)", [0, highest])
+        assert low == 0
+        assert max(highest, 0.5) <= high <= max(2 * highest, 0.5)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_colours_of_doubt_are_in_order_of_lightness_and_letters_stay_readable(page: Page, theme: str) -> None:
+    colours = page.evaluate(
+        """theme => {
+            document.documentElement.dataset.theme = theme;
+            const pen = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+            const style = getComputedStyle(document.documentElement);
+            const names = ['--surface', ...Array.from({length: 8}, (_, i) => `--heat-${i + 1}`), '--ink'];
+            return names.map(name => {
+                pen.fillStyle = style.getPropertyValue(name);
+                pen.fillRect(0, 0, 1, 1);
+                return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
+            });
+        }""",
+        theme,
+    )
+    *levels, ink = [_luminance(colour) for colour in colours]
+    assert levels == sorted(levels, reverse=theme == "light")
+    for level in levels:
+        assert (max(level, ink) + 0.05) / (min(level, ink) + 0.05) >= 4.5
+
+
+def _luminance(rgb: list[int]) -> float:
+    """Relative luminance as WCAG 2 defines it."""
+    linear = [value / 255 / 12.92 if value <= 10 else ((value / 255 + 0.055) / 1.055) ** 2.4 for value in rgb]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
