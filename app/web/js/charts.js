@@ -48,7 +48,8 @@ export function intervalTable({ caption, rows, range: [low, high], format, refer
  *   y: {label: string, range: [number, number], ticks: number[], format: (value: number) => string},
  *   series: {name: string, points: Point[], line?: boolean, tag?: boolean, colour?: number}[]}} chart
  */
-export function plane({ label, width = 460, height = 270, x, y, series }) {
+export function plane({ label, width: widest = 460, height = 270, x, y, series }) {
+  const width = Math.min(widest, Math.max(300, innerWidth - 64)); // letters keep their size on a phone
   const box = { left: 52, right: width - 14, top: 12, bottom: height - 44 };
   const px = scale(x.range, [box.left, box.right]);
   const py = scale(y.range, [box.bottom, box.top]);

@@ -34,6 +34,7 @@ export function levelOf(signal, value, [low, high]) {
 export function format(value, unit = "") {
   if (value === null || value === undefined) return "–";
   if (unit === "probability") return percent(value);
+  if (value === 0) return "0";
   const size = Math.abs(value);
   if (size > 0 && size < 0.001) return "<0.001";
   return value.toFixed(size < 1 ? 3 : 2);

@@ -23,13 +23,13 @@ export function runView(context) {
   const status = h("p", { class: "status" }, "Not started.");
   const problem = h("div", { class: "alert", role: "alert", hidden: true });
   const trace = h("ol", { class: "trace" });
-  const traceBox = h("details", {}, h("summary", {}, "Decisions"), trace);
+  const traceBox = h("details", { hidden: true }, h("summary", {}, "Decisions"), trace);
   const snippets = snippetsView(context.link);
   const inspector = inspectorView(context.signals);
   const graph = graphView();
   const timeline = timelineView((index) => pick(shownTokens(run)[index], index, "timeline"));
   const tokens = tokensView((token, index) => pick(token, index, "tokens"), context.endId);
-  const placeholder = h("p", { class: "hint placeholder" }, "What the model writes appears here, token by token.");
+  const placeholder = h("p", { class: "hint placeholder" }, "Press Run. What the model writes appears here, token by token, with its doubts.");
   const paper = h("div", { class: "paper" }, placeholder, tokens.element);
   const element = h(
     "section",

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Page
 
@@ -83,7 +83,7 @@ def test_what_is_put_together_from_a_stream_is_the_answer(
         items,
     )
     assert found["text"] == text
-    assert found["count"] == usage["completion_tokens"]
+    assert found["count"] == len(entropies) <= usage["completion_tokens"]  # which counts the end token too
     assert found["entropies"] == pytest.approx(entropies, abs=1e-4)
     # Nothing that was written is lost to sight.
     assert found["seen"] == found["all"]
@@ -91,7 +91,7 @@ def test_what_is_put_together_from_a_stream_is_the_answer(
 
 
 def test_a_state_survives_the_address(page: Page) -> None:
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, deadline=None)
     @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])), st.integers(-(2**53) + 1, 2**53 - 1))
     def survives(prompt: str, seed: int) -> None:
         state = {"prompt": prompt, "seed": seed}
