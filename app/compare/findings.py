@@ -6,7 +6,6 @@ from itertools import islice
 from pathlib import Path
 
 from app.compare.folder import (
-    OUTCOMES_FILE,
     PAGE_FILE,
     REPORT_FILE,
     RunFolder,
@@ -35,13 +34,13 @@ class Findings:
         self._last: tuple[ComparisonReport, list[Outcome]] | None = None
         self._good_until = 0.0
 
-    def lines(self, after: int, limit: int) -> list[bytes]:
-        """Outcomes as they stand in the file, `limit` of them at most, but the first `after`.
+    def lines(self, name: str, after: int, limit: int) -> list[bytes]:
+        """Lines of a file as they stand there, `limit` of them at most, but the first `after`.
 
         Raises:
             ComparisonFolderError: the file cannot be read.
         """
-        path = self._path / OUTCOMES_FILE
+        path = self._path / name
         try:
             with path.open("rb") as file:
                 return [line.rstrip() for line in islice(file, after, after + limit) if line.endswith(b"\n")]

@@ -19,8 +19,8 @@ from app.errors import ParameterError
 from models.checkpoint import LoadedCheckpoint
 from probes.store import StoredProbe
 
-MAX_PROBLEMS = 100_000
-"""More take long to draw, and everybody else would feel it."""
+MAX_PROBLEMS = 10_000
+"""A rare split takes a millisecond per problem to draw, and everybody who is served meanwhile feels it."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,14 @@ class Progress:
 class Job:
     """A comparison of a server. Whoever changes it holds the lock of its `Comparisons`.
 
+    prepared: its comparison, where that is known already; drawing the problems takes a while.
     cancelled: it was asked to end.
     watchers: are called when it has changed.
     """
 
-    def __init__(self, kept: Kept) -> None:
+    def __init__(self, kept: Kept, prepared: Comparison | None = None) -> None:
         self.kept = kept
+        self.prepared = prepared
         self.state: State = kept.state
         self.outcomes = Progress(kept.state.total, kept.outcomes)
         self.samples = Progress(kept.state.samples, kept.samples)

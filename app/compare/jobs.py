@@ -93,7 +93,8 @@ class Comparisons:
             samples = min(spec.latency_problems, len(comparison.problems)) * len(spec.arms)
             state = State(status="queued", total=comparison.total, samples=samples, created=time.time())
             kept = self._shelf.add(spec, state, lambda folder: served.folder(folder, comparison).close())
-            job = self._jobs[kept.id] = Job(kept)
+            # Who waits long has it drawn again, and takes no room meanwhile.
+            job = self._jobs[kept.id] = Job(kept, None if self._queue else comparison)
             self._enqueue(job)
             return job.status()
 
@@ -245,7 +246,8 @@ class Comparisons:
                 job.tell()
 
         served = self._running()
-        comparison = served.comparison(job.kept.spec)
+        comparison = job.prepared or served.comparison(job.kept.spec)
+        job.prepared = None
         with served.folder(job.kept.folder, comparison) as folder:
             with self._changed:
                 job.begin(len(folder.outcomes), len(folder.latency))

@@ -10,9 +10,18 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.api.body import StrictJsonRoute
 from app.api.errors import ERROR_RESPONSES, not_ready
 from app.api.schemas.catalogue import ErrorEnvelope
-from app.api.schemas.compare import ComparisonList, Deleted, ResultList, ResultQuery
+from app.api.schemas.compare import (
+    ComparisonList,
+    Deleted,
+    PageQuery,
+    ProblemPage,
+    ResultPage,
+    SamplePage,
+)
 from app.api.service import comparisons_of, request_id_of
 from app.api.streaming import EventStream
+from app.compare.folder import LATENCY_FILE, OUTCOMES_FILE, PROBLEMS_FILE
+from app.compare.job import Job
 from app.compare.jobs import Comparisons
 from app.compare.results import ComparisonReport
 from app.compare.spec import ComparisonSpec
@@ -25,6 +34,7 @@ _STATE = {409: {"model": ErrorEnvelope, "description": "Its state does not allow
 _FOLDER = {507: {"model": ErrorEnvelope, "description": "The folder of comparisons cannot be used."}}
 _ANY = {status: ERROR_RESPONSES[status] for status in (503, "default")} | _FOLDER
 _ONE = _ANY | _UNKNOWN
+_PAGED = _ONE | {400: ERROR_RESPONSES[400]}
 
 Kept = Annotated[Comparisons, Depends(comparisons_of)]
 
@@ -67,21 +77,22 @@ def spec(id: str, kept: Kept) -> ComparisonSpec:
     return kept.job(id).kept.spec
 
 
-@router.get(
-    "/v1/compare/{id}/results", response_model=ResultList, responses=_ONE | {400: ERROR_RESPONSES[400]}
-)
-def results(id: str, query: Annotated[ResultQuery, Query()], kept: Kept) -> Response:
+@router.get("/v1/compare/{id}/problems", response_model=ProblemPage, responses=_PAGED)
+def problems(id: str, query: Annotated[PageQuery, Query()], kept: Kept) -> Response:
+    """The problems, in the order in which they are solved."""
+    return _page(kept.job(id), PROBLEMS_FILE, query)
+
+
+@router.get("/v1/compare/{id}/results", response_model=ResultPage, responses=_PAGED)
+def results(id: str, query: Annotated[PageQuery, Query()], kept: Kept) -> Response:
     """The outcomes so far, in the order in which they came."""
-    job = kept.job(id)
-    state = job.state.status  # before the file is read, so that no outcome comes after `done`
-    lines = job.findings.lines(query.after, query.limit)
-    after = query.after + len(lines)
-    content = b'{"object":"list","data":[%b],"next":%d,"status":"%b"}' % (
-        b",".join(lines),
-        after,
-        state.encode(),
-    )
-    return Response(content, media_type="application/json")
+    return _page(kept.job(id), OUTCOMES_FILE, query)
+
+
+@router.get("/v1/compare/{id}/latency", response_model=SamplePage, responses=_PAGED)
+def latency(id: str, query: Annotated[PageQuery, Query()], kept: Kept) -> Response:
+    """The latency samples so far: answers that were timed one at a time."""
+    return _page(kept.job(id), LATENCY_FILE, query)
 
 
 @router.get("/v1/compare/{id}/events", response_class=Response, responses=_ONE)
@@ -127,6 +138,15 @@ def page(id: str, kept: Kept) -> Response:
     job = kept.job(id)
     content = job.findings.page(growing=job.state.status == "running")
     return Response(content, media_type="text/html; charset=utf-8")
+
+
+def _page(job: Job, file: str, query: PageQuery) -> Response:
+    """Lines of a file are JSON already, and there may be many."""
+    state = job.state.status  # before the file is read, so that nothing comes after `done`
+    lines = job.findings.lines(file, query.after, query.limit)
+    content = b'{"object":"list","data":[%b],"next":%d,"status":"%b"}'
+    filled = content % (b",".join(lines), query.after + len(lines), state.encode())
+    return Response(filled, media_type="application/json")
 
 
 async def _progress(kept: Comparisons, id: str) -> AsyncIterator[ComparisonStatus]:
