@@ -15,11 +15,12 @@ EXAMPLES = """
 - `demur compare --out runs/retries --resume` goes on with a run that was stopped, however it was stopped
 - `demur compare -s greedy -s beam --problems mine.jsonl --answer-marker '####'` on problems of your own
 - `demur compare -s greedy -s sample --prompt 'Boats are 3. How many boats?'` shows texts beside each other
+- `demur compare retries.yaml --url http://localhost:8000` has a running server do it, in its background
 - `demur compare retries.yaml --fail-under retry=0.9` has exit status 1 if that arm is less accurate
 """
 
 
-def _kinds(incomplete: str) -> list[str]:
+def complete_kind(incomplete: str) -> list[str]:
     """Names of strategies for the shell. Importing the strategies would take seconds: each has a file."""
     folder = Path(__file__).parent.parent / "decoding" / "strategies"
     names = sorted(file.stem for file in folder.glob("*.py") if file.stem not in ("__init__", "base"))
@@ -40,7 +41,7 @@ def compare(
             metavar="[NAME=]KIND[:{...}]",
             help="An arm: a kind of strategy, with its parameters and sampler fields as JSON. Repeatable; "
             "added to those of the file.",
-            autocompletion=_kinds,
+            autocompletion=complete_kind,
         ),
     ] = None,
     split: Annotated[
@@ -102,6 +103,12 @@ def compare(
         typer.Option(metavar="ARM=SHARE", help="Exit status 1 if the arm's accuracy is lower. Repeatable."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json instead of tables.")] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help="Have the server at this address run it, with DEMUR_API_KEY as the key; Ctrl-C cancels it."
+        ),
+    ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
     ] = None,
@@ -125,6 +132,7 @@ def compare(
 
     An arm without a name of its own is named after its kind of strategy, a second one of a kind KIND-2.
     """
+    from app.commands.compare_remote import run_there
     from app.commands.compare_run import run_here
     from app.commands.compare_spec import (
         bounds_of_flags,
@@ -172,10 +180,19 @@ def compare(
             "device": device,
             "max_rows": max_rows,
         }
+        own = [f"--{option.replace('_', '-')}" for option, value in options.items() if value is not None]
+        if url is not None and own:
+            raise typer.BadParameter(
+                f"the server at {url} has its own; leave out one of them", param_hint=own[0]
+            )
         try:
-            finished = run_here(asked, folder, options, must_exist=resume)
+            if url is None:
+                finished = run_here(asked, folder, options, must_exist=resume)
+            else:
+                finished = run_there(asked, folder, url, must_exist=resume)
         except KeyboardInterrupt:
-            typer.echo(f"Stopped. To go on: demur compare --out {folder} --resume", err=True)
+            where = "" if url is None else f" --url {url}"
+            typer.echo(f"Stopped. To go on: demur compare --out {folder} --resume{where}", err=True)
             raise typer.Exit(130) from None
     report = finished.report
     if as_json:
