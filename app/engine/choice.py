@@ -8,6 +8,7 @@ from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec
 from app.decoding.types import Token
 from app.engine.readout import Reading
+from app.engine.slots import Rank
 from app.engine.stream import Stream
 from app.engine.tasks import Task
 from app.engine.text import Piece, TextStream
@@ -27,6 +28,7 @@ from app.errors import StrategyError
 class Choice:
     """One completion of a request.
 
+    rank: lower ones go first.
     sent: how many tokens of the output went into `text`; emitted: those that came out.
     """
 
@@ -35,6 +37,7 @@ class Choice:
     ledger: Ledger
     task: Task
     text: TextStream
+    rank: Rank
     sent: int = 0
     emitted: list[Token] = field(default_factory=list[Token])
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from app.decoding.commands import Candidates, NextToken
 from app.engine.choice import Choice
-from app.engine.slots import Slot, SlotTable
+from app.engine.slots import Rank, Slot, SlotTable
 from app.engine.tasks import Task
 from app.engine.turns import Turn
 from models.language_model import KVCache, LanguageModel, PrefillRow, StepOutput
@@ -76,12 +76,12 @@ class Forward:
         self._probed_layers = probed_layers
 
     def select(self, pending: Iterable[Pending], turn: Turn) -> tuple[list[Row], list[Pending]]:
-        """The rows of this tick, first come first served, and who has to wait for the next."""
+        """The rows of this tick, choices of higher rank first, and who has to wait for the next."""
         rows: list[Row] = []
         later: list[Pending] = []
         leaders: dict[tuple[int, ...], Row] = {}
         prefilled = 0
-        for each in pending:
+        for each in sorted(pending, key=_rank):
             request = each.task.request
             if request is None:  # its branch was stopped meanwhile
                 continue
@@ -89,7 +89,7 @@ class Forward:
                 later.append(each)
                 continue
             sequence = request.sequence
-            slot = self._slots.of(sequence) or self._slots.assign(sequence, turn.background)
+            slot = self._slots.of(sequence) or self._slots.assign(sequence, each.choice.rank)
             if slot is None:
                 later.append(each)
                 continue
@@ -107,11 +107,12 @@ class Forward:
                 else:
                     leaders[key] = row
                     prefilled += missing
-            slot.used = self._slots.tick
+            self._slots.use(slot)
             rows.append(row)
         if later and not rows:  # live requests hold every slot, and it is the background's turn
-            assert later[0].task.request is not None
-            self._slots.assign(later[0].task.request.sequence, turn.background, seize=True)
+            first = later[0]
+            assert first.task.request is not None
+            self._slots.assign(first.task.request.sequence, first.choice.rank, seize=True)
             return self.select(later, turn)
         return rows, later
 
@@ -172,3 +173,7 @@ class Forward:
         # By way of numpy: torch reads nested lists several times slower.
         token_ids, slots, positions = torch.from_numpy(np.array(columns, dtype=np.int64).T.copy()).unbind()
         return self._model.step(self._cache, token_ids, slots, positions, layers)
+
+
+def _rank(pending: Pending) -> Rank:
+    return pending.choice.rank

@@ -144,32 +144,33 @@ class DecodingLoop:
     # Beginning
 
     def _admit(self, lane: Lane) -> None:
-        """Start choices, first come first served, while there are slots for them, and one in any case."""
-        while lane.waiting and (self.slots.open(lane.background) or not lane.pending):
+        """Start choices, first come first served, while there is room for them."""
+        while lane.waiting and lane.has_room(self.slots):
             active = lane.waiting[0]
             if active.started == 0 and active.request.score_prompt:
                 self._score_prompt(active)
             if not active.over:
-                self._start(active)
+                self._start(lane, active)
             if not active.over and active.started == active.request.n:
                 lane.waiting.popleft()
 
-    def _start(self, active: ActiveRequest) -> None:
-        index = active.started
+    def _start(self, lane: Lane, active: ActiveRequest) -> None:
+        index, rank = active.started, lane.next_rank
         active.started += 1
+        lane.begun += 1
         ledger = Ledger(live=active.live)
         sequence = Sequence(active.spec, ledger, (index,))
         if not sequence.finished:
-            slot = self.slots.assign(sequence, active.request.background)
+            slot = self.slots.assign(sequence, rank)
             if index == 0 and slot is not None:
                 active.cached_tokens = min(slot.valid, len(active.request.prompt_ids) - 1)
                 self.counters.cached_prompt_tokens += active.cached_tokens
         if index == 0:
             self.counters.prompt_tokens += len(active.request.prompt_ids)
         task = Task(active.request.strategy.decode(sequence))
-        choice = Choice(active, index, ledger, task, TextStream(active.request.stopping.stop))
+        choice = Choice(active, index, ledger, task, TextStream(active.request.stopping.stop), rank)
         active.choices.append(choice)
-        self._lane(active).pending.extend(Pending(choice, waiting) for waiting in run(task))
+        lane.pending.extend(Pending(choice, waiting) for waiting in run(task))
         self._settle(choice)
 
     def _score_prompt(self, active: ActiveRequest) -> None:

@@ -1,8 +1,13 @@
 """Which sequence lives in which slot of the KV cache, and what a slot still holds.
 
 Slots are a cache of sequences, not a property of them: any sequence can be rebuilt from its token
-ids. So there may be more sequences than slots, a slot is taken from the sequence that has been
-idle longest, and what a freed slot holds serves later sequences that begin the same way.
+ids. So there may be more sequences than slots, and what a freed slot holds serves later sequences
+that begin the same way.
+
+A choice takes slots from choices of lower rank, those that began last first, whether they wait for a
+token or not. So the oldest have all the slots that their branches need, and choices for which there
+is no room wait as a whole. Were slots taken from whatever is idle, branches that wait for each other
+would lose theirs at every token, and all of them would be computed anew again and again.
 """
 
 import weakref
@@ -11,6 +16,11 @@ from collections.abc import Sequence as Ids
 from app.decoding.context import Context, Ledger
 from app.decoding.sequence import Sequence
 from models.language_model import KVCache
+
+Rank = tuple[bool, int]
+"""Of a choice: whether it is in the background, and its number in order of beginning. Lower goes first."""
+
+FIRST: Rank = (False, 0)
 
 # Shorter prefixes that two prompts happen to share are cheaper to compute than to look after.
 MIN_SHARED_PREFIX = 16
@@ -22,19 +32,20 @@ class Slot:
     context: the ids that were written here; kept after their sequence is gone.
     length: how many of them were written.
     owner: the sequence that goes on here, None once it is gone.
-    background: the owner gives way to live requests.
-    used: tick of the last use.
+    rank: that of the owner's choice.
+    used: tick of the last use. spent: tokens that the owner's choice had computed by then.
     """
 
-    __slots__ = ("background", "context", "index", "length", "owner", "used")
+    __slots__ = ("context", "index", "length", "owner", "rank", "spent", "used")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.context: Context | None = None
         self.length = 0
         self.owner: weakref.ref[Sequence] | None = None
-        self.background = False
+        self.rank = FIRST
         self.used = -1
+        self.spent = 0
 
     @property
     def valid(self) -> int:
@@ -46,15 +57,13 @@ class Slot:
         """No living sequence owns it."""
         return self.owner is None or self.owner() is None
 
-    def yields_to(self, background: bool) -> bool:
-        """Free, or its owner is not waiting for a token; or the owner is in the background, which gives way
-        to live requests and takes nothing from them."""
+    def idle(self, longest: int) -> bool:
+        """It has no owner, or one that will hardly go on soon: its text is finished, or its choice has
+        computed more than `longest` tokens since it last had one."""
         owner = None if self.owner is None else self.owner()
-        if owner is None:
+        if owner is None or owner.finished:
             return True
-        if self.background != background:
-            return self.background
-        return not owner.pending
+        return not owner.pending and owner.ledger.spent - self.spent > longest
 
     def written(self, length: int) -> None:
         """The cache now holds the first `length` ids."""
@@ -73,34 +82,39 @@ class SlotTable:
     def __init__(self, cache: KVCache) -> None:
         self._cache = cache
         self._slots = [Slot(index) for index in range(cache.slots)]
+        # Branches that wait for each other all go on before their choice has computed so much.
+        self._patience = 2 * cache.slots
         self.tick = 0
 
     def free(self) -> int:
         """Number of slots that no living sequence owns."""
         return sum(slot.free for slot in self._slots)
 
-    def open(self, background: bool) -> int:
-        """Number of slots that new sequences may have: the free ones, and for live requests also those of the
-        background."""
-        return sum(slot.free or (slot.background and not background) for slot in self._slots)
+    def open(self, rank: Rank) -> int:
+        """Number of slots that a choice of this rank may have."""
+        return sum(self._yields(slot, rank) for slot in self._slots)
+
+    def use(self, slot: Slot) -> None:
+        """Note that the owner goes on."""
+        slot.used = self.tick
+        owner = None if slot.owner is None else slot.owner()
+        slot.spent = 0 if owner is None else owner.ledger.spent
 
     def of(self, sequence: Sequence) -> Slot | None:
         """The slot that holds the sequence."""
         index = sequence.context.slot
         return None if index is None else self._slots[index]
 
-    def assign(self, sequence: Sequence, background: bool = False, *, seize: bool = False) -> Slot | None:
+    def assign(self, sequence: Sequence, rank: Rank = FIRST, *, seize: bool = False) -> Slot | None:
         """Give the sequence a slot that holds as much of its ids as any slot does.
 
-        background: it gives way to live requests. seize: take the slot whose last use is longest ago, if no
-        other is to be had; its owner will be rebuilt.
-        None if every slot belongs to a sequence that is waiting for a token, or to one that is live while
-        this one is not.
+        rank: that of its choice. seize: if no slot yields to it, take what is missed least all the same.
+        None if no slot yields to it.
         """
         source, shared = self._best_prefix(sequence)
-        target = self._take(source, background)
+        target = self._take(source, rank)
         if target is None and seize:
-            target = min(self._slots, key=_how_missed)
+            target = min(self._slots, key=self._how_missed)
         if target is None:
             return None
         if source is not None and source is not target:
@@ -109,8 +123,8 @@ class SlotTable:
             target.context.slot = None
         target.context = sequence.context
         target.owner = weakref.ref(sequence)
-        target.background = background
-        target.used = self.tick
+        target.rank = rank
+        self.use(target)
         sequence.context.slot = target.index
         sequence.origin = None
         target.written(shared)
@@ -143,19 +157,29 @@ class SlotTable:
                     best, most = slot, shared
         return (None, 0) if best is None else (best, most)
 
-    def _take(self, source: Slot | None, background: bool) -> Slot | None:
+    def _take(self, source: Slot | None, rank: Rank) -> Slot | None:
         """A slot to overwrite: the source itself if free, else what is missed least."""
         if source is not None and source.free:
             return source
-        candidates = [slot for slot in self._slots if slot.yields_to(background) and slot is not source]
+        candidates = [slot for slot in self._slots if self._yields(slot, rank) and slot is not source]
         if candidates:
-            return min(candidates, key=_how_missed)
-        return source if source is not None and source.yields_to(background) else None
+            return min(candidates, key=self._how_missed)
+        return source if source is not None and self._yields(source, rank) else None
 
+    def _yields(self, slot: Slot, rank: Rank) -> bool:
+        """Whether its owner needs it less than a choice of this rank does."""
+        if slot.rank == rank:
+            owner = None if slot.owner is None else slot.owner()
+            return owner is None or not owner.pending
+        return slot.rank > rank or slot.idle(self._patience)
 
-def _how_missed(slot: Slot) -> tuple[bool, bool, int]:
-    """Free slots first, then those of the background, and of equals those not used for longest."""
-    return (not slot.free, not slot.background, slot.used)
+    def _how_missed(self, slot: Slot) -> tuple[int, int, int, int]:
+        """Free slots are missed least, then idle ones, then those of the lowest rank; of equals, those not
+        used for longest."""
+        if slot.free:
+            return (0, 0, 0, slot.used)
+        background, number = slot.rank
+        return (1 if slot.idle(self._patience) else 2, -background, -number, slot.used)
 
 
 def shared_prefix(left: Ids[int], right: Ids[int], limit: int) -> int:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.decoding.gather import gather
 from app.decoding.randomness import uniform
 from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
@@ -166,3 +167,28 @@ def test_scores_are_those_of_the_generation() -> None:
         assert mine.signals["entropy"] == pytest.approx(theirs.signals["entropy"], abs=1e-4)
     logits = tiny_model().score([5, 6, *answer.ids]).logits
     assert scored[0].top[0].token_id == int(logits[0].argmax())
+
+
+class Growing:
+    """Branches that wait for each other at every token, and one more at every other."""
+
+    needs: frozenset[str] = frozenset()
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        branches = [sequence]
+        while not sequence.finished:
+            await gather(*(branch.next() for branch in branches))
+            if len(branches) < 4 and sequence.position % 2:
+                branches += sequence.fork()
+        return sequence
+
+
+def test_branches_that_wait_for_each_other_are_not_computed_anew_all_the_time() -> None:
+    requests = [ask([9, index, 3], Growing(), max_tokens=40, seed=index) for index in range(8)]
+    with tiny_engine(max_rows=8) as engine:
+        for stream in [engine.submit(each) for each in requests]:
+            assert collect(stream).error is None
+        stats = engine.stats()
+    # There is room for a quarter of the branches. Those that give way are computed anew once or twice.
+    assert stats.prefill_tokens < stats.drawn_tokens / 4
+    assert stats.forward_rows / stats.forward_passes > 6

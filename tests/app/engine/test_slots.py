@@ -10,7 +10,9 @@ from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec
 from app.decoding.types import StoppingParams
-from app.engine.slots import MIN_SHARED_PREFIX, Slot, SlotTable, shared_prefix
+from app.engine.slots import FIRST, MIN_SHARED_PREFIX, Rank, Slot, SlotTable, shared_prefix
+
+BEHIND: Rank = (True, 0)
 
 
 @dataclass
@@ -118,15 +120,47 @@ def test_the_background_gives_way_and_takes_nothing_from_the_live() -> None:
     table = SlotTable(RecordingCache(2))
     live, behind = sequence([1]), sequence([2])
     place(table, live)
-    table.assign(behind, background=True)
+    table.assign(behind, BEHIND)
     behind.pending = True
-    assert (table.open(background=True), table.open(background=False)) == (0, 1)
+    assert (table.open(BEHIND), table.open(FIRST)) == (0, 2)
     # The live one is idle, yet it keeps its slot; so does the one in the background that waits.
-    assert table.assign(sequence([3]), background=True) is None
+    assert table.assign(sequence([3]), BEHIND) is None
     other = sequence([4])
     assert place(table, other).index == 1
     assert table.of(behind) is None
-    seized = table.assign(behind, background=True, seize=True)
+    assert table.assign(behind, BEHIND) is None
+    seized = table.assign(behind, BEHIND, seize=True)
     assert seized is not None
     assert seized.index == 0
     assert table.of(live) is None
+
+
+def test_older_choices_have_the_slots_of_younger_ones_and_keep_their_own() -> None:
+    table = SlotTable(RecordingCache(3))
+    old, middle, young = sequence([1]), sequence([2]), sequence([3])
+    for number, each in enumerate((old, middle, young)):
+        table.assign(each, (False, number))
+        each.pending = True
+    old.pending = False
+    # The oldest is idle and keeps its place; the youngest gives way, although it waits for a token.
+    assert table.assign(sequence([4]), (False, 3)) is None
+    branch = sequence([5])
+    slot = table.assign(branch, (False, 1))
+    assert slot is not None
+    assert table.of(young) is None
+    branch.pending = True
+    other = table.assign(sequence([6]), (False, 0))
+    assert other is not None
+    assert table.of(old) is not None
+    assert None in (table.of(middle), table.of(branch))
+
+
+def test_a_finished_text_is_missed_less_than_any_that_goes_on() -> None:
+    table = SlotTable(RecordingCache(2))
+    old, young = sequence([1]), sequence([2])
+    table.assign(old, (False, 0))
+    table.assign(young, (False, 1))
+    old.finish("done")
+    assert table.assign(sequence([3]), (False, 2)) is not None
+    assert table.of(old) is None
+    assert table.of(young) is not None
