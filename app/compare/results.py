@@ -97,7 +97,7 @@ class Power(Result):
 class PairResult(Result):
     """Two arms on the problems that both finished; differences are `arm` minus `other`.
 
-    difference: of accuracies, with Tango's score interval; bootstrap: the same, from resampling problems.
+    difference: of accuracies, with the score interval; bootstrap: the same, from resampling problems.
     p: McNemar's exact test. p_adjusted: corrected by Holm over the tests of its list, and `verdict` is by it.
     token_ratio, row_ratio: mean of `arm` by that of `other`; discarded tokens are included.
     """
