@@ -83,9 +83,11 @@ class Remote:
     def __init__(self, http: httpx2.Client, base: str) -> None:
         self.base = base
         self._http = http
+        self._answered = False
 
     def call(self, method: str, path: str, **fields: Any) -> httpx2.Response:
-        """An answer that is a success. A server that is away may come back in time.
+        """An answer that is a success. A server that loads its model is waited for, as is one that has
+        answered before and is away now.
 
         Raises:
             RemoteError: it refuses, or stays away.
@@ -96,12 +98,12 @@ class Remote:
             try:
                 answer = self._http.request(method, path, **fields)
             except httpx2.HTTPError as error:
-                reason = f"{self.base} cannot be reached: {error}"
-                if method == "POST" and not isinstance(error, httpx2.ConnectError):
-                    raise RemoteError(
-                        f"{reason}. Whether it heard is not known: see {self.base}/v1/compare"
-                    ) from None
+                reason = f"{self.base} cannot be reached: {error}. Is that its address, and does it run?"
+                heard = method == "POST" and not isinstance(error, httpx2.ConnectError)
+                if heard or not self._answered:
+                    raise RemoteError(reason) from error
             else:
+                self._answered = True
                 if answer.is_success:
                     return answer
                 reason = _reason(answer)
