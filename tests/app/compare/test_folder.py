@@ -80,7 +80,10 @@ def test_what_was_appended_is_there_when_it_is_opened_again(opened: Opener) -> N
 def test_a_last_line_torn_at_any_byte_is_cut_and_the_rest_stays(
     opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # hundreds of them would take long
+    def no_sync(_: int) -> None:
+        """Hundreds of them would take long."""
+
+    monkeypatch.setattr(os, "fsync", no_sync)
     kept = [an_outcome("2/0"), an_outcome("2/1")]
     with opened() as folder:
         for outcome in [*kept, an_outcome("2/2")]:
@@ -100,8 +103,17 @@ def test_a_last_line_torn_at_any_byte_is_cut_and_the_rest_stays(
 def test_a_line_is_on_disk_before_append_returns(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     write, sync = os.pwrite, os.fsync
-    monkeypatch.setattr(os, "pwrite", lambda *given: (calls.append("write"), write(*given))[1])
-    monkeypatch.setattr(os, "fsync", lambda *given: (calls.append("sync"), sync(*given))[1])
+
+    def writing(file: int, content: bytes, offset: int) -> int:
+        calls.append("write")
+        return write(file, content, offset)
+
+    def syncing(file: int) -> None:
+        calls.append("sync")
+        sync(file)
+
+    monkeypatch.setattr(os, "pwrite", writing)
+    monkeypatch.setattr(os, "fsync", syncing)
     with opened() as folder:
         calls.clear()
         folder.append(an_outcome("2/0"))
@@ -252,11 +264,12 @@ def test_pandas_and_duckdb_read_it_as_it_is(opened: Opener) -> None:
         for outcome in kept:
             folder.append(outcome)
         path = folder.path
-    frame = pd.read_json(path / "outcomes.jsonl", lines=True, dtype={"answer": str, "expected": str})
+    frame: Any = pd.read_json(path / "outcomes.jsonl", lines=True, dtype={"answer": str, "expected": str})
     assert list(frame["text"]) == [outcome.text for outcome in kept]
-    assert dict(frame.groupby("arm")["solved"].mean()) == {"greedy": 0.5, "warm": 0.0}
+    solved = frame.groupby("arm")["solved"].mean()
+    assert solved.to_dict() == {"greedy": 0.5, "warm": 0.0}
     outcomes, problems = (str(path / name) for name in ("outcomes.jsonl", "problems.jsonl"))
-    rows = duckdb.sql(
+    rows = duckdb.execute(
         f"select o.arm, p.answer, o.forward_rows, o.solved from read_json_auto('{outcomes}') o "
         f"join read_json_auto('{problems}') p on o.problem = p.id order by o.problem, o.arm"
     ).fetchall()
