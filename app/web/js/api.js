@@ -61,21 +61,24 @@ export async function* events(method, path, body, signal) {
 }
 
 async function request(method, path, body, signal) {
-  for (let asked = false; ; asked = true) {
-    const response = await send(method, path, body, signal);
+  for (let asked = false; ; ) {
+    const key = apiKey();
+    const response = await send(method, path, body, signal, key);
     if (response.ok) return response;
     const error = await errorOf(response);
     if (error.status !== 401) throw error;
-    const key = await askForKey(asked || apiKey() !== "");
-    if (key === null) throw error;
-    sessionStorage.setItem(KEY, key);
+    if (apiKey() !== key) continue; // another request has asked meanwhile
+    const given = await askForKey(asked || key !== "");
+    if (given === null) throw error;
+    sessionStorage.setItem(KEY, given);
+    asked = true;
   }
 }
 
-async function send(method, path, body, signal) {
+async function send(method, path, body, signal, key) {
   const headers = {};
   if (body !== undefined) headers["content-type"] = "application/json";
-  if (apiKey()) headers.authorization = `Bearer ${apiKey()}`;
+  if (key) headers.authorization = `Bearer ${key}`;
   const json = body === undefined ? undefined : JSON.stringify(body);
   try {
     return await fetch(address(path), { method, headers, body: json, signal });

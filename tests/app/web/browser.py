@@ -47,10 +47,13 @@ class Visit:
         self.wait_until_done()
 
     def wait_until_done(self) -> None:
-        """Wait until no text is being written and every step is judged."""
+        """Wait until no text is being written, and every step is judged or none can be."""
         self.page.locator(".run[data-state=done]").first.wait_for()
         self.page.wait_for_function("!document.querySelector('.run:not([hidden]):not([data-state=done])')")
-        self.page.wait_for_function("!document.querySelector('.run:not([hidden]) .verdict[hidden]')")
+        self.page.wait_for_function(
+            """[...document.querySelectorAll('.run:not([hidden])')].every(run =>
+                !run.querySelector('.verdict').hidden || run.querySelector('.graph .hint').textContent)"""
+        )
 
     def written(self, number: int = 0) -> str:
         """The text of a finished run, without what was taken back and without marks."""

@@ -5,11 +5,11 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from app.settings import EMBEDDED_CHECKPOINT
 from tests.app.api.server import Server, running_server
-from tests.app.web.browser import FLAGS, Visit, visiting
+from tests.app.web.browser import FLAGS, WAIT_MS, Visit, visiting
 
 
 # Not for the session: Playwright's event loop would be found running by the asyncio tests of other packages.
@@ -21,6 +21,7 @@ def browser() -> Generator[Browser]:
         pytest.skip(
             "the page is tested in Chromium, which is not installed (Debian: apt-get install chromium)"
         )
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
