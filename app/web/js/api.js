@@ -61,7 +61,7 @@ export async function* events(method, path, body, signal) {
 }
 
 async function request(method, path, body, signal) {
-  for (let asked = false; ; ) {
+  for (let asked = false; ;) {
     const key = apiKey();
     const response = await send(method, path, body, signal, key);
     if (response.ok) return response;

@@ -35,7 +35,18 @@ export function intervalTable({ caption, rows, range: [low, high], format, refer
     "table",
     { class: "interval-table" },
     h("caption", {}, caption),
-    h("thead", { class: "visually-hidden" }, h("tr", {}, h("th", { scope: "col" }, "of"), h("td", {}), h("th", { scope: "col" }, "value"), h("th", { scope: "col" }, "95% interval"))),
+    h(
+      "thead",
+      { class: "visually-hidden" },
+      h(
+        "tr",
+        {},
+        h("th", { scope: "col" }, "of"),
+        h("td", {}),
+        h("th", { scope: "col" }, "value"),
+        h("th", { scope: "col" }, "95% interval"),
+      ),
+    ),
     h("tbody", {}, rows.map(row)),
   );
 }
@@ -53,17 +64,37 @@ export function plane({ label, width: widest = 460, height = 270, x, y, series }
   const box = { left: 52, right: width - 14, top: 12, bottom: height - 44 };
   const px = scale(x.range, [box.left, box.right]);
   const py = scale(y.range, [box.bottom, box.top]);
-  const picture = s("svg", { class: "plane", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
+  const picture = s("svg", {
+    class: "plane",
+    viewBox: `0 0 ${width} ${height}`,
+    role: "img",
+    "aria-label": label,
+  });
   for (const tick of y.ticks) {
     picture.append(
       s("line", { class: "grid", x1: box.left, x2: box.right, y1: py(tick), y2: py(tick) }),
       s("text", { class: "tick", x: box.left - 8, y: py(tick) + 4, "text-anchor": "end" }, y.format(tick)),
     );
   }
-  for (const tick of x.ticks) picture.append(s("text", { class: "tick", x: px(tick), y: box.bottom + 18, "text-anchor": "middle" }, x.format(tick)));
+  for (const tick of x.ticks)
+    picture.append(
+      s("text", { class: "tick", x: px(tick), y: box.bottom + 18, "text-anchor": "middle" }, x.format(tick)),
+    );
   picture.append(
-    s("text", { class: "axis-label", x: (box.left + box.right) / 2, y: height - 6, "text-anchor": "middle" }, x.label),
-    s("text", { class: "axis-label", transform: `translate(13 ${(box.top + box.bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, y.label),
+    s(
+      "text",
+      { class: "axis-label", x: (box.left + box.right) / 2, y: height - 6, "text-anchor": "middle" },
+      x.label,
+    ),
+    s(
+      "text",
+      {
+        class: "axis-label",
+        transform: `translate(13 ${(box.top + box.bottom) / 2}) rotate(-90)`,
+        "text-anchor": "middle",
+      },
+      y.label,
+    ),
   );
   for (const [index, one] of series.entries()) picture.append(drawn(one, index, px, py));
   picture.append(...tagsOf(series, px, py, box));
@@ -72,11 +103,25 @@ export function plane({ label, width: widest = 460, height = 270, x, y, series }
 
 /** What belongs to which colour and mark. */
 export function legendOf(series) {
-  return h("p", { class: "chart-legend" }, series.map((one, index) => {
-    const colour = one.colour ?? index;
-    const mark = s("svg", { viewBox: "-6 -6 12 12", width: 12, height: 12, "aria-hidden": "true", class: `series c${colour % 6}` }, MARKERS[colour % 6](0, 0));
-    return h("span", { class: "key" }, mark, one.name);
-  }));
+  return h(
+    "p",
+    { class: "chart-legend" },
+    series.map((one, index) => {
+      const colour = one.colour ?? index;
+      const mark = s(
+        "svg",
+        {
+          viewBox: "-6 -6 12 12",
+          width: 12,
+          height: 12,
+          "aria-hidden": "true",
+          class: `series c${colour % 6}`,
+        },
+        MARKERS[colour % 6](0, 0),
+      );
+      return h("span", { class: "key" }, mark, one.name);
+    }),
+  );
 }
 
 /** Round numbers between two values, some five of them. */
@@ -92,11 +137,35 @@ export function ticksBetween(low, high, about = 5) {
 function drawn({ name, points, line, colour }, index, px, py) {
   const look = (colour ?? index) % 6;
   const group = s("g", { class: `series c${look}` });
-  if (line) group.append(s("path", { class: "line", d: points.map((point, at) => `${at ? "L" : "M"}${px(point.x)} ${py(point.y)}`).join("") }));
+  if (line)
+    group.append(
+      s("path", {
+        class: "line",
+        d: points.map((point, at) => `${at ? "L" : "M"}${px(point.x)} ${py(point.y)}`).join(""),
+      }),
+    );
   for (const point of points) {
     const mark = s("g", {}, s("title", {}, point.title ?? name));
-    if (point.low !== undefined) mark.append(s("line", { class: "whisker", x1: px(point.x), x2: px(point.x), y1: py(point.low), y2: py(point.high) }));
-    if (point.xLow !== undefined) mark.append(s("line", { class: "whisker", x1: px(point.xLow), x2: px(point.xHigh), y1: py(point.y), y2: py(point.y) }));
+    if (point.low !== undefined)
+      mark.append(
+        s("line", {
+          class: "whisker",
+          x1: px(point.x),
+          x2: px(point.x),
+          y1: py(point.low),
+          y2: py(point.high),
+        }),
+      );
+    if (point.xLow !== undefined)
+      mark.append(
+        s("line", {
+          class: "whisker",
+          x1: px(point.xLow),
+          x2: px(point.xHigh),
+          y1: py(point.y),
+          y2: py(point.y),
+        }),
+      );
     mark.append(MARKERS[look](px(point.x), py(point.y)));
     group.append(mark);
   }
@@ -106,16 +175,28 @@ function drawn({ name, points, line, colour }, index, px, py) {
 /** Names beside their points, each moved down until it covers no other. */
 function tagsOf(series, px, py, box) {
   const placed = [];
-  const tags = series.filter(({ tag }) => tag).map(({ name, points: [point] }) => ({ name, x: px(point.x), y: py(point.y) - 7 }));
+  const tags = series
+    .filter(({ tag }) => tag)
+    .map(({ name, points: [point] }) => ({ name, x: px(point.x), y: py(point.y) - 7 }));
   for (const tag of tags.sort((one, other) => one.y - other.y)) {
     tag.end = tag.x > (box.left + 2 * box.right) / 3;
-    while (placed.some((other) => other.end === tag.end && Math.abs(other.x - tag.x) < 90 && Math.abs(other.y - tag.y) < TAG)) tag.y += 2;
+    while (
+      placed.some(
+        (other) => other.end === tag.end && Math.abs(other.x - tag.x) < 90 && Math.abs(other.y - tag.y) < TAG,
+      )
+    )
+      tag.y += 2;
     placed.push(tag);
   }
-  return placed.map(({ name, x, y, end }) => s("text", { class: "tag", x: end ? x - 10 : x + 10, y, "text-anchor": end ? "end" : "start" }, name));
+  return placed.map(({ name, x, y, end }) =>
+    s("text", { class: "tag", x: end ? x - 10 : x + 10, y, "text-anchor": end ? "end" : "start" }, name),
+  );
 }
 
-const scale = ([low, high], [from, to]) => (value) => from + ((to - from) * (value - low)) / (high - low || 1);
+const scale =
+  ([low, high], [from, to]) =>
+  (value) =>
+    from + ((to - from) * (value - low)) / (high - low || 1);
 
 function at(element, share) {
   element.style.insetInlineStart = share;

@@ -80,6 +80,8 @@ function fill(element, props, children) {
     else if (AS_PROPERTY.has(name) && name in element) element[name] = value;
     else if (value !== false) element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }

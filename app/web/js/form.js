@@ -12,8 +12,14 @@ import { fieldsOf, initial, rangeOf, readable } from "./schema.js";
  * @param {{changed: () => void, signals: string[]}} context
  */
 export function objectEditor(fields, context) {
-  const editors = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, editorOf(field, context)]));
-  const element = h("div", { class: "fields" }, Object.values(editors).map((editor) => editor.element));
+  const editors = Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [name, editorOf(field, context)]),
+  );
+  const element = h(
+    "div",
+    { class: "fields" },
+    Object.values(editors).map((editor) => editor.element),
+  );
   return {
     element,
     read: () => Object.fromEntries(Object.entries(editors).map(([name, editor]) => [name, editor.read()])),
@@ -67,7 +73,13 @@ function checkbox(field, context) {
   input.setAttribute("aria-describedby", `${help ? help.id : ""} ${error.id}`.trim());
   const label = h("label", { class: "check", for: input.id }, input, field.title);
   const element = h("div", { class: "field" }, label, help, error);
-  return leaf({ element, input, error, read: () => input.checked, write: (value) => (input.checked = Boolean(value)) });
+  return leaf({
+    element,
+    input,
+    error,
+    read: () => input.checked,
+    write: (value) => (input.checked = Boolean(value)),
+  });
 }
 
 function leaf({ element, input, error, read, write }) {
@@ -89,7 +101,8 @@ function leaf({ element, input, error, read, write }) {
 }
 
 function reveal(input) {
-  for (let node = input.parentElement; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
+  for (let node = input.parentElement; node; node = node.parentElement)
+    if (node.tagName === "DETAILS") node.open = true;
   input.focus();
 }
 
@@ -98,7 +111,13 @@ function numberInput(field, { changed }) {
   const low = field.lowOpen ? undefined : field.low;
   const empty = field.nullable ? "calibrated" : "";
   const input = h("input", {
-    type: "number", step, min: low, max: field.high, placeholder: empty, inputmode: "decimal", oninput: changed,
+    type: "number",
+    step,
+    min: low,
+    max: field.high,
+    placeholder: empty,
+    inputmode: "decimal",
+    oninput: changed,
   });
   const read = () => (input.value === "" ? null : Number(input.value));
   return { input, read, write: (value) => (input.value = value ?? "") };
@@ -122,7 +141,13 @@ function textInput(field, { changed, signals }) {
     const options = signals.filter((name) => !onlyProbes || name.startsWith("probe:"));
     return nameInput(options, changed);
   }
-  const input = h("input", { type: "text", spellcheck: "false", autocomplete: "off", maxlength: field.maxLength, oninput: changed });
+  const input = h("input", {
+    type: "text",
+    spellcheck: "false",
+    autocomplete: "off",
+    maxlength: field.maxLength,
+    oninput: changed,
+  });
   if (names) input.setAttribute("list", "signal-names");
   return {
     input,
@@ -132,7 +157,11 @@ function textInput(field, { changed, signals }) {
 }
 
 function nameInput(options, changed) {
-  const input = h("select", { onchange: changed }, options.map((name) => h("option", { value: name }, name)));
+  const input = h(
+    "select",
+    { onchange: changed },
+    options.map((name) => h("option", { value: name }, name)),
+  );
   const write = (value) => {
     if (value && !options.includes(value)) input.append(h("option", { value }, value));
     input.value = value ?? options[0];
@@ -141,7 +170,8 @@ function nameInput(options, changed) {
 }
 
 const escaped = (text) => JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"');
-const unescaped = (text) => text.replace(/\\([nt\\])/g, (_, letter) => ({ n: "\n", t: "\t", "\\": "\\" })[letter]);
+const unescaped = (text) =>
+  text.replace(/\\([nt\\])/g, (_, letter) => ({ n: "\n", t: "\t", "\\": "\\" })[letter]);
 
 function group(field, inner) {
   const error = h("p", { class: "field-error", hidden: true });
@@ -156,7 +186,9 @@ function group(field, inner) {
     complain(message) {
       error.textContent = message ?? "";
       error.hidden = !message;
-      if (message) for (let node = element; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
+      if (message)
+        for (let node = element; node; node = node.parentElement)
+          if (node.tagName === "DETAILS") node.open = true;
     },
   };
   return self;
@@ -164,15 +196,30 @@ function group(field, inner) {
 
 function listEditor(field, context) {
   const rows = h("div", { class: "rows" });
-  const add = h("button", { type: "button", class: "quiet", onclick: () => append(structuredClone(field.default?.[0]) ?? initial(field.item)) }, `Add ${singular(field.title)}`);
+  const add = h(
+    "button",
+    {
+      type: "button",
+      class: "quiet",
+      onclick: () => append(structuredClone(field.default?.[0]) ?? initial(field.item)),
+    },
+    `Add ${singular(field.title)}`,
+  );
   let items = [];
 
   function append(value) {
     const number = items.length + 1;
-    const editor = editorOf({ ...field.item, title: `${singular(field.title)} ${number}`, help: "" }, context);
+    const editor = editorOf(
+      { ...field.item, title: `${singular(field.title)} ${number}`, help: "" },
+      context,
+    );
     editor.write(value);
     const label = `Remove ${singular(field.title)} ${number}`;
-    const drop = h("button", { type: "button", class: "quiet icon", "aria-label": label, onclick: () => without(item) }, "×");
+    const drop = h(
+      "button",
+      { type: "button", class: "quiet icon", "aria-label": label, onclick: () => without(item) },
+      "×",
+    );
     const item = { editor, row: h("div", { class: "row" }, editor.element, drop) };
     items.push(item);
     rows.append(item.row);
@@ -208,7 +255,10 @@ function listEditor(field, context) {
 
 /** One of several objects, told apart by a constant field. */
 function variantEditor(field, context) {
-  const select = h("select", { "aria-label": readable(field.key), onchange: () => show({ [field.key]: select.value }) });
+  const select = h("select", {
+    "aria-label": readable(field.key),
+    onchange: () => show({ [field.key]: select.value }),
+  });
   select.append(...Object.keys(field.variants).map((name) => h("option", { value: name }, readable(name))));
   const place = h("div", {});
   let inner = null;

@@ -8,7 +8,12 @@ const LETTER = 7.2;
 
 /** A view of the answers of POST /v1/problems/check. */
 export function graphView() {
-  const picture = h("div", { class: "graph-picture", tabindex: 0, role: "group", "aria-label": "Graph of the problem" });
+  const picture = h("div", {
+    class: "graph-picture",
+    tabindex: 0,
+    role: "group",
+    "aria-label": "Graph of the problem",
+  });
   const words = h("ul", { class: "visually-hidden" });
   const note = h("p", { class: "hint" });
   const element = h("figure", { class: "graph" }, picture, words, note);
@@ -38,7 +43,9 @@ export function graphView() {
     element,
     /** @param {object|null} check the answer of the route, or null before there is one */
     render(check) {
-      note.textContent = check?.problem_error ? `Not a problem of the corpus, so steps are not judged: ${check.problem_error}` : "";
+      note.textContent = check?.problem_error
+        ? `Not a problem of the corpus, so steps are not judged: ${check.problem_error}`
+        : "";
       if (!check?.graph) {
         if (check) picture.replaceChildren();
         drawn = "";
@@ -48,9 +55,14 @@ export function graphView() {
       if (key !== drawn) draw(check.graph);
       drawn = key;
       const steps = new Map();
-      for (const step of check.steps) if (step.quantity && !steps.has(step.quantity)) steps.set(step.quantity, step);
+      for (const step of check.steps)
+        if (step.quantity && !steps.has(step.quantity)) steps.set(step.quantity, step);
       for (const quantity of check.graph.quantities) nodes.get(quantity.name).state(steps.get(quantity.name));
-      words.replaceChildren(...check.graph.quantities.map((quantity) => h("li", {}, told(quantity, steps.get(quantity.name), check.graph.question))));
+      words.replaceChildren(
+        ...check.graph.quantities.map((quantity) =>
+          h("li", {}, told(quantity, steps.get(quantity.name), check.graph.question)),
+        ),
+      );
     },
   };
 }
@@ -64,7 +76,8 @@ function arrange(graph) {
     layout.setNode(quantity.name, { width: Math.max(72, letters * LETTER + 18), height: HEIGHT });
   }
   for (const quantity of graph.quantities) {
-    for (const operand of new Set(quantity.operands)) if (layout.hasNode(operand)) layout.setEdge(operand, quantity.name);
+    for (const operand of new Set(quantity.operands))
+      if (layout.hasNode(operand)) layout.setEdge(operand, quantity.name);
   }
   dagre.layout(layout);
   return layout;
@@ -80,8 +93,12 @@ function nodeElement(quantity, { x, y, width, height }, asked) {
     element,
     state(step) {
       const state = !step ? "open" : step.verdict === "correct" ? "right" : "wrong";
-      element.setAttribute("class", `node ${state}${quantity.needed ? "" : " distractor"}${asked ? " asked" : ""}`);
-      const solved = state === "right" ? ` = ${quantity.value} ✓` : state === "wrong" ? " ✗" : asked ? " ?" : "";
+      element.setAttribute(
+        "class",
+        `node ${state}${quantity.needed ? "" : " distractor"}${asked ? " asked" : ""}`,
+      );
+      const solved =
+        state === "right" ? ` = ${quantity.value} ✓` : state === "wrong" ? " ✗" : asked ? " ?" : "";
       name.textContent = quantity.name + solved;
       title.textContent = step?.detail ?? "";
     },
@@ -106,7 +123,11 @@ function definition({ kind, operands, constant }) {
 function told(quantity, step, question) {
   const asked = quantity.name === question ? ", asked for" : "";
   const needed = quantity.needed ? "" : ", not needed";
-  const solved = !step ? "not solved yet" : step.verdict === "correct" ? `solved: ${quantity.value}` : `${step.verdict.replace("_", " ")}: ${step.detail}`;
+  const solved = !step
+    ? "not solved yet"
+    : step.verdict === "correct"
+      ? `solved: ${quantity.value}`
+      : `${step.verdict.replace("_", " ")}: ${step.detail}`;
   return `${quantity.name} is ${definition(quantity)}${asked}${needed}; ${solved}.`;
 }
 

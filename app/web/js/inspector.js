@@ -10,7 +10,9 @@ export function inspectorView(signals) {
   const probes = signals.filter(({ name }) => name.startsWith("probe:"));
 
   function empty() {
-    element.replaceChildren(h("p", { class: "hint" }, "Point at a token, or step through them with the arrow keys."));
+    element.replaceChildren(
+      h("p", { class: "hint" }, "Point at a token, or step through them with the arrow keys."),
+    );
   }
 
   function show(token, index, step) {
@@ -19,21 +21,35 @@ export function inspectorView(signals) {
       "p",
       { class: "picked" },
       h("code", {}, JSON.stringify(token.token)),
-      h("span", {}, `${where} · id ${token.id} · p ${percent(Math.exp(token.logprob), 1)}${token.forced ? " · forced" : ""}`),
+      h(
+        "span",
+        {},
+        `${where} · id ${token.id} · p ${percent(Math.exp(token.logprob), 1)}${token.forced ? " · forced" : ""}`,
+      ),
     );
-    const verdict = step && step.verdict !== "correct" ? h("p", { class: "wrong" }, `✗ ${step.verdict.replace("_", " ")}: ${step.detail}`) : null;
+    const verdict =
+      step && step.verdict !== "correct"
+        ? h("p", { class: "wrong" }, `✗ ${step.verdict.replace("_", " ")}: ${step.detail}`)
+        : null;
     const read = probes.filter(({ name }) => token.signals[name] !== undefined);
     element.replaceChildren(
       h("div", { class: "inspector-head" }, title, verdict),
-      section("Signals", free.map((signal) => figure(signal.name, token.signals[signal.name], signal))),
+      section(
+        "Signals",
+        free.map((signal) => figure(signal.name, token.signals[signal.name], signal)),
+      ),
       section(
         "Probes",
-        read.map((signal) => bar(signal.name.replace("probe:", ""), token.signals[signal.name], signal.description)),
+        read.map((signal) =>
+          bar(signal.name.replace("probe:", ""), token.signals[signal.name], signal.description),
+        ),
         "None is read here.",
       ),
       section(
         "Alternatives",
-        token.top.map(({ token: other, logprob }) => bar(JSON.stringify(other), Math.exp(logprob), "", other === token.token)),
+        token.top.map(({ token: other, logprob }) =>
+          bar(JSON.stringify(other), Math.exp(logprob), "", other === token.token),
+        ),
         "Not asked for.",
       ),
     );
@@ -50,11 +66,21 @@ function section(title, items, none = "") {
 
 function figure(name, value, signal) {
   const unit = signal.unit === "probability" ? "" : ` ${signal.unit.replace("^2", "²")}`;
-  return h("div", { class: "figure-row", title: signal.description }, h("dt", {}, name.replace("_", " ")), h("dd", {}, format(value, signal.unit), h("span", { class: "unit" }, value === undefined ? "" : unit)));
+  return h(
+    "div",
+    { class: "figure-row", title: signal.description },
+    h("dt", {}, name.replace("_", " ")),
+    h("dd", {}, format(value, signal.unit), h("span", { class: "unit" }, value === undefined ? "" : unit)),
+  );
 }
 
 function bar(name, share, title, chosen = false) {
   const meter = h("span", { class: "meter", "aria-hidden": "true" }, h("span", {}));
   meter.firstChild.style.inlineSize = `${(share * 100).toFixed(1)}%`;
-  return h("div", { class: `bar-row${chosen ? " chosen" : ""}`, title }, h("dt", {}, name), h("dd", {}, meter, h("span", { class: "amount" }, percent(share, share < 0.1 ? 1 : 0))));
+  return h(
+    "div",
+    { class: `bar-row${chosen ? " chosen" : ""}`, title },
+    h("dt", {}, name),
+    h("dd", {}, meter, h("span", { class: "amount" }, percent(share, share < 0.1 ? 1 : 0))),
+  );
 }

@@ -87,7 +87,9 @@ export const textOf = (tokens) => tokens.map((token) => token.token).join("");
 
 /** All tokens that were written, kept or not, each once. */
 export function everyToken(run) {
-  return new Set([...run.branches.values()].flatMap(({ tokens, scraps }) => [...tokens, ...scrapped(scraps)]));
+  return new Set(
+    [...run.branches.values()].flatMap(({ tokens, scraps }) => [...tokens, ...scrapped(scraps)]),
+  );
 }
 
 function* scrapped(scraps) {

@@ -17,7 +17,11 @@ const open = {};
 /** What the server offers: everything that forms and views are built from. */
 async function readCatalogue() {
   const [models, strategies, signals, probes, document] = await Promise.all([
-    get("models"), get("strategies"), get("signals"), get("probes"), outside("openapi.json").then((answer) => answer.json()),
+    get("models"),
+    get("strategies"),
+    get("signals"),
+    get("probes"),
+    outside("openapi.json").then((answer) => answer.json()),
   ]);
   return {
     model: models.data[0],
@@ -33,7 +37,9 @@ async function ready() {
   for (;;) {
     const answer = await outside("health/ready").catch(() => null);
     if (answer?.ok) return;
-    const health = answer ? await answer.json() : { status: "loading", detail: "The server cannot be reached." };
+    const health = answer
+      ? await answer.json()
+      : { status: "loading", detail: "The server cannot be reached." };
     if (health.status === "failed") throw new ApiError(health.detail);
     byId("boot").firstElementChild.textContent = health.detail;
     await new Promise((resolve) => setTimeout(resolve, WAIT));
@@ -121,8 +127,11 @@ async function boot() {
   try {
     await ready();
     const catalogue = await readCatalogue();
-    byId("model").textContent = `${catalogue.model.id} · ${(catalogue.model.parameters / 1e6).toFixed(1)}M parameters`;
-    byId("signal-names").replaceChildren(...catalogue.signals.map(({ name }) => h("option", { value: name })));
+    byId("model").textContent =
+      `${catalogue.model.id} · ${(catalogue.model.parameters / 1e6).toFixed(1)}M parameters`;
+    byId("signal-names").replaceChildren(
+      ...catalogue.signals.map(({ name }) => h("option", { value: name })),
+    );
     addEventListener("hashchange", () => show(catalogue));
     place.remove();
     show(catalogue);

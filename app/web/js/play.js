@@ -14,7 +14,12 @@ const FIRST_PROBLEM = 3; // seed of the problem that a new visitor sees
 
 /** @param {HTMLElement} root the tab's panel */
 export function playTab(root, catalogue) {
-  const setup = setupView(catalogue, { changed: () => {}, problem: previewSoon, run: go, stop: () => running?.abort() });
+  const setup = setupView(catalogue, {
+    changed: () => {},
+    problem: previewSoon,
+    run: go,
+    stop: () => running?.abort(),
+  });
   const colours = colourView(catalogue.signals, () => views.forEach((view) => view.redraw()));
   const context = {
     signals: catalogue.signals,
@@ -25,7 +30,11 @@ export function playTab(root, catalogue) {
     link: () => new URL(writeHash({ ...setup.read(), colour: colours.chosen().name }), location.href).href,
   };
   const views = [runView(context), runView(context)];
-  const columns = h("div", { class: "runs" }, views.map((view) => view.element));
+  const columns = h(
+    "div",
+    { class: "runs" },
+    views.map((view) => view.element),
+  );
   views[1].element.hidden = true;
   const stage = h("div", { class: "stage" }, colours.element, columns);
   root.replaceChildren(h("div", { class: "play" }, setup.element, stage));
@@ -37,7 +46,10 @@ export function playTab(root, catalogue) {
   /** One scale for both texts, so that their colours mean the same. */
   function domain() {
     const signal = colours.chosen();
-    const [low, high] = domainOf(signal, views.flatMap((view) => view.values(signal.name)));
+    const [low, high] = domainOf(
+      signal,
+      views.flatMap((view) => view.values(signal.name)),
+    );
     if (colours.scaled([low, high])) views.forEach((view) => view.redraw());
     return [low, high];
   }
@@ -105,16 +117,35 @@ export function playTab(root, catalogue) {
 /** Which signal the tokens are coloured by, and what the colours mean. */
 function colourView(signals, changed) {
   const id = newId("colour");
-  const group = (label, names) => h("optgroup", { label }, names.map(({ name }) => h("option", { value: name }, name.replace("probe:", "").replaceAll("_", " "))));
+  const group = (label, names) =>
+    h(
+      "optgroup",
+      { label },
+      names.map(({ name }) => h("option", { value: name }, name.replace("probe:", "").replaceAll("_", " "))),
+    );
   const select = h(
     "select",
-    { id, onchange: () => { tell(); changed(); } },
-    group("Free", signals.filter(({ name }) => !name.startsWith("probe:"))),
-    group("Probes", signals.filter(({ name }) => name.startsWith("probe:"))),
+    {
+      id,
+      onchange: () => {
+        tell();
+        changed();
+      },
+    },
+    group(
+      "Free",
+      signals.filter(({ name }) => !name.startsWith("probe:")),
+    ),
+    group(
+      "Probes",
+      signals.filter(({ name }) => name.startsWith("probe:")),
+    ),
   );
   const low = h("span", { class: "legend-end" }, "");
   const high = h("span", { class: "legend-end" }, "");
-  const steps = Array.from({ length: LEVELS }, (_, level) => h("span", { class: "token", "data-heat": level }, "\u2002"));
+  const steps = Array.from({ length: LEVELS }, (_, level) =>
+    h("span", { class: "token", "data-heat": level }, "\u2002"),
+  );
   const meaning = h("p", { class: "help" });
   const chosen = () => signals.find(({ name }) => name === select.value);
   let domain = [0, 1];
@@ -136,7 +167,18 @@ function colourView(signals, changed) {
       { class: "colouring" },
       h("label", { for: id }, "Colour by"),
       select,
-      h("div", { class: "legend", role: "img", "aria-label": "Scale of the colours: the stronger the colour and the thicker the bar, the more doubt" }, low, h("span", { class: "legend-steps" }, steps), high),
+      h(
+        "div",
+        {
+          class: "legend",
+          role: "img",
+          "aria-label":
+            "Scale of the colours: the stronger the colour and the thicker the bar, the more doubt",
+        },
+        low,
+        h("span", { class: "legend-steps" }, steps),
+        high,
+      ),
       meaning,
     ),
     chosen,

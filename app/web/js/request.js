@@ -4,10 +4,26 @@ import { compact, fieldsOf } from "./schema.js";
 
 const ALTERNATIVES = 5;
 const NOT_SAMPLING = new Set([
-  "model", "prompt", "echo", "logprobs", "seed", "n", "stop", "stop_token_ids", "max_tokens", "ignore_eos", "stream",
-  "stream_options", "user", "strategy", "signals", "background",
+  "model",
+  "prompt",
+  "echo",
+  "logprobs",
+  "seed",
+  "n",
+  "stop",
+  "stop_token_ids",
+  "max_tokens",
+  "ignore_eos",
+  "stream",
+  "stream_options",
+  "user",
+  "strategy",
+  "signals",
+  "background",
   // Lists and maps, which are better written than clicked: they can be sent over REST.
-  "logit_bias", "samplers", "dry_sequence_breakers",
+  "logit_bias",
+  "samplers",
+  "dry_sequence_breakers",
 ]);
 const FIRST = ["temperature", "top_p", "top_k", "min_p"];
 
@@ -17,7 +33,9 @@ const FIRST = ["temperature", "top_p", "top_k", "min_p"];
  */
 export function samplingFields(openapi) {
   const schema = openapi.components.schemas.CompletionRequest;
-  const wanted = Object.fromEntries(Object.entries(schema.properties).filter(([name]) => !NOT_SAMPLING.has(name)));
+  const wanted = Object.fromEntries(
+    Object.entries(schema.properties).filter(([name]) => !NOT_SAMPLING.has(name)),
+  );
   const fields = fieldsOf({ ...schema, properties: wanted }, openapi);
   const named = (names) => Object.fromEntries(names.map((name) => [name, fields[name]]));
   return { first: named(FIRST), more: named(Object.keys(fields).filter((name) => !FIRST.includes(name))) };
@@ -68,7 +86,9 @@ export function bodyOf(state, index, { model, signals }) {
 
 /** A state out of a link, with what it lacks or has of the wrong type put right. */
 export function tidy(given) {
-  const strategies = Array.isArray(given.strategies) ? given.strategies.filter((one) => typeof one?.kind === "string") : [];
+  const strategies = Array.isArray(given.strategies)
+    ? given.strategies.filter((one) => typeof one?.kind === "string")
+    : [];
   return {
     prompt: String(given.prompt ?? ""),
     seed: Number.isSafeInteger(given.seed) ? given.seed : 0,

@@ -29,15 +29,24 @@ export function runView(context) {
   const graph = graphView();
   const timeline = timelineView((index) => pick(shownTokens(run)[index], index, "timeline"));
   const tokens = tokensView((token, index) => pick(token, index, "tokens"), context.endId);
-  const placeholder = h("p", { class: "hint placeholder" }, "Press Run. What the model writes appears here, token by token, with its doubts.");
+  const placeholder = h(
+    "p",
+    { class: "hint placeholder" },
+    "Press Run. What the model writes appears here, token by token, with its doubts.",
+  );
   const paper = h("div", { class: "paper" }, placeholder, tokens.element);
   const element = h(
     "section",
     { class: "run" },
     h("header", {}, title, badge, status),
-    problem, paper, timeline.element, inspector.element,
-    h("h3", { class: "over-graph" }, "The problem as a graph"), graph.element,
-    traceBox, snippets.element,
+    problem,
+    paper,
+    timeline.element,
+    inspector.element,
+    h("h3", { class: "over-graph" }, "The problem as a graph"),
+    graph.element,
+    traceBox,
+    snippets.element,
   );
 
   let run = newRun();
@@ -60,7 +69,9 @@ export function runView(context) {
   /** Begin with the token that has most to tell. */
   function pickMostDoubtful() {
     const { name, higher_means: means } = context.colour();
-    const doubts = shownTokens(run).map((token) => (token.signals[name] ?? -Infinity) * (means === "certain" ? -1 : 1));
+    const doubts = shownTokens(run).map(
+      (token) => (token.signals[name] ?? -Infinity) * (means === "certain" ? -1 : 1),
+    );
     const index = doubts.indexOf(Math.max(...doubts));
     if (index >= 0) pick(shownTokens(run)[index], index, "timeline");
   }
@@ -74,9 +85,15 @@ export function runView(context) {
     const signal = context.colour();
     const domain = context.domain();
     const shown = shownTokens(run);
-    placeholder.hidden = run.branches.size > 1 || shownBranch(run).tokens.length > 0 || shownBranch(run).scraps.length > 0;
+    placeholder.hidden =
+      run.branches.size > 1 || shownBranch(run).tokens.length > 0 || shownBranch(run).scraps.length > 0;
     tokens.render(run, { signal, domain }, check?.steps ?? []);
-    timeline.render({ tokens: shown, cuts: shownBranch(run).scraps.map(({ position }) => position), ...axes(signal), theme: context.theme() });
+    timeline.render({
+      tokens: shown,
+      cuts: shownBranch(run).scraps.map(({ position }) => position),
+      ...axes(signal),
+      theme: context.theme(),
+    });
     graph.render(check);
     status.textContent = statusText();
     traceBox.hidden = !done?.events?.length;
@@ -87,7 +104,8 @@ export function runView(context) {
   function axes(signal) {
     const named = (name) => context.signals.find((other) => other.name === name) ?? null;
     const withSparse = (one) => one && { ...one, sparse: one.name.startsWith("probe:") };
-    if (!signal.name.startsWith("probe:")) return { left: withSparse(signal), right: withSparse(named("probe:step_error")) };
+    if (!signal.name.startsWith("probe:"))
+      return { left: withSparse(signal), right: withSparse(named("probe:step_error")) };
     return { left: withSparse(named("entropy") ?? signal), right: withSparse(signal) };
   }
 
@@ -126,7 +144,11 @@ export function runView(context) {
     if (badge.hidden) return;
     badge.className = `verdict ${check.correct ? "right" : "wrong"}`;
     const mistake = check.steps.find(({ verdict }) => verdict !== "correct");
-    badge.textContent = check.correct ? "✓ right" : check.answer_correct ? "✗ answer right, a step is not" : `✗ wrong${check.answer ? `: ${check.answer}, not ${check.expected}` : ""}`;
+    badge.textContent = check.correct
+      ? "✓ right"
+      : check.answer_correct
+        ? "✗ answer right, a step is not"
+        : `✗ wrong${check.answer ? `: ${check.answer}, not ${check.expected}` : ""}`;
     badge.title = mistake?.detail ?? "";
   }
 
@@ -135,7 +157,11 @@ export function runView(context) {
     if (chunk.usage) usage = chunk.usage;
     for (const choice of chunk.choices) {
       if (choice.finish_reason === null) continue;
-      done = { reason: choice.finish_reason, events: choice.events ?? [], seconds: (performance.now() - started) / 1000 };
+      done = {
+        reason: choice.finish_reason,
+        events: choice.events ?? [],
+        seconds: (performance.now() - started) / 1000,
+      };
     }
     draw();
   }
@@ -178,7 +204,8 @@ export function runView(context) {
       draw();
       try {
         const stream = { ...request, stream: true, stream_options: { include_usage: true, live: true } };
-        for await (const chunk of events("POST", "completions", stream, signal)) if (run === mine) take(chunk);
+        for await (const chunk of events("POST", "completions", stream, signal))
+          if (run === mine) take(chunk);
         if (run !== mine) return; // it was run again meanwhile
         finish();
         element.dataset.state = "done";
@@ -195,6 +222,7 @@ export function runView(context) {
     },
     redraw: draw,
     /** The values of a signal at all tokens so far. */
-    values: (name) => [...everyToken(run)].map((token) => token.signals[name]).filter((value) => value !== undefined),
+    values: (name) =>
+      [...everyToken(run)].map((token) => token.signals[name]).filter((value) => value !== undefined),
   };
 }

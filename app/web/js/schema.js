@@ -27,7 +27,8 @@ export function fieldOf(schema, root, name = "") {
   if (node.type === "object" && node.properties) {
     return { ...field, type: "object", fields: fieldsOf(node, root) };
   }
-  if (node.type === "array") return { ...field, type: "list", item: fieldOf(node.items, root, name), ...bounds(node) };
+  if (node.type === "array")
+    return { ...field, type: "list", item: fieldOf(node.items, root, name), ...bounds(node) };
   return { ...field, type: node.type, ...bounds(node) };
 }
 
@@ -64,7 +65,9 @@ export function initial(field) {
 /** `values` without those that are the default anyway. What is inside a field is kept or left out as a whole. */
 export function compact(values, fields) {
   return Object.fromEntries(
-    Object.entries(values).filter(([name, value]) => fields[name] && !same(value, fields[name].default ?? null)),
+    Object.entries(values).filter(
+      ([name, value]) => fields[name] && !same(value, fields[name].default ?? null),
+    ),
   );
 }
 
@@ -99,7 +102,9 @@ function withoutNull(node, root) {
   if (!node.anyOf) return { node, nullable: false };
   const others = node.anyOf.filter((option) => option.type !== "null");
   const nullable = others.length < node.anyOf.length;
-  return others.length === 1 ? { node: resolve(others[0], root), nullable } : { node: { ...node, anyOf: others }, nullable };
+  return others.length === 1
+    ? { node: resolve(others[0], root), nullable }
+    : { node: { ...node, anyOf: others }, nullable };
 }
 
 function unionOptions(node) {
@@ -112,7 +117,11 @@ function unionOptions(node) {
 function variants(node, root) {
   const key = node.discriminator?.propertyName ?? "kind";
   const options = node.oneOf.map((option) => resolve(option, root));
-  return { key, variants: Object.fromEntries(options.map((option) => [option.properties[key].const, option])), root };
+  return {
+    key,
+    variants: Object.fromEntries(options.map((option) => [option.properties[key].const, option])),
+    root,
+  };
 }
 
 function bounds(node) {

@@ -8,10 +8,7 @@ import { compact, initial } from "./schema.js";
 import { strategyPicker } from "./strategy-picker.js";
 
 const SPLITS = ["test", "validation", "calibration", "train"];
-const START = [
-  { kind: "retry_upon_regret" },
-  { kind: "greedy" },
-];
+const START = [{ kind: "retry_upon_regret" }, { kind: "greedy" }];
 
 /**
  * @param {{changed: () => void, problem: (prompt: string) => void, run: () => void, stop: () => void}} on
@@ -19,13 +16,16 @@ const START = [
  */
 export function setupView(catalogue, on) {
   let writing = true;
+  const complained = [];
   const changed = () => !writing && on.changed();
   const signals = catalogue.signals.map(({ name }) => name);
   const problem = problemPart(catalogue, () => {
     on.problem(problem.prompt.value);
     changed();
   });
-  const pickers = [0, 1].map((index) => strategyPicker(catalogue, { label: index ? "Second strategy" : "Strategy", changed }));
+  const pickers = [0, 1].map((index) =>
+    strategyPicker(catalogue, { label: index ? "Second strategy" : "Strategy", changed }),
+  );
   const second = h("div", { hidden: true }, pickers[1].element);
   const beside = h("button", { type: "button", class: "quiet", onclick: () => setSecond(second.hidden) });
   const fields = samplingFields(catalogue.openapi);
@@ -33,10 +33,32 @@ export function setupView(catalogue, on) {
   const more = objectEditor(fields.more, { changed, signals });
   const said = h("span", { class: "said" });
   const seed = h("input", { type: "number", id: "seed", step: 1, required: true, oninput: changed });
-  const dice = h("button", { type: "button", class: "quiet", onclick: () => { seed.value = randomSeed(); changed(); } }, "New seed");
-  const limit = h("input", { type: "number", id: "max-tokens", min: 1, step: 1, placeholder: "what fits", oninput: changed });
+  const dice = h(
+    "button",
+    {
+      type: "button",
+      class: "quiet",
+      onclick: () => {
+        seed.value = randomSeed();
+        changed();
+      },
+    },
+    "New seed",
+  );
+  const limit = h("input", {
+    type: "number",
+    id: "max-tokens",
+    min: 1,
+    step: 1,
+    placeholder: "what fits",
+    oninput: changed,
+  });
   const run = h("button", { type: "submit", class: "primary", id: "run" }, "Run");
-  const stop = h("button", { type: "button", class: "secondary", id: "stop", disabled: true, onclick: on.stop }, "Stop");
+  const stop = h(
+    "button",
+    { type: "button", class: "secondary", id: "stop", disabled: true, onclick: on.stop },
+    "Stop",
+  );
   const alert = h("p", { class: "alert", role: "alert", hidden: true });
   const element = h(
     "form",
@@ -48,9 +70,17 @@ export function setupView(catalogue, on) {
       { class: "card" },
       h("legend", {}, "Sampling"),
       h("div", { class: "quartet" }, first.element),
-      h("div", { class: "pair" },
-        h("div", { class: "field" }, h("label", { for: "seed" }, "seed"), h("div", { class: "joined" }, seed, dice)),
-        h("div", { class: "field" }, h("label", { for: "max-tokens" }, "max tokens"), limit)),
+      h(
+        "div",
+        { class: "pair" },
+        h(
+          "div",
+          { class: "field" },
+          h("label", { for: "seed" }, "seed"),
+          h("div", { class: "joined" }, seed, dice),
+        ),
+        h("div", { class: "field" }, h("label", { for: "max-tokens" }, "max tokens"), limit),
+      ),
       h("details", {}, h("summary", {}, "All other samplers", said), more.element),
     ),
     h("div", { class: "run-bar" }, run, stop),
@@ -87,7 +117,10 @@ export function setupView(catalogue, on) {
       problem.set(state.prompt);
       seed.value = state.seed;
       limit.value = state.max_tokens ?? "";
-      const values = { ...Object.fromEntries(Object.entries(all).map(([name, field]) => [name, initial(field)])), ...state.sampling };
+      const values = {
+        ...Object.fromEntries(Object.entries(all).map(([name, field]) => [name, initial(field)])),
+        ...state.sampling,
+      };
       first.write(values);
       more.write(values);
       for (const [index, picker] of pickers.entries()) picker.write(state.strategies[index] ?? START[index]);
@@ -97,7 +130,8 @@ export function setupView(catalogue, on) {
     /** Put an error of the server at the field that it names; false if no field here has that name. */
     complain(param, message, index) {
       const path = String(param ?? "").split(".");
-      const editor = path[0] === "strategy" ? pickers[index].at(path.slice(1)) : (first.at(path) ?? more.at(path));
+      const editor =
+        path[0] === "strategy" ? pickers[index].at(path.slice(1)) : (first.at(path) ?? more.at(path));
       if (editor) {
         editor.complain(message);
         complained.push(editor);
@@ -115,28 +149,49 @@ export function setupView(catalogue, on) {
     },
     draw: problem.draw,
   };
-  const complained = [];
   return self;
 }
 
 /** A problem that is typed or drawn from the corpus. */
 function problemPart(catalogue, changed) {
-  const prompt = h("textarea", { id: "prompt", rows: 5, spellcheck: "false", required: true, "aria-describedby": "drawn" });
-  const drawn = h("p", { class: "help", id: "drawn" }, "One that you write has to read like those of the corpus.");
+  const prompt = h("textarea", {
+    id: "prompt",
+    rows: 5,
+    spellcheck: "false",
+    required: true,
+    "aria-describedby": "drawn",
+  });
+  const drawn = h(
+    "p",
+    { class: "help", id: "drawn" },
+    "One that you write has to read like those of the corpus.",
+  );
   const op = h("input", { type: "number", id: "op", min: 1, step: 1, value: 7 });
-  const split = h("select", { id: "split" }, SPLITS.map((name) => h("option", { value: name }, name)));
-  const button = h("button", { type: "button", class: "secondary", onclick: () => draw(randomSeed()) }, "Draw");
+  const split = h(
+    "select",
+    { id: "split" },
+    SPLITS.map((name) => h("option", { value: name }, name)),
+  );
+  const button = h(
+    "button",
+    { type: "button", class: "secondary", onclick: () => draw(randomSeed()) },
+    "Draw",
+  );
   const error = h("p", { class: "field-error", role: "alert", hidden: true });
   const element = h(
     "fieldset",
     { class: "card" },
     h("legend", {}, "Problem"),
     h("div", { class: "field" }, h("label", { for: "prompt", class: "visually-hidden" }, "Problem"), prompt),
-    h("div", { class: "draw" },
+    h(
+      "div",
+      { class: "draw" },
       h("div", { class: "field" }, h("label", { for: "op" }, "steps"), op),
       h("div", { class: "field" }, h("label", { for: "split" }, "split"), split),
-      button),
-    error, drawn,
+      button,
+    ),
+    error,
+    drawn,
   );
   prompt.addEventListener("input", () => {
     drawn.textContent = "Typed.";
@@ -151,7 +206,8 @@ function problemPart(catalogue, changed) {
       op.max = ops.max;
       const [{ id, op: size }] = data;
       prompt.value = data[0].prompt;
-      const known = size <= ops.trained_max ? "" : `; the model was trained on ${ops.min} to ${ops.trained_max}`;
+      const known =
+        size <= ops.trained_max ? "" : `; the model was trained on ${ops.min} to ${ops.trained_max}`;
       drawn.textContent = `Problem ${id} of ${split.value}, seed ${seed}: ${size} steps${known}.`;
       changed();
     } catch (failure) {

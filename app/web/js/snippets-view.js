@@ -14,8 +14,26 @@ export function snippetsView(link) {
     "details",
     { class: "snippets", hidden: true },
     h("summary", {}, "The same request again"),
-    h("div", { class: "snippet" }, h("h3", {}, "Link to this page"), copyButton("link", link), h("p", { class: "hint" }, "Opens the playground with this problem, these strategies and this seed, and runs it.")),
-    blocks.map(({ code, label, short }) => h("div", { class: "snippet" }, h("h3", {}, label), copyButton(short, () => code.textContent), h("pre", { tabindex: 0, "aria-label": label }, code))),
+    h(
+      "div",
+      { class: "snippet" },
+      h("h3", {}, "Link to this page"),
+      copyButton("link", link),
+      h(
+        "p",
+        { class: "hint" },
+        "Opens the playground with this problem, these strategies and this seed, and runs it.",
+      ),
+    ),
+    blocks.map(({ code, label, short }) =>
+      h(
+        "div",
+        { class: "snippet" },
+        h("h3", {}, label),
+        copyButton(short, () => code.textContent),
+        h("pre", { tabindex: 0, "aria-label": label }, code),
+      ),
+    ),
   );
   return {
     element,

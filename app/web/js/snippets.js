@@ -2,8 +2,18 @@
 
 // What openai's client names itself; all else goes into extra_body.
 const OPENAI = [
-  "model", "prompt", "seed", "max_tokens", "temperature", "top_p", "n", "stop", "presence_penalty",
-  "frequency_penalty", "logit_bias", "logprobs",
+  "model",
+  "prompt",
+  "seed",
+  "max_tokens",
+  "temperature",
+  "top_p",
+  "n",
+  "stop",
+  "presence_penalty",
+  "frequency_penalty",
+  "logit_bias",
+  "logprobs",
 ];
 
 /**
@@ -43,6 +53,8 @@ function literal(value, indent = 0) {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value !== "object") return String(value);
   if (Array.isArray(value)) return `[${value.map((item) => literal(item, indent)).join(", ")}]`;
-  const items = Object.entries(value).map(([name, item]) => `${pad}${literal(name)}: ${literal(item, indent + 4)},`);
+  const items = Object.entries(value).map(
+    ([name, item]) => `${pad}${literal(name)}: ${literal(item, indent + 4)},`,
+  );
   return items.length ? `{\n${items.join("\n")}\n${" ".repeat(indent)}}` : "{}";
 }

@@ -15,20 +15,31 @@ export function strategyPicker(catalogue, { label, changed }) {
   const signals = catalogue.signals.map(({ name }) => name);
   const id = newId("strategy");
   const options = catalogue.strategies.map(({ kind }) => h("option", { value: kind }, readable(kind)));
-  const select = h("select", { id, "aria-describedby": `${id}-summary`, onchange: () => write({ kind: select.value }) }, options);
+  const select = h(
+    "select",
+    { id, "aria-describedby": `${id}-summary`, onchange: () => write({ kind: select.value }) },
+    options,
+  );
   const summary = h("p", { class: "help", id: `${id}-summary` });
   const error = h("p", { class: "field-error", hidden: true });
   const place = h("div", {});
   const said = h("span", { class: "said" });
   const parameters = h("details", { class: "parameters" }, h("summary", {}, "Parameters", said), place);
-  const element = h("div", { class: "picker" }, h("div", { class: "field" }, h("label", { for: id }, label), select, summary, error), parameters);
+  const element = h(
+    "div",
+    { class: "picker" },
+    h("div", { class: "field" }, h("label", { for: id }, label), select, summary, error),
+    parameters,
+  );
   let editor = null;
   let writing = false;
 
   function tell() {
     if (writing) return;
     const { kind, ...own } = read();
-    const parts = Object.entries(own).map(([name, value]) => `${readable(name)} ${typeof value === "object" ? "set" : value}`);
+    const parts = Object.entries(own).map(
+      ([name, value]) => `${readable(name)} ${typeof value === "object" ? "set" : value}`,
+    );
     said.textContent = parts.join(" · ");
     changed();
   }

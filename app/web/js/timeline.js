@@ -23,11 +23,18 @@ export function timelineView(onHover) {
     plot?.destroy();
     const ink = themed("--ink-2");
     const axis = {
-      stroke: ink, font: "11px Inter", ticks: { show: false }, border: { show: false },
+      stroke: ink,
+      font: "11px Inter",
+      ticks: { show: false },
+      border: { show: false },
       grid: { stroke: themed("--line"), width: 1 },
     };
     const line = (scale, colour, sparse) => ({
-      scale, stroke: colour, width: 1.75, spanGaps: false, paths: sparse ? () => null : undefined,
+      scale,
+      stroke: colour,
+      width: 1.75,
+      spanGaps: false,
+      paths: sparse ? () => null : undefined,
       points: { show: sparse, size: 7, fill: colour, stroke: colour },
     });
     plot = new uPlot(
@@ -39,13 +46,40 @@ export function timelineView(onHover) {
         cursor: { y: false, points: { size: 7 }, drag: { setScale: false, x: false, y: false } },
         scales: {
           x: { time: false, range: (_, low, high) => [low - 0.5, Math.max(high, low + 8) + 0.5] },
-          left: { range: (_, low, high) => [0, left.unit === "probability" ? 1.02 : Math.max(0.5, (high ?? 0) * 1.05)] },
+          left: {
+            range: (_, low, high) => [
+              0,
+              left.unit === "probability" ? 1.02 : Math.max(0.5, (high ?? 0) * 1.05),
+            ],
+          },
           right: { range: [0, 1.02] },
         },
         axes: [
-          { ...axis, grid: { show: false }, size: 24, values: (_, at) => at.map((value) => (Number.isInteger(value) ? value + 1 : "")) },
-          { ...axis, scale: "left", size: 40, values: (_, at) => at.map((value) => (left.unit === "probability" ? `${Math.round(value * 100)}%` : value)) },
-          ...(right ? [{ ...axis, scale: "right", side: 1, size: 42, grid: { show: false }, values: (_, at) => at.map((value) => `${Math.round(value * 100)}%`) }] : []),
+          {
+            ...axis,
+            grid: { show: false },
+            size: 24,
+            values: (_, at) => at.map((value) => (Number.isInteger(value) ? value + 1 : "")),
+          },
+          {
+            ...axis,
+            scale: "left",
+            size: 40,
+            values: (_, at) =>
+              at.map((value) => (left.unit === "probability" ? `${Math.round(value * 100)}%` : value)),
+          },
+          ...(right
+            ? [
+                {
+                  ...axis,
+                  scale: "right",
+                  side: 1,
+                  size: 42,
+                  grid: { show: false },
+                  values: (_, at) => at.map((value) => `${Math.round(value * 100)}%`),
+                },
+              ]
+            : []),
         ],
         series: [
           {},

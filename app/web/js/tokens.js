@@ -14,8 +14,18 @@ const END = "∎";
  * @param {number|null} endId id of the model's end token
  */
 export function tokensView(onPick, endId) {
-  const element = h("div", { class: "tokens", role: "listbox", "aria-label": "Tokens", "aria-orientation": "horizontal" });
-  const branches = h("div", { class: "branches", role: "group", "aria-label": "Other branches", tabindex: 0 });
+  const element = h("div", {
+    class: "tokens",
+    role: "listbox",
+    "aria-label": "Tokens",
+    "aria-orientation": "horizontal",
+  });
+  const branches = h("div", {
+    class: "branches",
+    role: "group",
+    "aria-label": "Other branches",
+    tabindex: 0,
+  });
   const elements = new Map(); // by token: the same object may stand in a branch and in its fork
   const tokens = new WeakMap();
   const scraps = new WeakMap();
@@ -29,7 +39,14 @@ export function tokensView(onPick, endId) {
   element.addEventListener("keydown", (event) => {
     const options = [...element.querySelectorAll(".token")];
     const at = options.indexOf(document.activeElement);
-    const to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: options.length - 1 }[event.key];
+    const to = {
+      ArrowRight: at + 1,
+      ArrowDown: at + 1,
+      ArrowLeft: at - 1,
+      ArrowUp: at - 1,
+      Home: 0,
+      End: options.length - 1,
+    }[event.key];
     if (to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     options[Math.min(options.length - 1, Math.max(0, to))]?.focus();
@@ -77,9 +94,17 @@ export function tokensView(onPick, endId) {
     target.classList.toggle("forced", token.forced);
     target.classList.toggle("control", text !== token.token);
     const end = text.trimEnd(); // marks stand before the space, or a line might begin with one
-    target.replaceChildren(end, badge ? h("span", { class: "badge", "aria-hidden": "true" }, badge) : "", step ? markElement(step) : "", text.slice(end.length));
+    target.replaceChildren(
+      end,
+      badge ? h("span", { class: "badge", "aria-hidden": "true" }, badge) : "",
+      step ? markElement(step) : "",
+      text.slice(end.length),
+    );
     const told = value === undefined ? "" : `, ${signal.name} ${format(value, signal.unit)}`;
-    target.setAttribute("aria-label", `${JSON.stringify(token.token)}${told}${step ? `, step ${verdictOf(step)}` : ""}`);
+    target.setAttribute(
+      "aria-label",
+      `${JSON.stringify(token.token)}${told}${step ? `, step ${verdictOf(step)}` : ""}`,
+    );
   }
 
   function scrapElement(scrap) {
@@ -140,7 +165,8 @@ export function tokensView(onPick, endId) {
      * @param {{end: number, verdict: string, detail: string}[]} steps
      */
     render(run, colours, steps) {
-      const repaint = !paint || paint.signal !== colours.signal || String(paint.domain) !== String(colours.domain);
+      const repaint =
+        !paint || paint.signal !== colours.signal || String(paint.domain) !== String(colours.domain);
       paint = colours;
       const branch = shownBranch(run);
       shown = shownTokens(run);
@@ -150,8 +176,10 @@ export function tokensView(onPick, endId) {
       const others = otherBranches(run).map(branchElement);
       reconcile(branches, others);
       reconcile(element, others.length ? [...nodes, branches] : nodes);
-      if (repaint) for (const target of element.querySelectorAll(".token")) colour(target, tokens.get(target));
-      if (!element.querySelector('[tabindex="0"]')) element.querySelector(".token")?.setAttribute("tabindex", "0");
+      if (repaint)
+        for (const target of element.querySelectorAll(".token")) colour(target, tokens.get(target));
+      if (!element.querySelector('[tabindex="0"]'))
+        element.querySelector(".token")?.setAttribute("tabindex", "0");
     },
     /** Show one token of the text as picked from elsewhere. */
     highlight(index) {
@@ -172,7 +200,11 @@ export function tokensView(onPick, endId) {
 /** Right or wrong. */
 function markElement(step) {
   const right = step.verdict === "correct";
-  return h("span", { class: `mark ${right ? "right" : "wrong"}`, title: verdictOf(step), "aria-hidden": "true" }, right ? "✓" : "✗");
+  return h(
+    "span",
+    { class: `mark ${right ? "right" : "wrong"}`, title: verdictOf(step), "aria-hidden": "true" },
+    right ? "✓" : "✗",
+  );
 }
 
 function verdictOf({ verdict, detail }) {

@@ -11,7 +11,8 @@ export function reasonOf({ rule, detail }) {
   if (signal !== undefined && value !== undefined) {
     const name = String(signal).replace("probe:", "");
     const figure = (number) => (String(signal).startsWith("probe:") ? percent(number) : format(number));
-    const limit = threshold === undefined ? "" : `, ${when === "below" ? "least" : "limit"} ${figure(threshold)}`;
+    const limit =
+      threshold === undefined ? "" : `, ${when === "below" ? "least" : "limit"} ${figure(threshold)}`;
     return `${name} ${figure(value)}${limit}`;
   }
   if (detail.coin !== undefined) return `coin ${format(detail.coin)} < ${format(detail.probability)}`;
@@ -38,7 +39,9 @@ export function count(number, noun) {
 
 /** What a comparison is called: by its name, or else by its arms. */
 export function nameOf({ name, arms }) {
-  return name ?? (arms.length > 4 ? `${arms.slice(0, 3).join(", ")} and ${arms.length - 3} more` : arms.join(", "));
+  return (
+    name ?? (arms.length > 4 ? `${arms.slice(0, 3).join(", ")} and ${arms.length - 3} more` : arms.join(", "))
+  );
 }
 
 /** Seconds as people say them. */
@@ -48,4 +51,5 @@ export function duration(seconds) {
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-const shortNumber = (value) => (Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(3))));
+const shortNumber = (value) =>
+  Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(3)));

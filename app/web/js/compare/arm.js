@@ -10,25 +10,44 @@ import { strategyPicker } from "../strategy-picker.js";
 export function armEditor(catalogue, { changed, removed }) {
   const id = newId("arm");
   let named = false;
-  const name = h("input", { type: "text", id, maxlength: 64, spellcheck: "false", pattern: "[A-Za-z0-9_.\\-]{1,64}", oninput: changed });
+  const name = h("input", {
+    type: "text",
+    id,
+    maxlength: 64,
+    spellcheck: "false",
+    pattern: "[A-Za-z0-9_.\\-]{1,64}",
+    oninput: changed,
+  });
   const error = h("p", { class: "field-error", hidden: true });
   const picker = strategyPicker(catalogue, { label: "strategy", changed: () => named && changed() });
   const { first, more } = samplingFields(catalogue.openapi);
   const fields = { ...first, ...more };
   const said = h("span", { class: "said" });
   const sampling = objectEditor(fields, { changed: tell, signals: [] });
-  const drop = h("button", { type: "button", class: "quiet icon", "aria-label": "Remove this arm", onclick: removed }, "×");
+  const drop = h(
+    "button",
+    { type: "button", class: "quiet icon", "aria-label": "Remove this arm", onclick: removed },
+    "×",
+  );
 
   function tell() {
     const own = compact(sampling.read(), fields);
-    said.textContent = Object.entries(own).map(([field, value]) => `${field} ${value}`).join(" · ") || "the model's own distribution";
+    said.textContent =
+      Object.entries(own)
+        .map(([field, value]) => `${field} ${value}`)
+        .join(" · ") || "the model's own distribution";
   }
 
   const self = {
     element: h(
       "div",
       { class: "arm" },
-      h("div", { class: "arm-head" }, h("div", { class: "field" }, h("label", { for: id }, "name"), name), drop),
+      h(
+        "div",
+        { class: "arm-head" },
+        h("div", { class: "field" }, h("label", { for: id }, "name"), name),
+        drop,
+      ),
       error,
       picker.element,
       h("details", {}, h("summary", {}, "Sampling", said), sampling.element),
@@ -38,7 +57,10 @@ export function armEditor(catalogue, { changed, removed }) {
     write({ name: given, strategy, ...rest }) {
       name.value = given;
       picker.write(strategy);
-      sampling.write({ ...Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, initial(value)])), ...rest });
+      sampling.write({
+        ...Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, initial(value)])),
+        ...rest,
+      });
       named = true;
       tell();
     },

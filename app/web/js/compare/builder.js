@@ -24,7 +24,13 @@ const START = {
 export function builderView(catalogue, submitted) {
   const offered = { ...catalogue, strategies: comparisonStrategies(catalogue.openapi, catalogue.strategies) };
   const arms = h("div", { class: "arms" });
-  const name = h("input", { type: "text", id: "comparison-name", maxlength: 64, placeholder: "optional", spellcheck: "false" });
+  const name = h("input", {
+    type: "text",
+    id: "comparison-name",
+    maxlength: 64,
+    placeholder: "optional",
+    spellcheck: "false",
+  });
   const seed = number("comparison-seed", { min: 0 });
   const latency = number("comparison-latency", { min: 0, max: 10000 });
   const baseline = h("select", { id: "baseline" });
@@ -32,19 +38,50 @@ export function builderView(catalogue, submitted) {
   const size = h("p", { class: "help", role: "status" });
   const alert = h("p", { class: "alert", role: "alert", hidden: true });
   const go = h("button", { type: "submit", class: "primary" }, "Compare");
-  const add = h("button", { type: "button", class: "secondary", onclick: () => { addArm(nextArm()); editors.at(-1).focus(); } }, "Add an arm");
+  const add = h(
+    "button",
+    {
+      type: "button",
+      class: "secondary",
+      onclick: () => {
+        addArm(nextArm());
+        editors.at(-1).focus();
+      },
+    },
+    "Add an arm",
+  );
   let editors = [];
   const complained = [];
 
   const element = h(
     "form",
     { class: "builder", novalidate: true, "aria-label": "New comparison" },
-    h("section", { class: "panel" }, h("h2", {}, "Arms"), h("p", { class: "help" }, "Each is a strategy with its own sampling. All get the same problems and the same seeds."), arms, h("div", { class: "actions" }, add)),
+    h(
+      "section",
+      { class: "panel" },
+      h("h2", {}, "Arms"),
+      h(
+        "p",
+        { class: "help" },
+        "Each is a strategy with its own sampling. All get the same problems and the same seeds.",
+      ),
+      arms,
+      h("div", { class: "actions" }, add),
+    ),
     problems.element,
-    h("section", { class: "panel" }, h("h2", {}, "Besides"),
-      h("div", { class: "quad" },
-        labelled("name", name), labelled("seed", seed), labelled("baseline", baseline),
-        labelled("problems solved alone, for latency", latency))),
+    h(
+      "section",
+      { class: "panel" },
+      h("h2", {}, "Besides"),
+      h(
+        "div",
+        { class: "quad" },
+        labelled("name", name),
+        labelled("seed", seed),
+        labelled("baseline", baseline),
+        labelled("problems solved alone, for latency", latency),
+      ),
+    ),
     alert,
     h("div", { class: "actions" }, go, size),
   );
@@ -82,7 +119,10 @@ export function builderView(catalogue, submitted) {
     if (names.includes(chosen)) baseline.value = chosen;
     for (const editor of editors) editor.removable(editors.length > 1);
     const count = problems.count();
-    size.textContent = count === null ? "" : `${editors.length} arms × ${count} problems = ${(editors.length * count).toLocaleString("en")} answers`;
+    size.textContent =
+      count === null
+        ? ""
+        : `${editors.length} arms × ${count} problems = ${(editors.length * count).toLocaleString("en")} answers`;
   }
 
   const read = () => ({
@@ -109,7 +149,9 @@ export function builderView(catalogue, submitted) {
   }
 
   function complain(error) {
-    const [field, place, ...rest] = String(error.param ?? "").split(/[.[\]]+/).filter(Boolean);
+    const [field, place, ...rest] = String(error.param ?? "")
+      .split(/[.[\]]+/)
+      .filter(Boolean);
     const editor = field === "arms" ? editors[Number(place)]?.at(rest) : null;
     if (editor) {
       editor.complain(error.message);
@@ -136,16 +178,46 @@ export function builderView(catalogue, submitted) {
 }
 
 function problemsEditor({ openapi }, changed) {
-  const split = h("select", { id: "cmp-split" }, SPLITS.map((name) => h("option", { value: name }, name)));
+  const split = h(
+    "select",
+    { id: "cmp-split" },
+    SPLITS.map((name) => h("option", { value: name }, name)),
+  );
   const low = number("cmp-low", { min: 1 }, changed);
   const high = number("cmp-high", { min: 1 }, changed);
   const count = number("cmp-count", { min: 1 }, changed);
-  const corpus = h("div", { class: "quad" }, labelled("split", split), labelled("fewest steps", low), labelled("most steps", high), labelled("problems in all", count));
-  const lines = h("textarea", { id: "cmp-lines", rows: 7, spellcheck: "false", class: "code", placeholder: '{"prompt": "Kites are 7. How many kites?", "answer": "7"}', oninput: changed });
+  const corpus = h(
+    "div",
+    { class: "quad" },
+    labelled("split", split),
+    labelled("fewest steps", low),
+    labelled("most steps", high),
+    labelled("problems in all", count),
+  );
+  const lines = h("textarea", {
+    id: "cmp-lines",
+    rows: 7,
+    spellcheck: "false",
+    class: "code",
+    placeholder: '{"prompt": "Kites are 7. How many kites?", "answer": "7"}',
+    oninput: changed,
+  });
   const reading = editorOf(readingField(openapi), { changed: () => {}, signals: [] });
-  const given = h("div", { class: "fields", hidden: true }, labelled("JSON Lines with prompt and, where it is known, answer", lines), reading.element);
+  const given = h(
+    "div",
+    { class: "fields", hidden: true },
+    labelled("JSON Lines with prompt and, where it is known, answer", lines),
+    reading.element,
+  );
   const radio = (value, text) => {
-    const input = h("input", { type: "radio", name: "source", value, id: `source-${value}`, checked: value === "corpus", onchange: () => show(value) });
+    const input = h("input", {
+      type: "radio",
+      name: "source",
+      value,
+      id: `source-${value}`,
+      checked: value === "corpus",
+      onchange: () => show(value),
+    });
     return h("label", { class: "radio", for: input.id }, input, text);
   };
   const choices = [radio("corpus", "From the corpus"), radio("given", "My own")];
@@ -160,7 +232,14 @@ function problemsEditor({ openapi }, changed) {
   }
 
   return {
-    element: h("fieldset", { class: "panel" }, h("legend", {}, "Problems"), h("div", { class: "actions" }, choices), corpus, given),
+    element: h(
+      "fieldset",
+      { class: "panel" },
+      h("legend", {}, "Problems"),
+      h("div", { class: "actions" }, choices),
+      corpus,
+      given,
+    ),
     count() {
       if (source === "corpus") return Number(count.value) || null;
       return lines.value.split("\n").filter((line) => line.trim()).length || null;

@@ -21,15 +21,34 @@ export function detailView(id, signals, on) {
   const alert = h("p", { class: "alert", role: "alert", hidden: true });
   const results = h("div", { class: "result-place" });
   const cancel = button("Cancel", () => act(() => post(`compare/${id}/cancel`, {})));
-  const resume = button("Resume", () => act(async () => { show(await post(`compare/${id}/resume`, {})); follow(); }));
+  const resume = button("Resume", () =>
+    act(async () => {
+      show(await post(`compare/${id}/resume`, {}));
+      follow();
+    }),
+  );
   const again = button("Use as a template", () => act(async () => on.again(await get(`compare/${id}/spec`))));
   const drop = button("Delete", confirmDelete);
   const element = h(
     "article",
     { class: "comparison" },
-    h("section", { class: "panel" },
-      h("header", { class: "run-head" }, title, state, said), progress, alert,
-      h("div", { class: "actions" }, reportLink(id, "html", "Report"), reportLink(id, "json", "report.json"), again, cancel, resume, drop)),
+    h(
+      "section",
+      { class: "panel" },
+      h("header", { class: "run-head" }, title, state, said),
+      progress,
+      alert,
+      h(
+        "div",
+        { class: "actions" },
+        reportLink(id, "html", "Report"),
+        reportLink(id, "json", "report.json"),
+        again,
+        cancel,
+        resume,
+        drop,
+      ),
+    ),
     results,
   );
   let asking = false;
@@ -47,23 +66,43 @@ export function detailView(id, signals, on) {
   }
 
   function confirmDelete() {
-    if (drop.dataset.sure) return act(async () => { await remove(`compare/${id}`); on.deleted(); });
+    if (drop.dataset.sure)
+      return act(async () => {
+        await remove(`compare/${id}`);
+        on.deleted();
+      });
     drop.dataset.sure = "yes";
     drop.textContent = "Delete it with all it has found";
-    drop.addEventListener("blur", () => { delete drop.dataset.sure; drop.textContent = "Delete"; }, { once: true });
+    drop.addEventListener(
+      "blur",
+      () => {
+        delete drop.dataset.sure;
+        drop.textContent = "Delete";
+      },
+      { once: true },
+    );
   }
 
   function show(status) {
     title.textContent = nameOf(status);
     element.dataset.status = status.status;
-    state.textContent = { queued: "waiting", running: "running", done: "✓ done", failed: "✗ failed", cancelled: "cancelled" }[status.status];
+    state.textContent = {
+      queued: "waiting",
+      running: "running",
+      done: "✓ done",
+      failed: "✗ failed",
+      cancelled: "cancelled",
+    }[status.status];
     state.className = `verdict ${{ done: "right", failed: "wrong" }[status.status] ?? "neutral"}`;
     const total = status.total + status.samples_total;
     const done = status.done + status.samples_done;
     progress.max = total || 1;
     progress.value = done;
     const left = status.eta_s === null ? "" : ` · about ${duration(status.eta_s)} left`;
-    const alone = status.done === status.total && status.samples_done < status.samples_total ? " · measuring latency alone" : "";
+    const alone =
+      status.done === status.total && status.samples_done < status.samples_total
+        ? " · measuring latency alone"
+        : "";
     said.textContent = `${status.done.toLocaleString("en")} of ${status.total.toLocaleString("en")} answers, ${status.arms.length} arms, ${status.problems} problems${left}${alone}`;
     alert.textContent = status.error ?? "";
     alert.hidden = !status.error;
@@ -80,7 +119,14 @@ export function detailView(id, signals, on) {
     asking = true;
     try {
       const found = await get(`compare/${id}/report.json`, on.signal);
-      const texts = found.measure === null ? await textsView(id, found.arms.map(({ name }) => name), signals.find(({ name }) => name === found.spec.signals[0])) : "";
+      const texts =
+        found.measure === null
+          ? await textsView(
+              id,
+              found.arms.map(({ name }) => name),
+              signals.find(({ name }) => name === found.spec.signals[0]),
+            )
+          : "";
       results.replaceChildren(resultsView(found), texts);
     } finally {
       asking = false;
@@ -114,7 +160,8 @@ function button(label, onclick) {
 /** A link; where the server wants a key, which a link cannot carry, a download instead. */
 function reportLink(id, kind, label) {
   const path = `compare/${id}/report.${kind}`;
-  if (!apiKey()) return h("a", { class: "button", href: address(path), target: "_blank", rel: "noopener" }, label);
+  if (!apiKey())
+    return h("a", { class: "button", href: address(path), target: "_blank", rel: "noopener" }, label);
   return button(`Download ${label}`, async () => {
     const url = URL.createObjectURL(new Blob([await text(path)]));
     h("a", { href: url, download: `report-${id}.${kind}` }).click();

@@ -9,7 +9,12 @@ import { detailView } from "./detail.js";
 /** @param {HTMLElement} root the tab's panel */
 export function compareTab(root, catalogue) {
   const place = h("div", { class: "compare-place" });
-  const fresh = h("a", { href: "#compare", class: "probe-link" }, h("strong", {}, "New comparison"), h("span", {}, "choose arms and problems"));
+  const fresh = h(
+    "a",
+    { href: "#compare", class: "probe-link" },
+    h("strong", {}, "New comparison"),
+    h("span", {}, "choose arms and problems"),
+  );
   const kept = h("div", { class: "kept" });
   const nav = h("nav", { class: "probe-list", "aria-label": "Comparisons" }, fresh, kept);
   const builder = builderView(catalogue, (status) => {
@@ -35,8 +40,14 @@ export function compareTab(root, catalogue) {
   function entry(status) {
     const { id, done, total, created } = status;
     const when = new Date(created * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-    const far = status.status === "running" && total ? `running, ${Math.floor((100 * done) / total)}%` : status.status;
-    return h("a", { href: `#compare/${id}`, class: "probe-link" }, h("strong", {}, nameOf(status)), h("span", {}, `${far} · ${when}`));
+    const far =
+      status.status === "running" && total ? `running, ${Math.floor((100 * done) / total)}%` : status.status;
+    return h(
+      "a",
+      { href: `#compare/${id}`, class: "probe-link" },
+      h("strong", {}, nameOf(status)),
+      h("span", {}, `${far} · ${when}`),
+    );
   }
 
   function mark() {

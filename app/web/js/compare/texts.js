@@ -12,7 +12,9 @@ const MOST = 50;
  */
 export async function textsView(id, arms, signal) {
   const { data } = await get(`compare/${id}/results?limit=${MOST * arms.length}`);
-  const values = data.flatMap(({ tokens }) => (tokens ?? []).map((token) => token.signals[signal?.name])).filter((value) => value !== undefined);
+  const values = data
+    .flatMap(({ tokens }) => (tokens ?? []).map((token) => token.signals[signal?.name]))
+    .filter((value) => value !== undefined);
   const paint = signal && { signal, domain: domainOf(signal, values) };
   const rows = new Map();
   for (const outcome of data) {
@@ -23,22 +25,57 @@ export async function textsView(id, arms, signal) {
     "section",
     { class: "panel" },
     h("h2", {}, "Texts side by side"),
-    h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Texts side by side" },
-      h("table", { class: "plain texts" },
-        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "problem"), arms.map((arm) => h("th", { scope: "col" }, arm)))),
-        h("tbody", {}, [...rows].map(([problem, byArm]) => h("tr", {}, h("th", { scope: "row" }, problem), arms.map((arm) => textCell(byArm.get(arm), paint))))))),
+    h(
+      "div",
+      { class: "scroll", tabindex: 0, role: "group", "aria-label": "Texts side by side" },
+      h(
+        "table",
+        { class: "plain texts" },
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            h("th", { scope: "col" }, "problem"),
+            arms.map((arm) => h("th", { scope: "col" }, arm)),
+          ),
+        ),
+        h(
+          "tbody",
+          {},
+          [...rows].map(([problem, byArm]) =>
+            h(
+              "tr",
+              {},
+              h("th", { scope: "row" }, problem),
+              arms.map((arm) => textCell(byArm.get(arm), paint)),
+            ),
+          ),
+        ),
+      ),
+    ),
   );
 }
 
 function textCell(outcome, paint) {
   if (!outcome) return h("td", {}, "–");
   const cost = `${outcome.completion_tokens} tokens kept, ${outcome.discarded_tokens} discarded`;
-  const text = outcome.tokens && paint ? outcome.tokens.map((token) => coloured(token, paint)) : outcome.text.trim();
+  const text =
+    outcome.tokens && paint ? outcome.tokens.map((token) => coloured(token, paint)) : outcome.text.trim();
   return h("td", {}, h("p", { class: "written" }, text), h("p", { class: "help" }, cost));
 }
 
 function coloured({ text, signals }, { signal, domain }) {
   const value = signals[signal.name];
   if (value === undefined) return text;
-  return h("span", { class: "token", "data-heat": levelOf(signal, value, domain), title: `${signal.name} ${format(value, signal.unit)}` }, text);
+  return h(
+    "span",
+    {
+      class: "token",
+      "data-heat": levelOf(signal, value, domain),
+      title: `${signal.name} ${format(value, signal.unit)}`,
+    },
+    text,
+  );
 }

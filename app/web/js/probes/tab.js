@@ -10,25 +10,42 @@ export function probesTab(root, { probes, signals }) {
   const links = new Map(
     probes.map(({ name, card }) => [
       name,
-      h("a", { href: `#probes/${name}`, class: "probe-link" }, h("strong", {}, readable(name)), h("span", {}, headline(card))),
+      h(
+        "a",
+        { href: `#probes/${name}`, class: "probe-link" },
+        h("strong", {}, readable(name)),
+        h("span", {}, headline(card)),
+      ),
     ]),
   );
   const nav = h("nav", { class: "probe-list", "aria-label": "Probes" }, [...links.values()]);
   root.replaceChildren(
     probes.length
       ? h("div", { class: "probes" }, nav, place)
-      : h("p", { class: "hint" }, prose("No probes are loaded. `demur probe fit` fits some on the served checkpoint.")),
+      : h(
+          "p",
+          { class: "hint" },
+          prose("No probes are loaded. `demur probe fit` fits some on the served checkpoint."),
+        ),
   );
 
   return {
     visit(name) {
-      const probe = probes.find((one) => one.name === name) ?? probes.find((one) => one.name === "step_error") ?? probes[0];
+      const probe =
+        probes.find((one) => one.name === name) ??
+        probes.find((one) => one.name === "step_error") ??
+        probes[0];
       if (!probe) return;
       for (const [other, link] of links) {
         if (other === probe.name) link.setAttribute("aria-current", "page");
         else link.removeAttribute("aria-current");
       }
-      place.replaceChildren(cardView(probe, signals.find((signal) => signal.name === probe.signal)));
+      place.replaceChildren(
+        cardView(
+          probe,
+          signals.find((signal) => signal.name === probe.signal),
+        ),
+      );
     },
   };
 }
