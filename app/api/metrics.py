@@ -1,6 +1,6 @@
 """Prometheus metrics: HTTP requests as they pass, and the engine's counters as they stand when scraped."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -53,9 +53,24 @@ class Metrics:
         """Report the engine's statistics at every scrape from now on."""
         self.registry.register(_EngineCollector(stats))
 
+    def watch_comparisons(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Report how many comparisons there are of each status at every scrape from now on."""
+        self.registry.register(_ComparisonCollector(counts))
+
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class _ComparisonCollector(Collector):
+    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterable[Metric]:
+        gauge = GaugeMetricFamily("demur_comparisons", "Comparisons that are kept.", labels=["status"])
+        for status, count in self._counts().items():
+            gauge.add_metric([status], count)
+        yield gauge
 
 
 class _EngineCollector(Collector):

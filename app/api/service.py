@@ -54,6 +54,7 @@ class Service:
         self.settings = settings
         self.metrics = metrics
         self.comparisons = Comparisons(settings.comparisons)
+        metrics.watch_comparisons(self.comparisons.counts)
         self.serving: Serving | None = None
         self.failure: str | None = None
         self.give_up: Callable[[str], None] = _stay

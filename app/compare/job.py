@@ -1,9 +1,11 @@
 """One comparison of a server: what it runs on, how far it is, and what it has found so far."""
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from app.compare.about import about
 from app.compare.findings import Findings
@@ -11,16 +13,19 @@ from app.compare.folder import RunFolder
 from app.compare.runner import Comparison
 from app.compare.shelf import Kept
 from app.compare.spec import ComparisonSpec, CorpusProblems
-from app.compare.state import ComparisonStatus, State
+from app.compare.state import ComparisonStatus, State, Status, write_state
 from app.compare.summary import problems_of
 from app.decoding.calibration import Calibration
 from app.engine.engine import Engine
 from app.errors import ParameterError
 from models.checkpoint import LoadedCheckpoint
+from models.corpora.igsm.spec import IgsmSpec
 from probes.store import StoredProbe
 
+log = logging.getLogger(__name__)
+
 MAX_PROBLEMS = 10_000
-"""A rare split takes a millisecond per problem to draw, and everybody who is served meanwhile feels it."""
+"""A rare split takes a millisecond per problem to draw, large problems more; all who are served feel it."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,15 @@ class Job:
         self.outcomes.begin(outcomes)
         self.samples.begin(samples)
 
+    def change(self, status: Status, **changes: object) -> None:
+        """Change the state, in the folder too, and tell who watches."""
+        self.state = self.state.model_copy(update={"status": status, **changes})
+        try:
+            write_state(self.kept.folder, self.state)
+        except OSError as error:  # a restart then goes on from the state before, which does no harm
+            log.error("cannot write the state of comparison %s: %s", self.id, error)
+        self.tell()
+
     def tell(self) -> None:
         """Call whoever watches."""
         for wake in self.watchers:
@@ -136,8 +150,8 @@ class Job:
         )
 
 
-def require_few(spec: ComparisonSpec) -> None:
-    """Raise `ParameterError` for more problems than a server draws for one request."""
+def require_modest(spec: ComparisonSpec, card: Mapping[str, Any]) -> None:
+    """Raise `ParameterError` for more than a server draws at one request: too many problems, or too large."""
     if (count := problems_of(spec)) > MAX_PROBLEMS:
         field = "problems.count" if isinstance(spec.problems, CorpusProblems) else "problems.items"
         raise ParameterError(
@@ -145,6 +159,14 @@ def require_few(spec: ComparisonSpec) -> None:
             "fewer, or use `demur compare` without a server.",
             param=field,
         )
+    corpus = IgsmSpec.of_checkpoint(card)
+    if corpus is not None and isinstance(spec.problems, CorpusProblems):
+        largest = corpus.op_max + corpus.ood_extra
+        if spec.problems.ops[1] > largest:
+            raise ParameterError(
+                f"problems.ops is {spec.problems.ops}; the corpus of this model has problems of op 1 to {largest}.",
+                param="problems.ops",
+            )
 
 
 def _whole(seconds: float | None) -> int | None:

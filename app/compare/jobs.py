@@ -3,15 +3,15 @@
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from app.compare.job import Job, Served, require_few
+from app.compare.job import Job, Served, require_modest
 from app.compare.outcome import LatencySample, Outcome
 from app.compare.shelf import Shelf
 from app.compare.spec import ComparisonSpec
-from app.compare.state import ComparisonStatus, State, Status, write_state
+from app.compare.state import STATUSES, ComparisonStatus, State, Status
 from app.errors import (
     ComparisonStateError,
     DemurError,
@@ -82,7 +82,7 @@ class Comparisons:
             ComparisonFolderError: it cannot be kept.
         """
         served = self._running()
-        require_few(spec)
+        require_modest(spec, served.checkpoint.card)
         comparison = served.comparison(spec)
         with self._changed:
             if len(self._queue) >= MAX_QUEUED:
@@ -108,6 +108,12 @@ class Comparisons:
             self._open()
             newest = sorted(self._jobs.values(), key=lambda job: job.state.created, reverse=True)
             return [job.status() for job in newest]
+
+    def counts(self) -> Mapping[str, int]:
+        """How many there are of each status."""
+        with self._changed:
+            found = Counter(job.state.status for job in self._jobs.values())
+        return {status: found[status] for status in STATUSES}
 
     def status(self, id: str) -> ComparisonStatus:
         """How far one is.
@@ -137,7 +143,7 @@ class Comparisons:
             job = self._job(id)
             if job in self._queue:
                 self._queue.remove(job)
-                self._set(job, "cancelled", finished=time.time())
+                job.change("cancelled", finished=time.time())
             elif job.state.unfinished:
                 job.cancelled = True
             return job.status()
@@ -157,7 +163,7 @@ class Comparisons:
                     f"comparison {id} is {job.state.status}; only one that is cancelled or failed can go on."
                 )
             self._running()
-            self._set(job, "queued", error=None, finished=None)
+            job.change("queued", error=None, finished=None)
             self._enqueue(job)
             return job.status()
 
@@ -207,7 +213,7 @@ class Comparisons:
                 # We are being stopped, or the engine is broken: either way the next process goes on with it.
                 log.warning("comparison %s waits for a restart: %s", job.id, error)
                 with self._changed:
-                    self._set(job, "queued")
+                    job.change("queued")
                     self._queue.appendleft(job)
                 return
             except Exception as error:
@@ -224,7 +230,7 @@ class Comparisons:
             if self._stopping:
                 return None
             job = self._queue.popleft()
-            self._set(job, "running", started=time.time(), finished=None, error=None)
+            job.change("running", started=time.time(), finished=None, error=None)
             return job
 
     def _run(self, job: Job) -> bool:
@@ -261,16 +267,7 @@ class Comparisons:
     def _finish(self, job: Job, status: Status, error: str | None = None) -> None:
         log.info("comparison %s is %s%s", job.id, status, f": {error}" if error else "")
         with self._changed:
-            self._set(job, status, finished=time.time(), error=error)
-
-    def _set(self, job: Job, status: Status, **changes: object) -> None:
-        """Change the state, in the folder too."""
-        job.state = job.state.model_copy(update={"status": status, **changes})
-        try:
-            write_state(job.kept.folder, job.state)
-        except OSError as error:  # a restart then goes on from the state before, which does no harm
-            log.error("cannot write the state of comparison %s: %s", job.id, error)
-        job.tell()
+            job.change(status, finished=time.time(), error=error)
 
     def _enqueue(self, job: Job) -> None:
         job.cancelled = False

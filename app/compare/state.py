@@ -1,7 +1,7 @@
 """How far a comparison of a server is: what is kept in its folder, and what is told about it."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -11,6 +11,7 @@ from models.files import write_atomically
 STATE_FILE = "state.json"
 
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 class State(BaseModel):

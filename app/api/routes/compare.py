@@ -42,6 +42,12 @@ _SECONDS_BETWEEN = 0.25
 _SECONDS_OF_SILENCE = 10.0
 """How often progress is sent at most, and at least: silence is taken for a broken connection by many."""
 
+_PAGE_HEADERS = {
+    # The page needs its own style and nothing else; texts of models are on it.
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+    "x-content-type-options": "nosniff",
+}
+
 # Plain functions, which FastAPI runs in a thread: they wait for the disk.
 
 
@@ -137,7 +143,7 @@ def page(id: str, kept: Kept) -> Response:
     """The report as a page with charts, which needs nothing else."""
     job = kept.job(id)
     content = job.findings.page(growing=job.state.status == "running")
-    return Response(content, media_type="text/html; charset=utf-8")
+    return Response(content, media_type="text/html; charset=utf-8", headers=_PAGE_HEADERS)
 
 
 def _page(job: Job, file: str, query: PageQuery) -> Response:
