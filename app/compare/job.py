@@ -164,7 +164,7 @@ def require_modest(spec: ComparisonSpec, card: Mapping[str, Any]) -> None:
         largest = corpus.op_max + corpus.ood_extra
         if spec.problems.ops[1] > largest:
             raise ParameterError(
-                f"problems.ops is {spec.problems.ops}; this model's corpus has problems of op 1 to {largest}.",
+                f"problems.ops is {spec.problems.ops}; this corpus has problems of op 1 to {largest}.",
                 param="problems.ops",
             )
 
