@@ -106,12 +106,14 @@ def test_little_moves_while_a_text_is_written(visit: Visit) -> None:
     page = visit.go()
     expect(page.locator("#prompt")).not_to_have_value("")
     expect(page.locator(".run:visible .node").first).to_be_visible()
+    page.locator("#run").click()
+    page.locator(".run .token").first.wait_for()
     page.evaluate(
         """() => { window.moved = 0; new PerformanceObserver(list => {
             for (const entry of list.getEntries()) window.moved += entry.value;
         }).observe({type: 'layout-shift'}); }"""
     )
-    visit.run()
+    visit.wait_until_done()
     assert page.evaluate("window.moved") < 0.1
 
 
