@@ -110,7 +110,7 @@ def test_the_share_of_nothing_is_unknown() -> None:
     assert share(np.array([np.nan])) is None
 
 
-@settings(max_examples=6)  # statsmodels collects garbage at every call
+@settings(max_examples=3)  # statsmodels collects garbage at every call
 @given(st.dictionaries(st.text(max_size=4), st.floats(0, 1), min_size=1, max_size=9))
 def test_holm_is_that_of_statsmodels(values: dict[str, float]) -> None:
     expected: Any = multipletests(list(values.values()), method="holm")[1]
