@@ -66,7 +66,8 @@ class Pattern(BaseModel):
         compiled = regex.compile(self.pattern)
         group = self.group if self.group is not None else min(1, compiled.groups)
         try:
-            match = compiled.search(text, timeout=SEARCH_SECONDS)
+            # concurrent: without it nobody else runs meanwhile, not the decoding and not the server.
+            match = compiled.search(text, timeout=SEARCH_SECONDS, concurrent=True)
         except TimeoutError:
             return None
         found = None if match is None else match.group(group)
