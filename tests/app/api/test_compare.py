@@ -1,5 +1,7 @@
 """/v1/compare over real HTTP: the whole way from a spec to its report, and all that may get in between."""
 
+import shutil
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
@@ -29,6 +31,7 @@ from tests.app.api.server import Server
 from tests.app.api.test_bad_requests import error_of
 
 LONG = 4000
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "compare.md"
 
 
 @pytest.fixture
@@ -326,3 +329,21 @@ def test_a_comparison_is_a_folder_below_that_of_the_server(corpus: httpx2.Client
     assert len((folder / "outcomes.jsonl").read_text().splitlines()) == 12
     corpus.delete(f"/v1/compare/{id}")
     assert [path.name for path in comparisons.iterdir()] == [".lock"]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_commands_of_the_documentation_work(
+    corpus: httpx2.Client, corpus_server: Server, tmp_path: Path
+) -> None:
+    section = DOCUMENTATION.read_text().split("## Over HTTP")[1]
+    commands = section.split("```sh\n")[1].split("```")[0]
+    script = "set -e\n" + commands.replace("http://localhost:8000", corpus_server.url).replace(
+        "localhost:8000", corpus_server.url
+    )
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith("data: [DONE]")
+    (status,) = corpus.get("/v1/compare").json()["data"]
+    assert (status["status"], status["done"]) == ("done", 120)
+    page = corpus.get(f"/v1/compare/{status['id']}/report.html")
+    assert (tmp_path / "report.html").read_bytes() == page.content

@@ -98,7 +98,7 @@ def test_a_folder_that_cannot_be_used_stops_comparisons_only(
             assert answer.status_code == 507
             error = error_of(answer)
             assert error["code"] == "storage_failed"
-            assert "another server" in error["message"]
+            assert "Another server" in error["message"]
             assert "DEMUR_COMPARISONS" in error["message"]
         assert http.post("/v1/completions", json={"prompt": "Kites", "max_tokens": 3}).status_code == 200
         assert "Traceback" not in server.log
