@@ -10,14 +10,15 @@ arrives, so these turns are kept short while there was live work a moment ago.
 from dataclasses import dataclass
 from math import inf
 
-SHARE = 0.05
+SHARE = 0.03
 """Of the time of live turns, what the background may take besides, while both have work."""
 
 CALM_SECONDS = 1.0
 """After so long without live work none is expected at once."""
 
-# A pass over 8 rows takes less than twice as long as one over a single row, and one over 32 four times.
-CAUTIOUS_ROWS = 8
+# On a CPU, a pass over 4 rows takes a quarter longer than one over a single row; one over 32 takes five times
+# as long.
+CAUTIOUS_ROWS = 4
 # What a prompt of usual length has. On a CPU, prompts that are read together take as long as one by one.
 CAUTIOUS_PREFILL_TOKENS = 128
 CALM_PREFILL_TOKENS = 512
