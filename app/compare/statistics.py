@@ -134,8 +134,11 @@ def _score_bound(first: int, second: int, n: int) -> float:
     if not len(kept) or kept[-1] == len(deltas) - 1:
         return 1.0
     ends = (float(deltas[kept[-1]]), float(deltas[kept[-1] + 1]))
-    solution = root_scalar(lambda delta: float(_rejection(np.float64(delta), first, second, n)), bracket=ends)
-    return float(solution.root)
+
+    def rejection(delta: float) -> float:
+        return float(_rejection(np.array(delta), first, second, n))
+
+    return float(root_scalar(rejection, bracket=ends).root)
 
 
 def _rejection(delta: Floats, first: int, second: int, n: int) -> Floats:
