@@ -58,7 +58,7 @@ class Served:
 
 @dataclass
 class Progress:
-    """How many of `total` are done. since: when this process began with them, after `before` others."""
+    """How many of `total` are done. since: when this process had its first, which made them `before`."""
 
     total: int
     done: int
@@ -72,14 +72,14 @@ class Progress:
 
     def advance(self) -> None:
         """One more is done. The clock starts with the first, as others may have to be done before."""
+        self.done += 1
         if self.since is None:
             self.since, self.before = time.monotonic(), self.done
-        self.done += 1
 
     @property
     def eta_s(self) -> float | None:
         """Seconds that the rest takes at the pace so far; None where there is none."""
-        if self.since is None or self.done - self.before < 2:
+        if self.since is None or self.done == self.before:
             return None
         pace = (time.monotonic() - self.since) / (self.done - self.before)
         return pace * (self.total - self.done)
