@@ -62,7 +62,7 @@ def run_here(
         with RunFolder.create_or_resume(path, spec, now, comparison.problems) as folder:
             have = len(folder.outcomes)
             begins = "Going on with" if have else "Writing to"
-            console.print(f"{begins} {path}: {have} of {comparison.total} answers are there.")
+            console.print(f"{begins} {path}: {have} of {comparison.total} answers are there.", soft_wrap=True)
             live = LiveTable(spec, measure_of(spec), len(comparison.problems))
             live.resume(folder.outcomes, folder.latency)
             with live:
