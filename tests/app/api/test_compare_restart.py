@@ -18,7 +18,7 @@ from tests.app.api.comparing import (
 from tests.app.api.server import Server, running_server
 from tests.app.api.test_bad_requests import error_of
 
-COUNT = 300
+COUNT = 100
 
 
 def client(server: Server) -> httpx2.Client:
@@ -30,13 +30,14 @@ def flags(comparisons: Path) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_comparison_goes_on_after_a_restart_as_if_nothing_had_been(
     corpus_checkpoint_folder: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
     with running_server(corpus_checkpoint_folder, flags(tmp_path)) as server, client(server) as http:
         id, waiting = submit(http, spec(COUNT)), submit(http, spec(6))
-        seen = wait_for_outcomes(http, id, 50)["done"]
+        seen = wait_for_outcomes(http, id, 20)["done"]
         server.process.send_signal(how)
         server.process.wait(60)
         assert "Traceback" not in server.log
@@ -59,12 +60,13 @@ def test_a_comparison_goes_on_after_a_restart_as_if_nothing_had_been(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_full_disk_fails_the_comparison_and_not_the_server(
     corpus_checkpoint_folder: Path, tmp_path: Path
 ) -> None:
     with running_server(corpus_checkpoint_folder, flags(tmp_path)) as server, client(server) as http:
         # No file may grow beyond this; the kernel then fails writes in the middle, as on a full disk.
-        limit = 60_000
+        limit = 30_000
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
         id = submit(http, spec(COUNT))
         status = wait_until_over(http, id)
