@@ -95,6 +95,7 @@ export function runView(context) {
       theme: context.theme(),
     });
     graph.render(check);
+    showVerdict();
     status.textContent = statusText();
     traceBox.hidden = !done?.events?.length;
     judge();
@@ -135,21 +136,23 @@ export function runView(context) {
     }
     if (of !== run) return;
     checked.busy = false;
-    showVerdict();
     draw();
   }
 
+  /** Once the text is complete and judged as a whole. */
   function showVerdict() {
-    badge.hidden = !done || !check || check.problem_error !== null;
+    const settled = done && check && !checked.busy && checked.text === textOf(shownTokens(run));
+    element.dataset.judged = settled ? "yes" : "no";
+    badge.hidden = !settled || check.problem_error !== null;
     if (badge.hidden) return;
-    badge.className = `verdict ${check.correct ? "right" : "wrong"}`;
-    const mistake = check.steps.find(({ verdict }) => verdict !== "correct");
-    badge.textContent = check.correct
+    const { correct, answer_correct: answered, answer, expected, steps } = check;
+    badge.className = `verdict ${correct ? "right" : "wrong"}`;
+    badge.textContent = correct
       ? "✓ right"
-      : check.answer_correct
+      : answered
         ? "✗ answer right, a step is not"
-        : `✗ wrong${check.answer ? `: ${check.answer}, not ${check.expected}` : ""}`;
-    badge.title = mistake?.detail ?? "";
+        : `✗ wrong${answer ? `: ${answer}, not ${expected}` : ""}`;
+    badge.title = steps.find(({ verdict }) => verdict !== "correct")?.detail ?? "";
   }
 
   function take(chunk) {

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, Route
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, Route, expect
 
 FLAGS = (
     "--no-sandbox",
@@ -49,11 +49,8 @@ class Visit:
     def wait_until_done(self) -> None:
         """Wait until no text is being written, and every step is judged or none can be."""
         self.page.locator(".run[data-state=done]").first.wait_for()
-        self.page.wait_for_function("!document.querySelector('.run:not([hidden]):not([data-state=done])')")
-        self.page.wait_for_function(
-            """[...document.querySelectorAll('.run:not([hidden])')].every(run =>
-                !run.querySelector('.verdict').hidden || run.querySelector('.graph .hint').textContent)"""
-        )
+        expect(self.page.locator(".run:visible:not([data-state=done])")).to_have_count(0)
+        expect(self.page.locator(".run:visible:not([data-judged=yes])")).to_have_count(0)
 
     def written(self, number: int = 0) -> str:
         """The text of a finished run, without what was taken back and without marks."""

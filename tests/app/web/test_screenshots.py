@@ -92,6 +92,7 @@ def test_play_on_a_phone(browser: Browser, server: Server) -> None:
         page = visit.go()
         expect(page.locator("#prompt")).not_to_have_value("")
         visit.run()
+        page.evaluate("document.querySelector('.stage').scrollIntoView()")
         _save(page, "playground-phone.png", full=False)
 
 
@@ -107,6 +108,7 @@ def test_probes(visit: Visit) -> None:
 
 
 def test_report(visit: Visit, comparison: str) -> None:
+    visit.page.set_viewport_size({"width": DESKTOP["width"], "height": 1800})
     visit.page.goto(f"{visit.url}/v1/compare/{comparison}/report.html")
     visit.page.locator("svg").first.wait_for()
-    _save(visit.page, "compare-report.png")
+    _save(visit.page, "compare-report.png", full=False)
