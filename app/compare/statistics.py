@@ -64,8 +64,8 @@ def share(right: Floats) -> Estimate | None:
     known = right[~np.isnan(right)]
     if not len(known):
         return None
-    low, high = proportion_confint(int(known.sum()), len(known), alpha=ALPHA, method="wilson")
-    return Estimate(value=float(known.mean()), low=float(low), high=float(high))
+    bounds: Any = proportion_confint(int(known.sum()), len(known), alpha=ALPHA, method="wilson")
+    return Estimate(value=float(known.mean()), low=float(bounds[0]), high=float(bounds[1]))
 
 
 def difference(counts: PairedCounts) -> Estimate | None:
