@@ -25,7 +25,7 @@ export function graphView() {
     const { width, height } = layout.graph();
     const svg = s("svg", { viewBox: `-1 -1 ${width + 2} ${height + 2}`, "aria-hidden": "true" });
     svg.style.maxInlineSize = `${width + 2}px`;
-    svg.style.minInlineSize = `${Math.min(440, width + 2)}px`; // below that it scrolls, or letters get too small
+    svg.style.minInlineSize = `${Math.min(400, width + 2)}px`; // below that it scrolls, or letters get too small
     for (const edge of layout.edges()) {
       const { points } = layout.edge(edge);
       svg.append(s("path", { class: "edge", d: smooth(points) }));
