@@ -17,6 +17,9 @@ from models.language_model import (
     check_rows,
 )
 
+MAX_SPREAD = 2
+"""Slots that a pass may read for each that it asks for; beyond, picking out those asked for is cheaper."""
+
 
 class SlotCache:
     """Keys and values, each (layers, slots, heads, length, head size) in one tensor."""
@@ -101,7 +104,13 @@ class Decoder:
         """Append one token to each of several slots; see `LanguageModel`."""
         device = self._weight.device
         token_ids, slots, positions = (tensor.to(device) for tensor in (token_ids, slots, positions))
-        return self._forward(cache, token_ids[:, None], slots, positions[:, None], None, None, hidden_layers)
+        # In the order of their slots, rows can read the cache where it lies.
+        slots, order = slots.sort()
+        token_ids, positions = token_ids[order, None], positions[order, None]
+        output = self._forward(cache, token_ids, slots, positions, None, None, hidden_layers)
+        back = order.argsort()
+        hidden = {layer: states[back] for layer, states in output.hidden.items()}
+        return StepOutput(logits=output.logits[back], hidden=hidden)
 
     @torch.inference_mode()
     def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:
@@ -144,8 +153,9 @@ class Decoder:
         network, config = self._network, self._network.config
         rows, width = token_ids.shape
         reach = int(positions.max()) + 1
-        read = _neighbours(slots)
+        read = _Read(slots)
         visible = (torch.arange(reach, device=positions.device) <= positions[..., None])[:, None]
+        visible = read.spread(visible)
         write = _WriteIndex(slots, positions, valid)
         rotation = None
         if self._rotation is not None:
@@ -161,9 +171,12 @@ class Decoder:
             keys[write.slots, :, write.positions] = write.select(key)
             values[write.slots, :, write.positions] = write.select(value)
             out = F.scaled_dot_product_attention(
-                query.transpose(1, 2), keys[read, :, :reach], values[read, :, :reach], attn_mask=visible
+                read.spread(query.transpose(1, 2)),
+                keys[read.slots, :, :reach],
+                values[read.slots, :, :reach],
+                attn_mask=visible,
             )
-            return out.transpose(1, 2).reshape(rows, width, config.d_model)
+            return read.gather(out).transpose(1, 2).reshape(rows, width, config.d_model)
 
         wanted = {*hidden_layers, config.n_layers}
         x = network.embed(token_ids, positions)
@@ -179,12 +192,37 @@ class Decoder:
         return StepOutput(logits=logits, hidden={layer: states[layer].float() for layer in hidden_layers})
 
 
-def _neighbours(slots: Tensor) -> Tensor | slice:
-    """Slots that lie side by side, in order, as a slice, which reads the cache without copying it."""
-    first, last = int(slots[0]), int(slots[-1])
-    if last - first == len(slots) - 1 and bool((slots.diff() == 1).all()):
-        return slice(first, last + 1)
-    return slots
+class _Read:
+    """Which slots of the cache a pass reads.
+
+    To pick slots copies all their keys and values in every layer. So where slots in rising order lie close
+    together, all from the first to the last are read, as a view, and those in between that are not asked for
+    get a row that nobody looks at.
+
+    slots: what to index the cache with.
+    """
+
+    def __init__(self, slots: Tensor) -> None:
+        first, last = int(slots[0]), int(slots[-1])
+        span = last - first + 1
+        is_rising = len(slots) == 1 or bool((slots.diff() > 0).all())
+        self.slots: Tensor | slice = slots
+        self._span, self._places = len(slots), None
+        if is_rising and span <= MAX_SPREAD * len(slots):
+            self.slots = slice(first, last + 1)
+            self._span, self._places = span, None if span == len(slots) else slots - first
+
+    def spread(self, rows: Tensor) -> Tensor:
+        """(B, ...) to a row per slot that is read; those not asked for repeat the first one."""
+        if self._places is None:
+            return rows
+        spread = rows[:1].repeat(self._span, *[1] * (rows.dim() - 1))
+        spread[self._places] = rows
+        return spread
+
+    def gather(self, spread: Tensor) -> Tensor:
+        """The rows that were asked for."""
+        return spread if self._places is None else spread[self._places]
 
 
 class _WriteIndex:
