@@ -141,7 +141,8 @@ export function runView(context) {
 
   /** Once the text is complete and judged as a whole. */
   function showVerdict() {
-    const settled = done && check && !checked.busy && checked.text === textOf(shownTokens(run));
+    const whole = check?.problem_error || checked.text === textOf(shownTokens(run));
+    const settled = done && check && !checked.busy && whole;
     element.dataset.judged = settled ? "yes" : "no";
     badge.hidden = !settled || check.problem_error !== null;
     if (badge.hidden) return;
