@@ -1,9 +1,9 @@
 """When a mistake was noticed, does the probe find the right step among the others?
 
-At the first wrong step of greedy solutions, every other beginning of the step (the likeliest first tokens) is
-written to its end, and the checker judges all of them. How often is the next likeliest right, how often the one
-of the lowest `step_error` among the first 1, 2, 4, ... others, and what does the probe say of right and of wrong
-ones?
+At the first wrong step of greedy solutions, every other beginning of the step (the likeliest first tokens)
+is written to its end, and the checker judges all of them. How often is the next likeliest right, how often
+that of the lowest `step_error` among the first 1, 2, 4, ... others, and what does the probe say of right and
+of wrong ones?
 
     python benchmarks/probe_alternatives.py [--ops 7 8] [--problems 120]
 """
