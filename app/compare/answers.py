@@ -1,5 +1,7 @@
 """How the answer is read from a text that a model wrote."""
 
+import math
+import re
 from typing import Annotated, Literal
 
 import regex
@@ -10,7 +12,17 @@ from app.invalid import refusal
 _CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 SEARCH_SECONDS = 1.0
-"""A pattern that takes longer on one text found nothing: some take longer than the universe is old."""
+"""A pattern that takes longer on one text found nothing: some take longer than the universe is old.
+
+Of processor time, which all threads of the process use up together.
+"""
+
+MAX_COPIES = 10_000
+"""Most copies of a part that a pattern asks for: `(?:a{999}){999}` is written out when it is compiled, and a
+third pair of braces takes all memory."""
+
+_LEAST_COUNT = re.compile(r"\{(\d+)")
+_VERBOSE = re.compile(r"(?<!\\)\(\?[a-wyzA-Z0-9]*x")  # with it, counts may be spread over spaces and comments
 
 
 class Marker(BaseModel):
@@ -45,6 +57,17 @@ class Pattern(BaseModel):
     @field_validator("pattern")
     @classmethod
     def _compiles(cls, pattern: str) -> str:
+        if _VERBOSE.search(pattern):
+            raise refusal(
+                "pattern", f"pattern is {pattern!r}; write it without the flag x and without spaces"
+            )
+        copies = math.prod(max(1, int(count)) for count in _LEAST_COUNT.findall(pattern))
+        if copies > MAX_COPIES:
+            raise refusal(
+                "pattern",
+                f"pattern is {pattern!r}, whose counts in braces come to more than {MAX_COPIES} copies, one "
+                "multiplied by the other; ask for fewer, or for + and *",
+            )
         try:
             regex.compile(pattern)
         except (regex.error, RecursionError) as error:

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from app.compare.answers import Exact, Marker, Pattern, Reading, is_right
 
@@ -41,6 +41,30 @@ def test_a_pattern_that_would_never_end_finds_nothing() -> None:
     began = time.monotonic()
     assert Pattern(rule="regex", pattern=r"(x+x+)+(?=y)z").read("x" * 60) is None
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(?:(?:a{999}){999}){999}",
+        r"(?:(?:a{0999}){999,}){999,1000}",
+        r"(?ix)(?:(?:a{9 9 9}){9 9 9}){9 9 9}",
+        r"(?x:(?:(?:a{ 999 }){ 999 }){ 999 })",
+        r"(?:a{101}){100,}",
+    ],
+)
+def test_a_pattern_that_would_take_all_memory_is_never_compiled(pattern: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(ValidationError, match=r"10000 copies|without the flag x"):
+        Pattern(rule="regex", pattern=pattern)
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"\d{4}-\d{2}-\d{2}", r"[0-9a-f]{64}", r"(?:\w{0,999}){0,999}", r"{} {a} 1", r"\(?x(?P<x>a)"]
+)
+def test_usual_counts_are_few_copies(pattern: str) -> None:
+    assert Pattern(rule="regex", pattern=pattern).pattern == pattern
 
 
 def test_white_space_around_an_answer_does_not_count() -> None:
