@@ -1,8 +1,8 @@
 """A comparison on disk: a folder that pandas and DuckDB read as it is, and that a killed run goes on from."""
 
-import fcntl
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,17 +36,12 @@ class RunFolder:
         self.path = path
         self.spec = read_spec(path)
         self.about = read_about(path)
-        self._lines = Lines(path / OUTCOMES_FILE)
-        try:
-            fcntl.flock(self._lines.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lines.close()
-            raise ComparisonFolderError(
-                f"another process is running the comparison in {path}; wait for it, or choose another folder."
-            ) from error
-        self._latency_lines = Lines(path / LATENCY_FILE)
-        self.outcomes: list[Outcome] = read_lines(path / OUTCOMES_FILE, Outcome)
-        self.latency: list[LatencySample] = read_lines(path / LATENCY_FILE, LatencySample)
+        with ExitStack() as opened:
+            self._lines = opened.enter_context(closing(Lines(path / OUTCOMES_FILE)))
+            self._latency_lines = opened.enter_context(closing(Lines(path / LATENCY_FILE)))
+            self.outcomes: list[Outcome] = read_lines(path / OUTCOMES_FILE, Outcome)
+            self.latency: list[LatencySample] = read_lines(path / LATENCY_FILE, LatencySample)
+            opened.pop_all()
 
     @classmethod
     def create_or_resume(

@@ -1,5 +1,6 @@
 """Files of lines that only grow: a line is on disk before anybody hears of it, and no kill spoils one."""
 
+import fcntl
 import os
 from pathlib import Path
 from typing import TypeVar
@@ -12,23 +13,26 @@ Record = TypeVar("Record", bound=BaseModel)
 
 
 class Lines:
-    """A file to append lines to; what a kill left of a last line is cut off when it is opened.
+    """A file that this process alone appends lines to; what a kill left of a last line is cut off when it is
+    opened.
 
     Raises:
-        ComparisonFolderError: it cannot be opened or written; or, from `append`, there is no room.
+        ComparisonFolderError: it cannot be opened or written, or another process has it open; or, from
+            `append`, there is no room.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            content = path.read_bytes()
-            self._end = content.rfind(b"\n") + 1
-            if self._end < len(content):
-                os.ftruncate(self.file, self._end)
-                os.fsync(self.file)
         except OSError as error:
             raise unusable(path, error) from error
+        try:
+            self._claim()
+            self._end = self._cut()
+        except BaseException:
+            self.close()
+            raise
 
     def append(self, line: str) -> None:
         """Add a line; when this returns, it is on disk."""
@@ -44,8 +48,29 @@ class Lines:
         self._end += len(content)
 
     def close(self) -> None:
-        """Close the file."""
+        """Let other processes have it."""
         os.close(self.file)
+
+    def _claim(self) -> None:
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ComparisonFolderError(
+                f"another process is running the comparison in {self.path.parent}; wait for it, or choose "
+                "another folder."
+            ) from error
+
+    def _cut(self) -> int:
+        """Where the last whole line ends. Only after `_claim`, as others may be writing the rest."""
+        try:
+            content = self.path.read_bytes()
+            end = content.rfind(b"\n") + 1
+            if end < len(content):
+                os.ftruncate(self.file, end)
+                os.fsync(self.file)
+        except OSError as error:
+            raise unusable(self.path, error) from error
+        return end
 
 
 def read_lines(path: Path, kind: type[Record]) -> list[Record]:

@@ -184,6 +184,16 @@ def test_a_run_is_written_by_one_process_at_a_time(opened: Opener) -> None:
     opened().close()
 
 
+def test_a_line_that_another_process_is_writing_is_left_alone(opened: Opener) -> None:
+    with opened() as folder:
+        for name in ("outcomes.jsonl", "latency.jsonl"):
+            (folder.path / name).write_text('{"half of')
+        with pytest.raises(ComparisonFolderError, match="another process"):
+            RunFolder(folder.path)
+        for name in ("outcomes.jsonl", "latency.jsonl"):
+            assert (folder.path / name).read_text() == '{"half of'
+
+
 def test_a_killed_process_leaves_the_folder_free(opened: Opener) -> None:
     with opened() as folder:
         path = folder.path
@@ -243,6 +253,17 @@ def test_a_damaged_file_is_named(opened: Opener, file: str, content: str, words:
     (path / file).write_text(content)
     with pytest.raises(ComparisonFolderError, match=words):
         opened()
+
+
+def test_a_damaged_folder_is_free_again_once_it_is_mended(opened: Opener) -> None:
+    with opened() as folder:
+        path = folder.path
+    for name in ("outcomes.jsonl", "latency.jsonl"):
+        (path / name).write_text("{}\n")
+        with pytest.raises(ComparisonFolderError, match="damaged"):
+            RunFolder(path)
+        (path / name).write_text("")
+        RunFolder(path).close()
 
 
 def test_reports_are_replaced_whole(opened: Opener) -> None:
