@@ -3,6 +3,7 @@
 It needs no network and no other file, follows light and dark mode, and can be read on a phone.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from app.compare.results import ArmResult, ComparisonReport, PairResult
 from app.compare.spec import CorpusProblems, GivenProblems
 
 _ALWAYS_SHOWN = ("kind", "source", "rule", "name")  # fields that say what the others mean
+
+_ONE_STYLE = threading.Lock()
+"""matplotlib's style is that of the process: two threads that draw take it from each other."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,11 @@ def _figures(report: ComparisonReport) -> list[_Figure]:
             "of many problems at once."
         )
         drawn.append(("Latency", note, figures.latency))
-    return [
-        _Figure(title, note, Markup(draw(report, figures.WIDE)), Markup(draw(report, figures.NARROW)))
-        for title, note, draw in drawn
-    ]
+    with _ONE_STYLE:
+        return [
+            _Figure(title, note, Markup(draw(report, figures.WIDE)), Markup(draw(report, figures.NARROW)))
+            for title, note, draw in drawn
+        ]
 
 
 def _ranked(report: ComparisonReport) -> list[ArmResult]:

@@ -1,13 +1,16 @@
 """The page of a comparison as a reader of HTML sees it: complete, well-formed, self-contained and escaped."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import yaml
 
 from app.compare.outcome import Outcome, OutcomeToken
-from app.compare.report import render
+from app.compare.report import figures, render
 from app.compare.results import ComparisonReport
 from app.compare.spec import parse_spec
 from app.compare.summary import summarise
@@ -45,6 +48,25 @@ def test_the_page_loads_nothing(html: str) -> None:
     assert links
     assert all(link is not None and link.startswith("#") for link in links)
     assert not re.search(r"url\((?!#)|@import", html)
+
+
+def test_one_page_is_drawn_at_a_time_as_the_style_is_that_of_the_process(
+    report: ComparisonReport, outcomes: list[Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meeting = threading.Barrier(2)
+    met: list[int] = []
+
+    def meet(*_: object) -> str:
+        with suppress(threading.BrokenBarrierError):
+            met.append(meeting.wait(0.1))
+        return ""
+
+    for figure in ("frontier", "forest", "tokens", "latency"):
+        monkeypatch.setattr(figures, figure, meet)
+    with ThreadPoolExecutor(2) as threads:
+        pages = [threads.submit(render, report, outcomes) for _ in range(2)]
+    assert all(each.result() for each in pages)
+    assert not met
 
 
 def test_what_is_referred_to_exists_once(html: str) -> None:
