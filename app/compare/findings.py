@@ -76,6 +76,8 @@ class Findings:
         report = summarise(self._spec, folder.outcomes, folder.latency)
         page = render(report, folder.outcomes, folder.about)
         folder.write_report(report.model_dump_json(indent=2) + "\n", page)
+        with self._one_at_a_time:
+            self._last = None
 
     def _written(self, name: str) -> str | None:
         try:
@@ -88,9 +90,12 @@ class Findings:
     def _so_far(self, growing: bool) -> tuple[ComparisonReport, list[Outcome]]:
         with self._one_at_a_time:
             began = time.monotonic()
-            if self._last is None or not growing or began > self._good_until:
-                outcomes, latency = read_outcomes(self._path), read_latency(self._path)
-                self._last = summarise(self._spec, outcomes, latency), outcomes
-                now = time.monotonic()
-                self._good_until = now + (now - began) / _SHARE
-            return self._last
+            if growing and self._last is not None and began <= self._good_until:
+                return self._last
+            outcomes, latency = read_outcomes(self._path), read_latency(self._path)
+            found = summarise(self._spec, outcomes, latency), outcomes
+            now = time.monotonic()
+            self._good_until = now + (now - began) / _SHARE
+            # There may be many comparisons, each of hundreds of thousands of outcomes; one of them grows.
+            self._last = found if growing else None
+            return found
