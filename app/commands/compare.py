@@ -1,5 +1,6 @@
 """`demur compare`: strategies on the same problems, with intervals, costs and a report."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -168,7 +169,8 @@ def compare(
         if resume and out is None:
             raise typer.BadParameter("give the folder of the run with --out", param_hint="--resume")
         if resume and out is not None and spec is None and not strategy:
-            asked = read_spec(out)
+            # Flags are not lost: one that changes the run has the folder refused.
+            asked = spec_of(json.loads(read_spec(out).model_dump_json()), flags, ())
         else:
             asked = spec_of({} if spec is None else read_spec_file(spec), flags, strategy or ())
         bounds = bounds_of_flags(fail_under or (), asked)

@@ -103,7 +103,7 @@ def read_items(path: Path) -> list[dict[str, Any]]:
         ParameterError: it cannot be read, or a line is no such object.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # splitlines() would end at U+2028 too
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"cannot read {path}: {error}", param="problems") from error
     items: list[dict[str, Any]] = []

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.commands.compare import complete_kind
-from app.commands.compare_spec import arm_of_flag, arms_of_flags, ops_of_flag
+from app.commands.compare_spec import arm_of_flag, arms_of_flags, ops_of_flag, read_items
 from app.compare.folder import read_outcomes, read_spec
 from app.compare.results import ComparisonReport
 from app.decoding.strategies import STRATEGIES
@@ -74,9 +74,19 @@ def test_the_same_command_goes_on_where_it_was_and_says_so(run: Any, tmp_path: P
     resumed = run("--resume")
     assert resumed.exit_code == 0, resumed.output
     assert "8 of 8 answers are there" in resumed.stderr
+    larger = run("--resume", "--count", "9")
+    assert larger.exit_code == 1
+    assert "is of another run: problems.count is 4" in larger.stderr
     other = run("-s", "greedy", *SMALL)
     assert other.exit_code == 1
     assert "is of another run: arms[1]" in other.stderr
+
+
+def test_lines_of_a_problem_file_end_where_jsons_do(tmp_path: Path) -> None:
+    file = tmp_path / "problems.jsonl"
+    items = [{"prompt": "one\u2028two\x85three", "answer": "1"}, {"prompt": "four"}]
+    file.write_text("\r\n".join(json.dumps(item, ensure_ascii=False) for item in items), encoding="utf-8")
+    assert read_items(file) == items
 
 
 def test_a_bound_decides_the_exit_status(run: Any) -> None:
