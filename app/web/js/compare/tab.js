@@ -1,7 +1,7 @@
 /** The compare tab: the comparisons that the server keeps, a form for a new one, and the one that is looked at. */
 
 import { ApiError, get } from "../api.js";
-import { h } from "../dom.js";
+import { h, reconcile } from "../dom.js";
 import { builderView } from "./builder.js";
 import { nameOf } from "../wording.js";
 import { detailView } from "./detail.js";
@@ -23,6 +23,7 @@ export function compareTab(root, catalogue) {
   });
   root.replaceChildren(h("div", { class: "probes" }, nav, place));
   const statuses = new Map();
+  const links = new Map(); // by id, so that the focus stays on one while it changes
   let shown = "";
   let watching = null;
 
@@ -33,7 +34,7 @@ export function compareTab(root, catalogue) {
 
   function list() {
     const sorted = [...statuses.values()].sort((one, other) => other.created - one.created);
-    kept.replaceChildren(...sorted.map(entry));
+    reconcile(kept, sorted.map(entry));
     mark();
   }
 
@@ -42,12 +43,10 @@ export function compareTab(root, catalogue) {
     const when = new Date(created * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
     const far =
       status.status === "running" && total ? `running, ${Math.floor((100 * done) / total)}%` : status.status;
-    return h(
-      "a",
-      { href: `#compare/${id}`, class: "probe-link" },
-      h("strong", {}, nameOf(status)),
-      h("span", {}, `${far} · ${when}`),
-    );
+    if (!links.has(id)) links.set(id, h("a", { href: `#compare/${id}`, class: "probe-link" }));
+    const link = links.get(id);
+    link.replaceChildren(h("strong", {}, nameOf(status)), h("span", {}, `${far} · ${when}`));
+    return link;
   }
 
   function mark() {
