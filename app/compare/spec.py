@@ -151,8 +151,8 @@ class ComparisonSpec(BaseModel):
 
     name: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9_.-]{1,64}$",
-        description="1 to 64 letters, digits, _, . or -. Default: none.",
+        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$",  # of a folder too, so neither . nor ..
+        description="1 to 64 letters, digits, _, . or -, the first no dot. Default: none.",
     )
     arms: list[Arm] = Field(
         min_length=1, max_length=MAX_ARMS, description=f"What is compared: 1 to {MAX_ARMS} arms."

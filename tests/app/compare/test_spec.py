@@ -55,6 +55,7 @@ def test_null_is_the_default() -> None:
         (asked(arms=[dict(GREEDY) | {"name": str(n)} for n in range(33)]), "arms", "at most 32"),
         (arm(name="a b"), "arms[0].name", "a b"),
         (arm(name=""), "arms[0].name", '""'),
+        (asked(name=".."), "name", "the first no dot"),
         (arm(strategy={"kind": "gredy"}), "arms[0].strategy", "'greedy'"),
         (arm(strategy={"kind": "beam", "width": 0}), "arms[0].strategy.width", "greater than or equal to 1"),
         (arm(strategy={"kind": "beam", "breadth": 2}), "arms[0].strategy.breadth", "unknown field"),
