@@ -8,6 +8,8 @@ READY := .venv/.ready
 TORCH_INDEX ?=
 export TORCH_INDEX
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# On all cores; the tests of a file share what is made for them, so they stay together.
+TEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 FROM := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .PHONY: help serve test test-slow check format lock image-test clean
@@ -20,7 +22,7 @@ serve: $(READY)  ## serve the embedded checkpoint on http://localhost:8000
 	$(BIN)/demur serve --port $(PORT)
 
 test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest
+	$(TEST)
 
 test-slow: $(READY)  ## run the tests marked slow
 	$(BIN)/python -m pytest -m slow
@@ -30,7 +32,7 @@ check: $(READY)  ## format, lint, types, layers and tests: what CI runs
 	$(BIN)/ruff check
 	$(BIN)/pyright --project .
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest
+	$(TEST)
 
 format: $(READY)  ## format the code and fix what ruff can
 	$(BIN)/ruff check --fix
