@@ -49,6 +49,28 @@ def test_a_comparison_from_the_form_to_its_report(visit: Visit, server: Server) 
     assert httpx2.get(f"{server.url}/v1/compare/{name}").status_code == 404
 
 
+def test_a_template_keeps_what_has_no_field_in_the_form(visit: Visit, server: Server) -> None:
+    spec = {
+        "name": "limits",
+        "arms": [{"name": "short", "strategy": {"kind": "greedy"}, "logit_bias": {"5": -2.0}}],
+        "problems": {"source": "corpus", "split": "validation", "ops": [1, 1], "count": 1},
+        "max_tokens": 9,
+        "signals": ["entropy"],
+        "latency_problems": 0,
+    }
+    first = httpx2.post(f"{server.url}/v1/compare", json=spec).json()["id"]
+    page = visit.go(f"#compare/{first}")
+    page.locator(".comparison[data-status=done]").wait_for()
+    page.get_by_role("button", name="Use as a template").click()
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.wait_for_url(lambda url: "#compare/" in url and not url.endswith(first))
+    second = page.url.rpartition("/")[2]
+    of_first, of_second = (
+        httpx2.get(f"{server.url}/v1/compare/{name}/spec").json() for name in (first, second)
+    )
+    assert of_second == of_first | {"baseline": "short"}
+
+
 def test_given_prompts_without_answers_show_their_texts(visit: Visit) -> None:
     page = visit.go("#compare")
     for _ in range(2):

@@ -10,6 +10,7 @@ import { strategyPicker } from "../strategy-picker.js";
 export function armEditor(catalogue, { changed, removed }) {
   const id = newId("arm");
   let named = false;
+  let unshown = {}; // fields of an arm taken as a template that have no place in the form
   const name = h("input", {
     type: "text",
     id,
@@ -53,10 +54,16 @@ export function armEditor(catalogue, { changed, removed }) {
       h("details", {}, h("summary", {}, "Sampling", said), sampling.element),
     ),
     name: () => name.value,
-    read: () => ({ name: name.value, strategy: picker.read(), ...compact(sampling.read(), fields) }),
+    read: () => ({
+      name: name.value,
+      strategy: picker.read(),
+      ...unshown,
+      ...compact(sampling.read(), fields),
+    }),
     write({ name: given, strategy, ...rest }) {
       name.value = given;
       picker.write(strategy);
+      unshown = Object.fromEntries(Object.entries(rest).filter(([field]) => !(field in fields)));
       sampling.write({
         ...Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, initial(value)])),
         ...rest,

@@ -51,6 +51,7 @@ export function builderView(catalogue, submitted) {
     "Add an arm",
   );
   let editors = [];
+  let unshown = {}; // fields of a template that have no place in the form
   const complained = [];
 
   const element = h(
@@ -126,6 +127,7 @@ export function builderView(catalogue, submitted) {
   }
 
   const read = () => ({
+    ...unshown,
     ...(name.value ? { name: name.value } : {}),
     arms: editors.map((editor) => editor.read()),
     ...problems.read(),
@@ -169,6 +171,7 @@ export function builderView(catalogue, submitted) {
     seed.value = spec.seed ?? 0;
     latency.value = spec.latency_problems ?? 0;
     problems.write(spec.problems);
+    unshown = { max_tokens: spec.max_tokens ?? null, signals: spec.signals ?? [] };
     tell();
     if (spec.baseline) baseline.value = spec.baseline;
   }
@@ -251,8 +254,8 @@ function problemsEditor({ openapi }, changed) {
       }
       const items = parseLines(lines.value);
       // Where nobody knows an answer the texts are all there is to look at, so they come with a signal.
-      const signals = items.some((item) => item.answer === undefined) ? ["entropy"] : [];
-      return { problems: { source, items, reading: reading.read() }, signals };
+      const wanted = items.some((item) => item.answer === undefined) ? { signals: ["entropy"] } : {};
+      return { problems: { source, items, reading: reading.read() }, ...wanted };
     },
     write(problems) {
       if (problems.source === "given") {
