@@ -14,7 +14,7 @@ from probes.candidates import Candidate
 from probes.labels import read_labels
 from probes.position import standard_positions
 from probes.readings import Table, read
-from probes.workflow import by_part
+from probes.workflow import FITTED_ON, by_part
 
 RUN = Path("runs/probes/igsm")
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a `demur probe fit`, which has the labels.")]
@@ -36,16 +36,17 @@ def read_parts(run: Path, checkpoint: Path, full: int) -> Readings:
     """Read the ends of steps; of the fitting part, right steps of `full` completions only."""
     loaded = load(checkpoint)
     positions = standard_positions(loaded.tokenizer, (".", "\n"), (" =",), loaded.model.spec.end_token_id)
-    parts = by_part([each for path in sorted((run / "labels").glob("*.jsonl")) for each in read_labels(path)])
+    labels = [each for path in sorted((run / "labels").glob("*.jsonl")) for each in read_labels(path)]
+    parts = by_part(labels, FITTED_ON)
     layers = tuple(range(1, loaded.model.spec.n_layers + 1))
     order = np.random.default_rng(0).permutation(len(parts["fit"]))
     kept = {id(parts["fit"][index]) for index in order[:full]}
 
     def table(name: str) -> Table:
-        labels = parts[name]  # pyright: ignore[reportArgumentType]
+        part = parts[name]  # pyright: ignore[reportArgumentType]
         with Console(stderr=True).status(f"reading the {name} part"):
             return read(
-                loaded.model, loaded.tokenizer, labels, [positions["end"]], layers,
+                loaded.model, loaded.tokenizer, part, [positions["end"]], layers,
                 keep=lambda each: name != "fit" or not each.own or id(each) in kept,
             )["end"]  # fmt: skip
 
