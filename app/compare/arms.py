@@ -9,7 +9,6 @@ from app.compare.problems import Judge, Problem
 from app.compare.spec import Arm, ComparisonSpec
 from app.decoding.sampling_params import SamplingParams
 from app.decoding.strategies import GreedyParams, Strategy
-from app.decoding.strategies.base import rows_of
 from app.decoding.types import StoppingParams
 from app.engine.asking import Answer, collect
 from app.engine.engine import Engine
@@ -21,13 +20,12 @@ from models.checkpoint import LoadedCheckpoint
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that is under way. submitted: by `perf_counter`. rows: of the cache, at most."""
+    """A request that is under way. submitted: by `perf_counter`."""
 
     problem: Problem
     arm: str
     stream: Stream
     submitted: float
-    rows: int
 
 
 class Arms:
@@ -66,10 +64,6 @@ class Arms:
                     f"arm {arm.name!r}: {error.message}", param=f"arms[{place}].{field}"
                 ) from error
 
-    def rows(self, arm: Arm) -> int:
-        """Rows of the engine's cache that a request of the arm takes, at most."""
-        return rows_of(self._strategies[arm.name])
-
     def ask(self, problem: Problem, arm: Arm) -> Asked:
         """Let an arm begin with a problem.
 
@@ -78,7 +72,7 @@ class Arms:
         """
         request = self._request(problem, self._strategies[arm.name], arm.sampling)
         submitted = perf_counter()
-        return Asked(problem, arm.name, self._engine.submit(request), submitted, self.rows(arm))
+        return Asked(problem, arm.name, self._engine.submit(request), submitted)
 
     async def outcome(self, asked: Asked) -> Outcome:
         """What becomes of it.

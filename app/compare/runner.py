@@ -31,10 +31,8 @@ class Comparison:
         self.problems = resolve(spec, checkpoint)
         self._arms = Arms(engine, checkpoint, spec, judge_of(spec, checkpoint))
         self._arms.check(self.problems)
-        rows = engine.limits.max_rows
-        # Some more than there are, so that the engine has the next request before we hear of the last. But
-        # where branches outnumber the rows they take them from each other, and compute whole texts anew.
-        self._rows = rows if any(self._arms.rows(arm) > 1 for arm in spec.arms) else rows * 5 // 4 + 1
+        # Some more than there are rows, so that the engine has the next request before we hear of the last.
+        self._at_once = engine.limits.max_rows * 5 // 4 + 1
 
     @property
     def total(self) -> int:
@@ -86,8 +84,8 @@ class Comparison:
         under_way: dict[asyncio.Task[Outcome], Asked] = {}
         try:
             while not cancelled():
-                for problem, arm in self._fitting(missing, sum(asked.rows for asked in under_way.values())):
-                    asked = self._arms.ask(problem, arm)
+                while missing and len(under_way) < self._at_once:
+                    asked = self._arms.ask(*missing.popleft())
                     under_way[asyncio.create_task(self._arms.outcome(asked))] = asked
                 if not under_way:
                     return True
@@ -127,10 +125,3 @@ class Comparison:
             for arm in self.spec.arms:
                 if (problem.id, arm.name) not in have:
                     yield problem, arm
-
-    def _fitting(self, missing: deque[tuple[Problem, Arm]], rows: int) -> Iterator[tuple[Problem, Arm]]:
-        """What is to be asked next, beside what takes `rows` rows. What alone takes too many comes alone."""
-        while missing and (rows == 0 or rows + self._arms.rows(missing[0][1]) <= self._rows):
-            problem, arm = missing.popleft()
-            rows += self._arms.rows(arm)
-            yield problem, arm

@@ -54,10 +54,6 @@ class AdaDec:
             )
         return calibration.adadec.threshold
 
-    @property
-    def branches_at_once(self) -> int:
-        return self.candidates
-
     async def decode(self, sequence: Sequence) -> Sequence:
         threshold = self.thresholds(sequence.spec.calibration)
         is_doubtful = above(threshold)

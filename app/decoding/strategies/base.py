@@ -43,18 +43,3 @@ class Calibrated(Protocol):
             ParameterError: a threshold was not given, and there is no calibration to take it from.
         """
         ...
-
-
-@runtime_checkable
-class Branching(Protocol):
-    """A strategy that writes several texts side by side."""
-
-    @property
-    def branches_at_once(self) -> int:
-        """How many, at most; each takes a row of the cache. Who fills an engine with requests counts them."""
-        ...
-
-
-def rows_of(strategy: Strategy) -> int:
-    """Rows of the cache that a request with this strategy takes, at most, while it is decoded."""
-    return strategy.branches_at_once if isinstance(strategy, Branching) else 1

@@ -67,10 +67,6 @@ class Beam:
 
     needs = frozenset[str]()
 
-    @property
-    def branches_at_once(self) -> int:
-        return self.width
-
     async def decode(self, sequence: Sequence) -> Sequence:
         if sequence.finished:
             return sequence

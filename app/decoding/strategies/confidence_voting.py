@@ -43,10 +43,6 @@ class ConfidenceVoting:
 
     needs = frozenset({CONFIDENCE})
 
-    @property
-    def branches_at_once(self) -> int:
-        return min(self.samples, max(self.warmup, self.batch))
-
     async def decode(self, sequence: Sequence) -> Sequence:
         waiting = start_samples(sequence, self.samples)
         first, waiting = waiting[: self.warmup], waiting[self.warmup :]

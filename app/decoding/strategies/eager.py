@@ -48,10 +48,6 @@ class Eager:
         """
         return doubtful_entropy(calibration, self.threshold, KIND)
 
-    @property
-    def branches_at_once(self) -> int:
-        return self.sequences
-
     async def decode(self, sequence: Sequence) -> Sequence:
         threshold = self.thresholds(sequence.spec.calibration)
         is_doubtful = above(threshold)

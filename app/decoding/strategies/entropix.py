@@ -112,10 +112,6 @@ class Entropix:
                 )
         return Thresholds(**values)
 
-    @property
-    def branches_at_once(self) -> int:
-        return self.candidates
-
     async def decode(self, sequence: Sequence) -> Sequence:
         thresholds = self.thresholds(sequence.spec.calibration)
         while not sequence.finished:

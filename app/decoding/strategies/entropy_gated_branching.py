@@ -62,10 +62,6 @@ class EntropyGatedBranching:
         """
         return doubtful_entropy(calibration, self.threshold, KIND)
 
-    @property
-    def branches_at_once(self) -> int:
-        return self.beams * self.branches
-
     async def decode(self, sequence: Sequence) -> Sequence:
         threshold = self.thresholds(sequence.spec.calibration)
         is_doubtful = above(threshold)

@@ -38,10 +38,6 @@ class ProbeBeam:
     def needs(self) -> frozenset[str]:
         return frozenset(self.probes)
 
-    @property
-    def branches_at_once(self) -> int:
-        return self.width * self.samples
-
     async def decode(self, sequence: Sequence) -> Sequence:
         beam = [sequence]
         while not all(text.finished for text in beam):

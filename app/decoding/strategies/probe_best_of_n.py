@@ -30,10 +30,6 @@ class ProbeBestOfN:
     def needs(self) -> frozenset[str]:
         return frozenset({self.probe})
 
-    @property
-    def branches_at_once(self) -> int:
-        return self.n
-
     async def decode(self, sequence: Sequence) -> Sequence:
         answers = start_samples(sequence, self.n)
         await gather(*(_write(answer, commit=len(answers) == 1) for answer in answers))

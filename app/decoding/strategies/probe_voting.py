@@ -62,10 +62,6 @@ class ProbeVoting:
     def needs(self) -> frozenset[str]:
         return frozenset(self.probes)
 
-    @property
-    def branches_at_once(self) -> int:
-        return self.samples
-
     async def decode(self, sequence: Sequence) -> Sequence:
         samples = start_samples(sequence, self.samples)
         await gather(*(each.extend() for each in samples))

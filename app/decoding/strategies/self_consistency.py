@@ -44,10 +44,6 @@ class SelfConsistency:
 
     needs = frozenset[str]()
 
-    @property
-    def branches_at_once(self) -> int:
-        return min(self.samples, self.batch)
-
     async def decode(self, sequence: Sequence) -> Sequence:
         waiting = start_samples(sequence, self.samples)
         written: list[Sequence] = []
