@@ -15,7 +15,7 @@ from app.api.metrics import Metrics
 from app.api.middleware import ApiKeyGate, RequestContext
 from app.api.routes import catalogue, chat, compare, completions, operations, problems, score, web
 from app.api.service import Service, Serving, request_id_of
-from app.compare.job import Served
+from app.compare.served import Served
 from app.decoding.calibration import read_calibration
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits

@@ -1,6 +1,5 @@
 """What a terminal shows while a comparison runs: every arm so far, and how long the rest will take."""
 
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -14,9 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from app.compare.outcome import LatencySample, Outcome
+from app.compare.progress import Progress
 from app.compare.results import Measure
 from app.compare.spec import ComparisonSpec
 from app.compare.statistics import share
+from app.compare.summary import measure_of, problems_of, samples_of
+from app.compare.table import right_by
 
 
 @dataclass
@@ -34,14 +36,12 @@ class _Tally:
 class LiveTable:
     """A table on standard error; use as a context manager, and tell it what has come."""
 
-    def __init__(self, spec: ComparisonSpec, measure: Measure | None, problems: int) -> None:
-        self._measure = measure
-        self._problems = problems
+    def __init__(self, spec: ComparisonSpec) -> None:
+        self._measure: Measure | None = measure_of(spec)
+        self._problems = problems_of(spec)
         self._arms = {arm.name: _Tally() for arm in spec.arms}
-        self._samples_wanted = min(spec.latency_problems, problems) * len(spec.arms)
-        self._samples = 0
-        self._began = time.monotonic()
-        self._before = 0
+        self._outcomes = Progress(self._problems * len(self._arms), 0)
+        self._samples = Progress(samples_of(spec), 0)
         console = Console(stderr=True)
         self._live = Live(console=console, get_renderable=self.render, refresh_per_second=4, transient=True)
         self._visible = console.is_terminal
@@ -61,15 +61,14 @@ class LiveTable:
         """Take over what an earlier run has computed; it says nothing about how fast this one is."""
         for outcome in outcomes:
             self.outcome(outcome)
-        for sample in samples:
-            self.sample(sample)
-        self._before = self._done
-        self._began = time.monotonic()
+        self._outcomes.begin(len(outcomes))
+        self._samples.begin(len(samples))
 
     def outcome(self, outcome: Outcome) -> None:
         """Another answer is there."""
         tally = self._arms[outcome.arm]
-        right = outcome.solved if self._measure == "solved" else outcome.correct
+        right = right_by(outcome, self._measure)
+        self._outcomes.advance()
         tally.done += 1
         tally.judged += right is not None
         tally.right += bool(right)
@@ -79,11 +78,7 @@ class LiveTable:
 
     def sample(self, _: LatencySample) -> None:
         """Another answer was timed."""
-        self._samples += 1
-
-    @property
-    def _done(self) -> int:
-        return sum(tally.done for tally in self._arms.values())
+        self._samples.advance()
 
     def render(self) -> RenderableType:
         """The table as it is now."""
@@ -96,14 +91,14 @@ class LiveTable:
         for name, tally in self._arms.items():
             cells = dict(zip(headings, self._cells(tally), strict=True))
             table.add_row(Text(name), *(cells[heading] for heading in shown))
-        total = self._problems * len(self._arms)
         line = Table.grid(padding=(0, 2))
-        if self._done < total:
-            bar = ProgressBar(total=total, completed=self._done, width=30)
-            line.add_row(bar, f"{self._done} of {total} answers", f"ETA {self._eta(total)}")
+        outcomes, samples = self._outcomes, self._samples
+        if outcomes.done < outcomes.total:
+            eta = "-" if outcomes.eta_s is None else str(timedelta(seconds=round(outcomes.eta_s)))
+            counted = f"{outcomes.done} of {outcomes.total} answers"
+            line.add_row(_bar(outcomes), counted, f"ETA {eta}")
         else:
-            bar = ProgressBar(total=self._samples_wanted, completed=self._samples, width=30)
-            line.add_row(bar, f"timing answers one at a time: {self._samples} of {self._samples_wanted}")
+            line.add_row(_bar(samples), f"timing answers one at a time: {samples.done} of {samples.total}")
         return Group(table, line)
 
     def _cells(self, tally: _Tally) -> list[str]:
@@ -118,9 +113,6 @@ class LiveTable:
             f"{tally.discarded / tally.done:.1f}" if tally.done else "",
         ]
 
-    def _eta(self, total: int) -> str:
-        fresh = self._done - self._before
-        if not fresh:
-            return "-"
-        seconds = (time.monotonic() - self._began) / fresh * (total - self._done)
-        return str(timedelta(seconds=round(seconds)))
+
+def _bar(progress: Progress) -> ProgressBar:
+    return ProgressBar(total=progress.total, completed=progress.done, width=30)

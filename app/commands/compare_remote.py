@@ -19,7 +19,6 @@ from app.compare.outcome import LatencySample, Outcome
 from app.compare.results import ComparisonReport
 from app.compare.spec import ComparisonSpec, parse_spec
 from app.compare.state import ComparisonStatus
-from app.compare.summary import measure_of, problems_of
 from app.errors import ComparisonFolderError, DemurError
 from app.settings import load_settings
 from models.files import read_json, write_atomically
@@ -59,7 +58,7 @@ def run_there(spec: ComparisonSpec, path: Path, url: str, *, must_exist: bool = 
         id = _known(remote, path, spec, must_exist) or _submit(remote, path, spec)
         Console(stderr=True, highlight=False).print(f"Comparison {id} on {base}; its files go to {path}.")
         try:
-            with LiveTable(spec, measure_of(spec), problems_of(spec)) as live:
+            with LiveTable(spec) as live:
                 outcomes, status = _follow(remote, id, path, live)
         except KeyboardInterrupt:
             with suppress(RemoteError):

@@ -7,14 +7,11 @@ from pathlib import Path
 from rich.console import Console
 
 from app.commands.compare_live import LiveTable
-from app.compare.about import about
-from app.compare.folder import RunFolder
+from app.compare.findings import write_report
 from app.compare.outcome import Outcome
-from app.compare.report.page import render
 from app.compare.results import ComparisonReport
-from app.compare.runner import Comparison
+from app.compare.served import Served
 from app.compare.spec import ComparisonSpec
-from app.compare.summary import measure_of, summarise
 from app.decoding.calibration import read_calibration
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits
@@ -56,20 +53,18 @@ def run_here(
         calibration = read_calibration(loaded.path, loaded.identity)
     limits = EngineLimits(max_rows=settings.max_rows)
     with Engine(loaded, limits, [each.probe for each in stored], calibration) as engine:
+        served = Served(engine, loaded, tuple(stored), calibration)
         with console.status("Drawing problems"):
-            comparison = Comparison(engine, loaded, spec)
-        now = about(spec, loaded, stored, calibration)
-        with RunFolder.create_or_resume(path, spec, now, comparison.problems) as folder:
+            comparison = served.comparison(spec)
+        with served.folder(path, comparison) as folder:
             have = len(folder.outcomes)
             begins = "Going on with" if have else "Writing to"
             console.print(f"{begins} {path}: {have} of {comparison.total} answers are there.", soft_wrap=True)
-            live = LiveTable(spec, measure_of(spec), len(comparison.problems))
+            live = LiveTable(spec)
             live.resume(folder.outcomes, folder.latency)
             with live:
                 comparison.run(folder, live.outcome, live.sample)
             with console.status("Writing the report"):
-                report = summarise(spec, folder.outcomes, folder.latency)
-                page = render(report, folder.outcomes, folder.about)
-                folder.write_report(report.model_dump_json(indent=2) + "\n", page)
+                report = write_report(folder)
             prompts = {problem.id: problem.prompt for problem in comparison.problems}
             return Finished(report, folder.outcomes, prompts)

@@ -73,9 +73,7 @@ class Findings:
         Raises:
             ComparisonFolderError: the folder cannot be written.
         """
-        report = summarise(self._spec, folder.outcomes, folder.latency)
-        page = render(report, folder.outcomes, folder.about)
-        folder.write_report(report.model_dump_json(indent=2) + "\n", page)
+        write_report(folder)
         with self._one_at_a_time:
             self._last = None
 
@@ -99,3 +97,15 @@ class Findings:
             # There may be many comparisons, each of hundreds of thousands of outcomes; one of them grows.
             self._last = found if growing else None
             return found
+
+
+def write_report(folder: RunFolder) -> ComparisonReport:
+    """Write report.json and report.html of all that the folder holds, and return the report.
+
+    Raises:
+        ComparisonFolderError: the folder cannot be written.
+    """
+    report = summarise(folder.spec, folder.outcomes, folder.latency)
+    page = render(report, folder.outcomes, folder.about)
+    folder.write_report(report.model_dump_json(indent=2) + "\n", page)
+    return report

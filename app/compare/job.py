@@ -1,88 +1,23 @@
 """One comparison of a server: what it runs on, how far it is, and what it has found so far."""
 
 import logging
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from app.compare.about import about
 from app.compare.findings import Findings
-from app.compare.folder import RunFolder
+from app.compare.progress import Progress
 from app.compare.runner import Comparison
 from app.compare.shelf import Kept
 from app.compare.spec import ComparisonSpec, CorpusProblems
 from app.compare.state import ComparisonStatus, State, Status, write_state
 from app.compare.summary import problems_of
-from app.decoding.calibration import Calibration
-from app.engine.engine import Engine
 from app.errors import ParameterError
-from models.checkpoint import LoadedCheckpoint
 from models.corpora.igsm.spec import IgsmSpec
-from probes.store import StoredProbe
 
 log = logging.getLogger(__name__)
 
 MAX_PROBLEMS = 10_000
 """A rare split takes a millisecond per problem to draw, large problems more; all who are served feel it."""
-
-
-@dataclass(frozen=True)
-class Served:
-    """What comparisons run on: a model and its engine; the rest is what the engine was made with."""
-
-    engine: Engine
-    checkpoint: LoadedCheckpoint
-    probes: tuple[StoredProbe, ...] = ()
-    calibration: Calibration | None = None
-
-    def comparison(self, spec: ComparisonSpec) -> Comparison:
-        """The comparison.
-
-        Raises:
-            RequestError: this model cannot run it; the message names the arm or the problem.
-        """
-        return Comparison(self.engine, self.checkpoint, spec)
-
-    def folder(self, path: Path, comparison: Comparison) -> RunFolder:
-        """Its folder, made if there is none.
-
-        Raises:
-            ComparisonFolderError: it cannot be used, or was begun on something else.
-        """
-        spec = comparison.spec
-        ran_on = about(spec, self.checkpoint, self.probes, self.calibration)
-        return RunFolder.create_or_resume(path, spec, ran_on, comparison.problems)
-
-
-@dataclass
-class Progress:
-    """How many of `total` are done. since: when this process had its first, which made them `before`."""
-
-    total: int
-    done: int
-    before: int = 0
-    since: float | None = None
-
-    def begin(self, done: int) -> None:
-        """Begin, or go on, with so many done."""
-        self.done = self.before = done
-        self.since = None
-
-    def advance(self) -> None:
-        """One more is done. The clock starts with the first, as others may have to be done before."""
-        self.done += 1
-        if self.since is None:
-            self.since, self.before = time.monotonic(), self.done
-
-    @property
-    def eta_s(self) -> float | None:
-        """Seconds that the rest takes at the pace so far; None where there is none."""
-        if self.since is None or self.done == self.before:
-            return None
-        pace = (time.monotonic() - self.since) / (self.done - self.before)
-        return pace * (self.total - self.done)
 
 
 class Job:

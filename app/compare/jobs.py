@@ -7,11 +7,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from app.compare.job import Job, Served, require_modest
+from app.compare.job import Job, require_modest
 from app.compare.outcome import LatencySample, Outcome
+from app.compare.served import Served
 from app.compare.shelf import Shelf
 from app.compare.spec import ComparisonSpec
 from app.compare.state import STATUSES, ComparisonStatus, State, Status
+from app.compare.summary import samples_of
 from app.errors import (
     ComparisonStateError,
     DemurError,
@@ -90,8 +92,9 @@ class Comparisons:
                     f"{len(self._queue)} comparisons are waiting, and no more may. Cancel one, or try later."
                 )
             self._open(make=True)
-            samples = min(spec.latency_problems, len(comparison.problems)) * len(spec.arms)
-            state = State(status="queued", total=comparison.total, samples=samples, created=time.time())
+            state = State(
+                status="queued", total=comparison.total, samples=samples_of(spec), created=time.time()
+            )
             kept = self._shelf.add(spec, state, lambda folder: served.folder(folder, comparison).close())
             # Who waits long has it drawn again, and takes no room meanwhile.
             job = self._jobs[kept.id] = Job(kept, None if self._queue else comparison)

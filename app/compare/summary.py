@@ -73,6 +73,11 @@ def problems_of(spec: ComparisonSpec) -> int:
     return problems.count if isinstance(problems, CorpusProblems) else len(problems.items)
 
 
+def samples_of(spec: ComparisonSpec) -> int:
+    """How many latency samples are taken in all."""
+    return min(spec.latency_problems, problems_of(spec)) * len(spec.arms)
+
+
 def measure_of(spec: ComparisonSpec) -> Measure | None:
     """What accuracy counts: whole solutions where steps are judged, answers where there are any."""
     problems = spec.problems

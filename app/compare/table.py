@@ -72,7 +72,7 @@ def tabulate(arms: Sequence[str], outcomes: Sequence[Outcome], measure: Measure 
             raise ValueError(f"problem {outcome.problem!r} has two outcomes of the arm {outcome.arm!r}")
         seen.add(outcome.key)
         fields[:, row_of[outcome.problem], column_of[outcome.arm]] = (
-            _number(_right(outcome, measure)),
+            _number(right_by(outcome, measure)),
             _number(None if outcome.correct is None else outcome.correct and not outcome.abstained),
             not outcome.abstained,
             outcome.completion_tokens,
@@ -89,8 +89,8 @@ def natural(name: str) -> list[tuple[int, str]]:
     return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _right(outcome: Outcome, measure: Measure | None) -> bool | None:
-    """Whether it counts as right; an abstention does not."""
+def right_by(outcome: Outcome, measure: Measure | None) -> bool | None:
+    """Whether an outcome counts as right, None if it is not judged; an abstention does not."""
     if measure is None:
         return None
     right = outcome.solved if measure == "solved" else outcome.correct

@@ -10,8 +10,9 @@ import pytest
 
 from app.compare import job, jobs
 from app.compare.folder import read_outcomes
-from app.compare.job import Progress, Served
 from app.compare.jobs import Comparisons
+from app.compare.progress import Progress
+from app.compare.served import Served
 from app.compare.spec import ComparisonSpec
 from app.compare.state import ComparisonStatus, read_state
 from app.engine.engine import Engine

@@ -1,0 +1,41 @@
+"""What comparisons run on: a model, its engine, and what the engine was made with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.compare.about import about
+from app.compare.folder import RunFolder
+from app.compare.runner import Comparison
+from app.compare.spec import ComparisonSpec
+from app.decoding.calibration import Calibration
+from app.engine.engine import Engine
+from models.checkpoint import LoadedCheckpoint
+from probes.store import StoredProbe
+
+
+@dataclass(frozen=True)
+class Served:
+    """What comparisons run on: a model and its engine; the rest is what the engine was made with."""
+
+    engine: Engine
+    checkpoint: LoadedCheckpoint
+    probes: tuple[StoredProbe, ...] = ()
+    calibration: Calibration | None = None
+
+    def comparison(self, spec: ComparisonSpec) -> Comparison:
+        """The comparison.
+
+        Raises:
+            RequestError: this model cannot run it; the message names the arm or the problem.
+        """
+        return Comparison(self.engine, self.checkpoint, spec)
+
+    def folder(self, path: Path, comparison: Comparison) -> RunFolder:
+        """Its folder, made if there is none.
+
+        Raises:
+            ComparisonFolderError: it cannot be used, or was begun on something else.
+        """
+        spec = comparison.spec
+        ran_on = about(spec, self.checkpoint, self.probes, self.calibration)
+        return RunFolder.create_or_resume(path, spec, ran_on, comparison.problems)
