@@ -1,7 +1,6 @@
 """What is to be compared: arms and problems. The same in a file, over HTTP and in a folder."""
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -22,6 +21,13 @@ TOLD_WHAT_IS_WRONG = "oracle_retry"
 Split = Literal["train", "validation", "test"]
 
 
+def null_is_the_default(cls: type[BaseModel], data: Any) -> Any:
+    """A validator of whole models: a field that is null counts as left out."""
+    if not isinstance(data, dict):
+        return data
+    return {name: value for name, value in data.items() if value is not None or name not in cls.model_fields}
+
+
 class Arm(SamplingFields):
     """A strategy with the request's own sampling, under a name."""
 
@@ -35,10 +41,7 @@ class Arm(SamplingFields):
         description='{"kind": ...} with the parameters that GET /v1/strategies lists.'
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_the_default(cls, data: Any) -> Any:
-        return _without_nulls(data, cls.model_fields)
+    _nulls = model_validator(mode="before")(null_is_the_default)
 
     @model_validator(mode="after")
     def _can_be_built(self) -> Self:
@@ -70,10 +73,7 @@ class CorpusProblems(BaseModel):
         description=f"Problems in all, 1 to {MAX_PROBLEMS}, spread evenly over the ops.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_the_default(cls, data: Any) -> Any:
-        return _without_nulls(data, cls.model_fields)
+    _nulls = model_validator(mode="before")(null_is_the_default)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -104,10 +104,7 @@ class Item(BaseModel):
         default=None, max_length=4096, description="The right answer. Without one nothing is judged."
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_the_default(cls, data: Any) -> Any:
-        return _without_nulls(data, cls.model_fields)
+    _nulls = model_validator(mode="before")(null_is_the_default)
 
 
 class GivenProblems(BaseModel):
@@ -123,10 +120,7 @@ class GivenProblems(BaseModel):
         default=Marker(), description="How the answer is read from a text, where an item has one."
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_the_default(cls, data: Any) -> Any:
-        return _without_nulls(data, cls.model_fields)
+    _nulls = model_validator(mode="before")(null_is_the_default)
 
     @model_validator(mode="after")
     def _ids_differ(self) -> Self:
@@ -191,10 +185,7 @@ class ComparisonSpec(BaseModel):
         "10000; 0 measures none.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_the_default(cls, data: Any) -> Any:
-        return _without_nulls(data, cls.model_fields)
+    _nulls = model_validator(mode="before")(null_is_the_default)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -238,9 +229,3 @@ def parse_spec(data: object) -> ComparisonSpec:
     if complaint is None:
         raise ParameterError("A comparison is an object with the field arms, at least.")
     raise ParameterError(f"{complaint.message.rstrip('.')}.", param=complaint.param)
-
-
-def _without_nulls(data: Any, own: Mapping[str, Any]) -> Any:
-    if not isinstance(data, dict):
-        return data
-    return {name: value for name, value in data.items() if value is not None or name not in own}
