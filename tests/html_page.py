@@ -1,5 +1,6 @@
 """An HTML page as a reader of HTML sees it."""
 
+import re
 from html.parser import HTMLParser
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "col", "wbr", "source", "base", "embed"}
@@ -34,3 +35,27 @@ class Page(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
+
+
+def assert_loads_nothing(html: str) -> None:
+    """A page that stands alone: every link leads to a place in it."""
+    page = Page(html)
+    assert page.all("script") == page.all("link") == page.all("img") == page.all("iframe") == []
+    links = [
+        value
+        for _, attributes in page.tags
+        for name, value in attributes.items()
+        if name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster")
+    ]
+    assert links
+    assert all(link is not None and link.startswith("#") for link in links)
+    assert not re.search(r"url\((?!#)|@import", html)
+
+
+def assert_refers_to_what_exists_once(html: str) -> None:
+    """No id is there twice, and each that is referred to is there."""
+    page = Page(html)
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    referred = re.findall(r'(?:href="|url\()#([^")]+)', html) + re.findall(r'aria-labelledby="([^"]+)"', html)
+    assert set(referred) <= set(ids)

@@ -1,7 +1,6 @@
 """The report as a reader of HTML sees it: complete, well-formed, self-contained and escaped."""
 
 import math
-import re
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ from probes.results import (
     SweepEntry,
     Threshold,
 )
-from tests.html_page import Page
+from tests.html_page import Page, assert_loads_nothing, assert_refers_to_what_exists_once
 
 
 def _domain(name: str, seed: int) -> DomainResult:
@@ -124,25 +123,11 @@ def test_a_report_survives_json(report: EvaluationReport) -> None:
 
 
 def test_the_page_loads_nothing(html: str) -> None:
-    page = Page(html)
-    assert page.all("script") == page.all("link") == page.all("img") == page.all("iframe") == []
-    links = [
-        value
-        for _, attributes in page.tags
-        for name, value in attributes.items()
-        if name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster")
-    ]
-    assert links
-    assert all(link is not None and link.startswith("#") for link in links)
-    assert not re.search(r"url\((?!#)|@import", html)
+    assert_loads_nothing(html)
 
 
 def test_what_is_referred_to_exists_once(html: str) -> None:
-    page = Page(html)
-    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
-    assert len(ids) == len(set(ids))
-    referred = re.findall(r'(?:href="|url\()#([^")]+)', html) + re.findall(r'aria-labelledby="([^"]+)"', html)
-    assert set(referred) <= set(ids)
+    assert_refers_to_what_exists_once(html)
 
 
 def test_every_number_of_a_probe_is_there(html: str, report: EvaluationReport) -> None:

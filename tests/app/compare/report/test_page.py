@@ -15,7 +15,7 @@ from app.compare.results import ComparisonReport
 from app.compare.spec import parse_spec
 from app.compare.summary import summarise
 from tests.app.compare.simulated import outcome, run, spec_of
-from tests.html_page import Page
+from tests.html_page import Page, assert_loads_nothing, assert_refers_to_what_exists_once
 
 ARMS = ("base", "warm", "vote", "oracle")
 HOSTILE = '"><script>alert(1)</script><!-- $x$ --> & '
@@ -37,17 +37,7 @@ def html(report: ComparisonReport, outcomes: list[Outcome]) -> str:
 
 
 def test_the_page_loads_nothing(html: str) -> None:
-    page = Page(html)
-    assert page.all("script") == page.all("link") == page.all("img") == page.all("iframe") == []
-    links = [
-        value
-        for _, attributes in page.tags
-        for name, value in attributes.items()
-        if name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster")
-    ]
-    assert links
-    assert all(link is not None and link.startswith("#") for link in links)
-    assert not re.search(r"url\((?!#)|@import", html)
+    assert_loads_nothing(html)
 
 
 def test_one_page_is_drawn_at_a_time_as_the_style_is_that_of_the_process(
@@ -70,11 +60,7 @@ def test_one_page_is_drawn_at_a_time_as_the_style_is_that_of_the_process(
 
 
 def test_what_is_referred_to_exists_once(html: str) -> None:
-    page = Page(html)
-    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
-    assert len(ids) == len(set(ids))
-    referred = re.findall(r'(?:href="|url\()#([^")]+)', html) + re.findall(r'aria-labelledby="([^"]+)"', html)
-    assert set(referred) <= set(ids)
+    assert_refers_to_what_exists_once(html)
 
 
 def test_tables_and_figures_say_what_they_are(html: str) -> None:
