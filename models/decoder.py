@@ -105,9 +105,14 @@ class Decoder:
         device = self._weight.device
         token_ids, slots, positions = (tensor.to(device) for tensor in (token_ids, slots, positions))
         # In the order of their slots, rows can read the cache where it lies.
-        slots, order = slots.sort()
-        token_ids, positions = token_ids[order, None], positions[order, None]
-        output = self._forward(cache, token_ids, slots, positions, None, None, hidden_layers)
+        order = None if _is_rising(slots) else slots.argsort()
+        if order is not None:
+            token_ids, slots, positions = (tensor[order] for tensor in (token_ids, slots, positions))
+        output = self._forward(
+            cache, token_ids[:, None], slots, positions[:, None], None, None, hidden_layers
+        )
+        if order is None:
+            return output
         back = order.argsort()
         hidden = {layer: states[back] for layer, states in output.hidden.items()}
         return StepOutput(logits=output.logits[back], hidden=hidden)
@@ -192,6 +197,10 @@ class Decoder:
         return StepOutput(logits=logits, hidden={layer: states[layer].float() for layer in hidden_layers})
 
 
+def _is_rising(slots: Tensor) -> bool:
+    return bool((slots.diff() > 0).all())
+
+
 class _Read:
     """Which slots of the cache a pass reads.
 
@@ -205,10 +214,9 @@ class _Read:
     def __init__(self, slots: Tensor) -> None:
         first, last = int(slots[0]), int(slots[-1])
         span = last - first + 1
-        is_rising = len(slots) == 1 or bool((slots.diff() > 0).all())
         self.slots: Tensor | slice = slots
         self._span, self._places = len(slots), None
-        if is_rising and span <= MAX_SPREAD * len(slots):
+        if _is_rising(slots) and span <= MAX_SPREAD * len(slots):
             self.slots = slice(first, last + 1)
             self._span, self._places = span, None if span == len(slots) else slots - first
 
