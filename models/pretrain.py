@@ -116,7 +116,7 @@ def validation_sets(config: PretrainConfig) -> list[list[Problem]]:
         SpecError: the split has no problem of some op.
     """
     spec = config.corpus
-    ops = range(spec.op_min, spec.op_max + spec.ood_extra + 1)
+    ops = range(spec.op_min, spec.op_largest + 1)
     return [draw_set(spec, "validation", op, config.validate_problems, seed=0) for op in ops]
 
 

@@ -46,7 +46,7 @@ def draw(spec: IgsmSpec, query: ProblemQuery) -> ProblemList:
     Raises:
         ApiError: the op is beyond the corpus, or the split has no problem so small.
     """
-    ops = OpRange(min=1, max=spec.op_max + spec.ood_extra, trained_max=spec.op_max)
+    ops = OpRange(min=1, max=spec.op_largest, trained_max=spec.op_max)
     op = spec.op_max if query.op is None else query.op
     if op > ops.max:
         raise ApiError(

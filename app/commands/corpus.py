@@ -162,7 +162,7 @@ def stats(
     with failing_on(ModelsError):
         samples = {
             op: list(islice(stream(spec, split, seed, range(op, op + 1)), count))
-            for op in range(spec.op_min, spec.op_max + spec.ood_extra + 1)
+            for op in range(spec.op_min, spec.op_largest + 1)
         }
     statistics = {op: describe(sample) for op, sample in samples.items()}
     if as_json:

@@ -46,7 +46,7 @@ def evaluate(
     with failing_on(ModelsError):
         loaded = checkpoints.load(checkpoint if checkpoint is not None else EMBEDDED_CHECKPOINT, device)
         spec = require_spec(loaded, "can be evaluated on it")
-        last = op_max if op_max is not None else spec.op_max + spec.ood_extra
+        last = op_max if op_max is not None else spec.op_largest
         ops = range(op_min if op_min is not None else spec.op_min, last + 1)
         results = _measure(loaded, spec, split, ops, problems, seed)
         report = {

@@ -96,7 +96,7 @@ def require_modest(spec: ComparisonSpec, card: Mapping[str, Any]) -> None:
         )
     corpus = IgsmSpec.of_checkpoint(card)
     if corpus is not None and isinstance(spec.problems, CorpusProblems):
-        largest = corpus.op_max + corpus.ood_extra
+        largest = corpus.op_largest
         if spec.problems.ops[1] > largest:
             raise ParameterError(
                 f"problems.ops is {spec.problems.ops}; this corpus has problems of op 1 to {largest}.",

@@ -56,6 +56,11 @@ class IgsmSpec:
         """The plural nouns in use, lower case."""
         return NOUNS[: self.nouns]
 
+    @property
+    def op_largest(self) -> int:
+        """Largest op that there are problems of, those beyond the trained range included."""
+        return self.op_max + self.ood_extra
+
     @classmethod
     def of_checkpoint(cls, card: Mapping[str, Any]) -> "IgsmSpec | None":
         """The corpus that a checkpoint's card names; None if it names no igsm corpus."""
