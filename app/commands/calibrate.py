@@ -1,13 +1,13 @@
 """`demur calibrate`: what is typical of a checkpoint, from which strategies take their thresholds."""
 
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.commands.corpus_spec import require_spec
 from app.commands.failures import failing_on
+from app.commands.options import CheckpointOption
 from app.commands.risk_counts import count_risk, show_risk
 from models.corpora.igsm.split import Split
 
@@ -23,9 +23,7 @@ _SHOWN = (50, 90, 95, 98, 99)
 
 
 def calibrate(
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
-    ] = None,
+    checkpoint: CheckpointOption = None,
     problems: Annotated[int, typer.Option("-n", "--problems", min=1, help="Problems to read.")] = 1000,
     split: Annotated[Split, typer.Option(help="Which split the problems come from.")] = "validation",
     op_min: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from app.commands.failures import fail, failing_on
+from app.commands.options import CheckpointOption, DeviceOption, MaxRowsOption, NoProbesOption, ProbesOption
 
 EXAMPLES = """
 **Examples**
@@ -110,20 +111,11 @@ def compare(
             help="Have the server at this address run it, with DEMUR_API_KEY as the key; Ctrl-C cancels it."
         ),
     ] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
-    ] = None,
-    probes: Annotated[
-        Path | None,
-        typer.Option(help="Folder of probes fitted on it.  [default: the embedded ones of its name]"),
-    ] = None,
-    no_probes: Annotated[bool, typer.Option("--no-probes", help="Load no probes.")] = False,
-    device: Annotated[
-        str | None, typer.Option(help="Where the model runs: cpu, mps, cuda or cuda:N.  [default: cpu]")
-    ] = None,
-    max_rows: Annotated[
-        int | None, typer.Option(help="Sequences that decode at the same time.  [default: 32]")
-    ] = None,
+    checkpoint: CheckpointOption = None,
+    probes: ProbesOption = None,
+    no_probes: NoProbesOption = False,
+    device: DeviceOption = None,
+    max_rows: MaxRowsOption = None,
 ) -> None:
     """Compare strategies on the same problems with the same seeds.
 

@@ -1,12 +1,12 @@
 """`demur evaluate`: how many problems a checkpoint solves, by op, with intervals and a baseline."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.commands.corpus_spec import require_spec
 from app.commands.failures import failing_on
+from app.commands.options import CheckpointOption
 from models.corpora.igsm.split import Split
 
 if TYPE_CHECKING:
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
-    ] = None,
+    checkpoint: CheckpointOption = None,
     split: Annotated[Split, typer.Option(help="Which split the problems come from.")] = "test",
     problems: Annotated[int, typer.Option("-n", "--problems", min=1, help="Problems per op.")] = 1000,
     op_min: Annotated[

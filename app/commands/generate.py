@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.commands.failures import failing_on
+from app.commands.options import CheckpointOption, DeviceOption, NoProbesOption, ProbesOption
 
 if TYPE_CHECKING:
     from app.decoding.strategies import Strategy
@@ -35,17 +36,10 @@ def generate(
     problem: Annotated[
         str, typer.Argument(help="The problem, ending in its question; - reads it from stdin.")
     ],
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
-    ] = None,
-    probes: Annotated[
-        Path | None,
-        typer.Option(help="Folder of probes fitted on it.  [default: the embedded ones of its name]"),
-    ] = None,
-    no_probes: Annotated[bool, typer.Option("--no-probes", help="Load no probes.")] = False,
-    device: Annotated[
-        str | None, typer.Option(help="Where the model runs: cpu, mps, cuda or cuda:N.  [default: cpu]")
-    ] = None,
+    checkpoint: CheckpointOption = None,
+    probes: ProbesOption = None,
+    no_probes: NoProbesOption = False,
+    device: DeviceOption = None,
     strategy: Annotated[
         str | None,
         typer.Option(

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from app.commands.failures import failing_on
+from app.commands.options import CheckpointOption
 from app.commands.probe_labels import label_igsm, label_prompts, labels_of, scale_and_seed
 from app.commands.probe_options import (
-    CheckpointOption,
     LabelsOption,
     RunOption,
     SeedOption,

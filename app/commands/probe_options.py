@@ -16,9 +16,6 @@ from app.commands.checkout import commit
 if TYPE_CHECKING:
     from models.checkpoint import LoadedCheckpoint
 
-CheckpointOption = Annotated[
-    Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
-]
 RunOption = Annotated[
     Path | None,
     typer.Option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.commands.failures import fail, failing_on
+from app.commands.options import CheckpointOption, DeviceOption, MaxRowsOption, ProbesOption
 
 if TYPE_CHECKING:
     from uvicorn import Config, Server
@@ -19,13 +20,8 @@ if TYPE_CHECKING:
 
 
 def serve(
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
-    ] = None,
-    probes: Annotated[
-        Path | None,
-        typer.Option(help="Folder of probes fitted on it.  [default: the embedded ones of its name]"),
-    ] = None,
+    checkpoint: CheckpointOption = None,
+    probes: ProbesOption = None,
     no_probes: Annotated[bool | None, typer.Option("--no-probes", help="Load no probes.")] = None,
     host: Annotated[
         str | None,
@@ -34,12 +30,8 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Port to listen on; 0 takes a free one.  [default: 8000]")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="Where the model runs: cpu, mps, cuda or cuda:N.  [default: cpu]")
-    ] = None,
-    max_rows: Annotated[
-        int | None, typer.Option(help="Sequences that decode at the same time.  [default: 32]")
-    ] = None,
+    device: DeviceOption = None,
+    max_rows: MaxRowsOption = None,
     max_waiting: Annotated[
         int | None, typer.Option(help="Requests that may wait; further ones get status 429.  [default: 256]")
     ] = None,
