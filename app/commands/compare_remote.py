@@ -13,7 +13,15 @@ from rich.console import Console
 
 from app.commands.compare_live import LiveTable
 from app.commands.compare_run import Finished
-from app.compare.folder import LATENCY_FILE, OUTCOMES_FILE, PAGE_FILE, PROBLEMS_FILE, REPORT_FILE, SPEC_FILE
+from app.compare.folder import (
+    ABOUT_FILE,
+    LATENCY_FILE,
+    OUTCOMES_FILE,
+    PAGE_FILE,
+    PROBLEMS_FILE,
+    REPORT_FILE,
+    SPEC_FILE,
+)
 from app.compare.lines import unusable
 from app.compare.outcome import LatencySample, Outcome
 from app.compare.results import ComparisonReport
@@ -70,8 +78,10 @@ def run_there(spec: ComparisonSpec, path: Path, url: str, *, must_exist: bool = 
             )
         report = remote.call("GET", f"/v1/compare/{id}/report.json").content
         page = remote.call("GET", f"/v1/compare/{id}/report.html").content
+        about = remote.call("GET", f"/v1/compare/{id}/about").content
         problems = remote.lines(f"/v1/compare/{id}/problems")
-    _write(path, {REPORT_FILE: report, PAGE_FILE: page, PROBLEMS_FILE: _as_lines(problems)})
+    files = {REPORT_FILE: report, PAGE_FILE: page, ABOUT_FILE: about, PROBLEMS_FILE: _as_lines(problems)}
+    _write(path, files)
     prompts = {str(each["id"]): str(each["prompt"]) for each in problems}
     return Finished(ComparisonReport.model_validate_json(report), outcomes, prompts)
 

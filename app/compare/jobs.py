@@ -6,6 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from app.compare.job import Job, require_modest
 from app.compare.outcome import LatencySample, Outcome
@@ -26,6 +27,8 @@ from models.errors import ModelsError
 log = logging.getLogger(__name__)
 
 MAX_QUEUED = 64
+
+T = TypeVar("T")
 
 
 class Comparisons:
@@ -127,14 +130,20 @@ class Comparisons:
         with self._changed:
             return self._job(id).status()
 
-    def job(self, id: str) -> Job:
-        """One of them, to read what it has found.
+    def look(self, id: str, at: Callable[[Job], T]) -> T:
+        """What `at` finds in one of them. It waits for the disk, so this holds no lock meanwhile.
 
         Raises:
-            UnknownComparisonError: there is none of this id.
+            UnknownComparisonError: there is none of this id, or it was deleted while `at` looked.
         """
         with self._changed:
-            return self._job(id)
+            job = self._job(id)
+        try:
+            found = at(job)
+        finally:
+            with self._changed:
+                self._job(id)  # what is found in a folder that goes away is half a comparison, or an error
+        return found
 
     def cancel(self, id: str) -> ComparisonStatus:
         """Ask one to end early; its outcomes are kept. One that waits ends at once, one that is over stays.

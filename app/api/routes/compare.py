@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -20,7 +21,8 @@ from app.api.schemas.compare import (
 )
 from app.api.service import comparisons_of, request_id_of
 from app.api.streaming import EventStream
-from app.compare.folder import LATENCY_FILE, OUTCOMES_FILE, PROBLEMS_FILE
+from app.compare.about import About
+from app.compare.folder import LATENCY_FILE, OUTCOMES_FILE, PROBLEMS_FILE, read_about
 from app.compare.job import Job
 from app.compare.jobs import Comparisons
 from app.compare.results import ComparisonReport
@@ -80,25 +82,31 @@ def status(id: str, kept: Kept) -> ComparisonStatus:
 @router.get("/v1/compare/{id}/spec", responses=_ONE)
 def spec(id: str, kept: Kept) -> ComparisonSpec:
     """What it compares, with every default filled in: a body for POST /v1/compare."""
-    return kept.job(id).kept.spec
+    return kept.look(id, lambda job: job.kept.spec)
+
+
+@router.get("/v1/compare/{id}/about", responses=_ONE)
+def about(id: str, kept: Kept) -> About:
+    """What it runs on: the checkpoint, its calibration and probes, and the versions of what computes."""
+    return kept.look(id, lambda job: read_about(job.kept.folder))
 
 
 @router.get("/v1/compare/{id}/problems", response_model=ProblemPage, responses=_PAGED)
 def problems(id: str, query: Annotated[PageQuery, Query()], kept: Kept) -> Response:
     """The problems, in the order in which they are solved."""
-    return _page(kept.job(id), PROBLEMS_FILE, query)
+    return kept.look(id, partial(_page, file=PROBLEMS_FILE, query=query))
 
 
 @router.get("/v1/compare/{id}/results", response_model=ResultPage, responses=_PAGED)
 def results(id: str, query: Annotated[PageQuery, Query()], kept: Kept) -> Response:
     """The outcomes so far, in the order in which they came."""
-    return _page(kept.job(id), OUTCOMES_FILE, query)
+    return kept.look(id, partial(_page, file=OUTCOMES_FILE, query=query))
 
 
 @router.get("/v1/compare/{id}/latency", response_model=SamplePage, responses=_PAGED)
 def latency(id: str, query: Annotated[PageQuery, Query()], kept: Kept) -> Response:
     """The latency samples so far: answers that were timed one at a time."""
-    return _page(kept.job(id), LATENCY_FILE, query)
+    return kept.look(id, partial(_page, file=LATENCY_FILE, query=query))
 
 
 @router.get("/v1/compare/{id}/events", response_class=Response, responses=_ONE)
@@ -133,16 +141,14 @@ def delete(id: str, kept: Kept) -> Deleted:
 @router.get("/v1/compare/{id}/report.json", response_model=ComparisonReport, responses=_ONE)
 def report(id: str, kept: Kept) -> Response:
     """What its outcomes so far say: accuracy, cost and latency of every arm, and how the arms differ."""
-    job = kept.job(id)
-    content = job.findings.report(growing=job.state.status == "running")
+    content = kept.look(id, lambda job: job.findings.report(growing=job.state.status == "running"))
     return Response(content, media_type="application/json")
 
 
 @router.get("/v1/compare/{id}/report.html", response_class=Response, responses=_ONE)
 def page(id: str, kept: Kept) -> Response:
     """The report as a page with charts, which needs nothing else."""
-    job = kept.job(id)
-    content = job.findings.page(growing=job.state.status == "running")
+    content = kept.look(id, lambda job: job.findings.page(growing=job.state.status == "running"))
     return Response(content, media_type="text/html; charset=utf-8", headers=_PAGE_HEADERS)
 
 

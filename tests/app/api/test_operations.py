@@ -59,6 +59,7 @@ def test_openapi_names_every_route_and_both_bodies(http: httpx2.Client) -> None:
         "/v1/compare",
         "/v1/compare/{id}",
         "/v1/compare/{id}/spec",
+        "/v1/compare/{id}/about",
         "/v1/compare/{id}/problems",
         "/v1/compare/{id}/results",
         "/v1/compare/{id}/latency",

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.compare import job, jobs
-from app.compare.folder import read_outcomes
+from app.compare.folder import OUTCOMES_FILE, read_outcomes
+from app.compare.job import Job
 from app.compare.jobs import Comparisons
 from app.compare.progress import Progress
 from app.compare.served import Served
@@ -80,6 +81,44 @@ def test_what_was_stopped_goes_on_in_the_next_process(checkpoint: LoadedCheckpoi
     report = json.loads((root / id / "report.json").read_text())
     assert report["finished"]
     assert "greedy" in (root / id / "report.html").read_text()
+
+
+@pytest.mark.parametrize("what", ["report", "page", "outcomes"])
+def test_what_is_deleted_while_somebody_reads_it_is_unknown(
+    what: str, checkpoint: LoadedCheckpoint, tmp_path: Path
+) -> None:
+    with comparing(tmp_path / "comparisons", checkpoint) as (comparisons, _):
+        id = comparisons.submit(long_spec()).id
+        wait(comparisons, id, outcomes=1)
+        comparisons.cancel(id)
+        wait(comparisons, id)
+
+        def read(job: Job) -> object:
+            comparisons.delete(id)
+            match what:
+                case "report":
+                    return job.findings.report(growing=False)
+                case "page":
+                    return job.findings.page(growing=False)
+                case _:
+                    return job.findings.lines(OUTCOMES_FILE, 0, 10)
+
+        with pytest.raises(UnknownComparisonError, match=id):
+            comparisons.look(id, read)
+
+
+def test_a_folder_that_is_damaged_is_not_taken_for_deleted(
+    checkpoint: LoadedCheckpoint, tmp_path: Path
+) -> None:
+    root = tmp_path / "comparisons"
+    with comparing(root, checkpoint) as (comparisons, _):
+        id = comparisons.submit(long_spec()).id
+        wait(comparisons, id, outcomes=1)
+        comparisons.cancel(id)
+        wait(comparisons, id)
+        (root / id / "about.json").unlink()
+        with pytest.raises(ComparisonFolderError, match=r"about\.json"):
+            comparisons.look(id, lambda job: job.findings.page(growing=False))
 
 
 def test_a_comparison_waits_where_its_engine_breaks(checkpoint: LoadedCheckpoint, tmp_path: Path) -> None:
@@ -181,7 +220,7 @@ def test_a_report_is_of_now_unless_more_is_coming(checkpoint: LoadedCheckpoint, 
     with comparing(tmp_path, checkpoint) as (comparisons, _):
         id = comparisons.submit(long_spec()).id
         wait(comparisons, id, outcomes=10)
-        found = comparisons.job(id).findings
+        found = comparisons.look(id, lambda job: job.findings)
 
         def problems(*, growing: bool) -> int:
             return json.loads(found.report(growing=growing))["arms"][0]["problems"]
