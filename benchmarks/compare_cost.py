@@ -60,7 +60,10 @@ MIXED: list[dict[str, Any]] = [
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds, and what the engine did meanwhile. batch: mean rows of a forward pass that drew tokens."""
+    """Seconds, and what the engine did meanwhile.
+
+    batch: mean rows of a forward pass that drew tokens. shared: share of them that were computed for another.
+    """
 
     wall_s: float
     cpu_s: float
@@ -68,6 +71,7 @@ class Cost:
     prefill_tokens: int
     drawn_tokens: int
     batch: float
+    shared: float
 
 
 class Bench:
@@ -92,7 +96,9 @@ class Bench:
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         after = self.engine.stats()
         drawn, passes = after.drawn_tokens - before.drawn_tokens, after.forward_passes - before.forward_passes
-        cost = Cost(wall, cpu, passes, after.prefill_tokens - before.prefill_tokens, drawn, drawn / passes)
+        shared = (after.shared_rows - before.shared_rows) / drawn
+        prefilled = after.prefill_tokens - before.prefill_tokens
+        cost = Cost(wall, cpu, passes, prefilled, drawn, drawn / passes, shared)
         return cost, outcomes
 
 

@@ -55,7 +55,7 @@ def complete(
         if len(rows) <= _SHARE_GOING * len(owners):
             for slot, source in enumerate(rows.tolist()):
                 if slot != source:
-                    cache.copy(source, slot, int(positions[source]) + 1)
+                    cache.copy(source, slot, 0, int(positions[source]) + 1)
             owners = [owners[row] for row in rows.tolist()]
             kept = (token_ids, read_ids, positions, limits, is_going)
             token_ids, read_ids, positions, limits, is_going = (each[rows] for each in kept)

@@ -39,10 +39,10 @@ class SlotCache:
         """Positions per row."""
         return self.keys.shape[3]
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        """Copy the first `length` positions of slot `source` over those of slot `target`."""
-        self.keys[:, target, :, :length] = self.keys[:, source, :, :length]
-        self.values[:, target, :, :length] = self.values[:, source, :, :length]
+    def copy(self, source: int, target: int, start: int, end: int) -> None:
+        """Copy positions `start` to `end` of slot `source` over those of slot `target`."""
+        self.keys[:, target, :, start:end] = self.keys[:, source, :, start:end]
+        self.values[:, target, :, start:end] = self.values[:, source, :, start:end]
 
 
 class Decoder:

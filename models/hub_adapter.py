@@ -5,7 +5,6 @@ after the other, so this is slower than `models.decoder`, but knows every archit
 knows and whose past can be cut short. Nothing is downloaded, and code that a checkpoint brings along is not
 run."""
 
-import copy
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -41,11 +40,15 @@ class HubCache:
         """Number of rows."""
         return len(self.rows)
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        """Copy the first `length` positions of slot `source` over those of slot `target`."""
-        duplicate = copy.deepcopy(self.rows[source])
-        _crop(duplicate, length)
-        self.rows[target] = duplicate
+    def copy(self, source: int, target: int, start: int, end: int) -> None:
+        """Copy positions `start` to `end` of slot `source` over those of slot `target`."""
+        theirs: Any = self.rows[source]
+        ours = self.rows[target]
+        _crop(ours, start)
+        for number, layer in enumerate(theirs.layers if start < end else ()):
+            keys, values = layer.keys[:, :, start:end], layer.values[:, :, start:end]
+            # What the cache is given first, it keeps as it is: a view would keep all of the source.
+            ours.update(keys.clone(), values.clone(), number)
 
 
 class HubModel:

@@ -58,8 +58,8 @@ class KVCache(Protocol):
     @property
     def length(self) -> int: ...
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        """Copy the first `length` positions of slot `source` over those of slot `target`."""
+    def copy(self, source: int, target: int, start: int, end: int) -> None:
+        """Copy positions `start` to `end` of slot `source` over those of slot `target`."""
         ...
 
 

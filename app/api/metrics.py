@@ -95,6 +95,10 @@ class _EngineCollector(Collector):
             "demur_generated_tokens": ("Tokens drawn.", stats.drawn_tokens),
             "demur_discarded_tokens": ("Tokens drawn that are in no completion.", stats.discarded_tokens),
             "demur_scored_tokens": ("Tokens of texts that were scored.", stats.scored_tokens),
+            "demur_shared_rows": (
+                "Tokens whose distribution was computed for another text that is the same so far.",
+                stats.shared_rows,
+            ),
             "demur_forward_passes": ("Forward passes of the model.", stats.forward_passes),
         }
         for name, (help_text, value) in gauges.items():
@@ -105,7 +109,7 @@ class _EngineCollector(Collector):
 
 
 def _batch_sizes(stats: EngineStats) -> HistogramMetricFamily:
-    """Rows per forward pass of decoding, cumulative over the bounds as Prometheus wants them."""
+    """Rows computed per forward pass of decoding, cumulative over the bounds as Prometheus wants them."""
     sizes = dict(stats.batch_sizes)
     buckets = [
         (str(bound), float(sum(count for size, count in sizes.items() if size <= bound)))

@@ -31,8 +31,7 @@ class Comparison:
         self.problems = resolve(spec, checkpoint)
         self._arms = Arms(engine, checkpoint, spec, judge_of(spec, checkpoint))
         self._arms.check(self.problems)
-        # Some more than there are rows, so that the engine has the next request before we hear of the last.
-        self._at_once = engine.limits.max_rows * 5 // 4 + 1
+        self._rows = engine.limits.max_rows
 
     @property
     def total(self) -> int:
@@ -84,9 +83,10 @@ class Comparison:
         under_way: dict[asyncio.Task[Outcome], Asked] = {}
         try:
             while not cancelled():
-                while missing and len(under_way) < self._at_once:
-                    asked = self._arms.ask(*missing.popleft())
-                    under_way[asyncio.create_task(self._arms.outcome(asked))] = asked
+                while missing and self._has_room(len(under_way), len(missing[0])):
+                    for problem, arm in missing.popleft():
+                        asked = self._arms.ask(problem, arm)
+                        under_way[asyncio.create_task(self._arms.outcome(asked))] = asked
                 if not under_way:
                     return True
                 done, _ = await asyncio.wait(
@@ -118,10 +118,19 @@ class Comparison:
                 keep(await self._arms.sample(problem, arm))
         return True
 
-    def _missing(self, have: set[Key]) -> Iterator[tuple[Problem, Arm]]:
-        """What is still to be asked: all arms of a problem before those of the next, since they share its
-        prompt."""
+    def _missing(self, have: set[Key]) -> Iterator[list[tuple[Problem, Arm]]]:
+        """What is still to be asked, problem by problem."""
         for problem in self.problems:
-            for arm in self.spec.arms:
-                if (problem.id, arm.name) not in have:
-                    yield problem, arm
+            arms = [arm for arm in self.spec.arms if (problem.id, arm.name) not in have]
+            if arms:
+                yield [(problem, arm) for arm in arms]
+
+    def _has_room(self, under_way: int, more: int) -> bool:
+        """Whether to ask more requests beside those under way.
+
+        Arms of a problem begin together: as long as they write the same, the engine computes it once. A
+        single one is asked before there is room, so that the engine has it before we hear of the last.
+        """
+        if more == 1:
+            return under_way <= self._rows * 5 // 4
+        return under_way == 0 or under_way + more <= self._rows

@@ -19,6 +19,7 @@ class Counters:
     discarded_tokens: int = 0
     forward_passes: int = 0
     forward_rows: int = 0
+    shared_rows: int = 0
     prefill_tokens: int = 0
     scored_tokens: int = 0
     batch_sizes: Counter[int] = field(default_factory=Counter[int])
@@ -28,4 +29,5 @@ class Counters:
         self.forward_passes += outcome.passes
         self.prefill_tokens += outcome.prefill_tokens
         self.forward_rows += len(outcome.rows)
-        self.batch_sizes[len(outcome.rows)] += 1
+        self.shared_rows += outcome.shared
+        self.batch_sizes[len(outcome.rows) - outcome.shared] += 1

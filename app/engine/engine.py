@@ -153,6 +153,7 @@ class Engine:
             discarded_tokens=counters.discarded_tokens,
             forward_passes=counters.forward_passes,
             forward_rows=counters.forward_rows,
+            shared_rows=counters.shared_rows,
             prefill_tokens=counters.prefill_tokens,
             scored_tokens=counters.scored_tokens,
             batch_sizes=dict(counters.batch_sizes),

@@ -1,5 +1,10 @@
-"""One tick's forward pass: which sequences take part, what each still lacks in the cache, and the run."""
+"""One tick's forward pass: which sequences take part, what each still lacks in the cache, and the run.
 
+Sequences of the same ids are computed once: samples of a sure model, branches that have not parted yet, and
+strategies that are compared on one problem write the same for a long time.
+"""
+
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,8 +34,8 @@ class Pending:
 class Row:
     """A pending token's place in the forward pass.
 
-    The ids from `start` to `end` go through the model. A row whose ids are the same as those of
-    `leader`, which is in the same pass, copies the leader's prefix instead and adds the last id.
+    The ids from `start` to `end` go through the model. A row of the same ids as `leader`, which is in the
+    same pass, takes what the leader finds instead.
     """
 
     pending: Pending
@@ -49,7 +54,8 @@ class Row:
 class Outcome:
     """logits (R, V) of `rows`, in their order, and the rows whose forward pass raised.
 
-    hidden: (R, d) states by layer, if some row wants a probe.
+    hidden: (R, d) states by layer, if some row wants a probe. shared: how many of the rows, the last ones,
+    took what another one found.
     """
 
     rows: list[Row] = field(default_factory=list[Row])
@@ -58,6 +64,7 @@ class Outcome:
     failed: list[tuple[Row, Exception]] = field(default_factory=list[tuple[Row, Exception]])
     passes: int = 0
     prefill_tokens: int = 0
+    shared: int = 0
 
 
 class Forward:
@@ -79,34 +86,31 @@ class Forward:
         """The rows of this tick, choices of higher rank first, and who has to wait for the next."""
         rows: list[Row] = []
         later: list[Pending] = []
-        leaders: dict[tuple[int, ...], Row] = {}
+        leaders = _Leaders()
         prefilled = 0
         for each in sorted(pending, key=_rank):
             request = each.task.request
             if request is None:  # its branch was stopped meanwhile
                 continue
-            if len(rows) == turn.rows:
+            sequence = request.sequence
+            leader = leaders.of(sequence.context.ids)
+            if leader is None and leaders.count == turn.rows:
                 later.append(each)
                 continue
-            sequence = request.sequence
             slot = self._slots.of(sequence) or self._slots.assign(sequence, each.choice.rank)
             if slot is None:
                 later.append(each)
                 continue
             end = len(sequence.context.ids)
             # The last id always goes through the model: its logits are what is asked for.
-            row = Row(each, request, slot, min(slot.valid, end - 1), end)
+            row = Row(each, request, slot, min(slot.valid, end - 1), end, leader)
             missing = end - row.start
-            if missing > 1:
-                key = tuple(row.ids)
-                if key in leaders:
-                    row.leader = leaders[key]
-                elif prefilled and prefilled + missing > turn.prefill_tokens:
+            if leader is None:
+                if missing > 1 and prefilled and prefilled + missing > turn.prefill_tokens:
                     later.append(each)
                     continue
-                else:
-                    leaders[key] = row
-                    prefilled += missing
+                prefilled += missing if missing > 1 else 0
+                leaders.add(row)
             self._slots.use(slot)
             rows.append(row)
         if later and not rows:  # live requests hold every slot, and it is the background's turn
@@ -121,23 +125,19 @@ class Forward:
         outcome = Outcome()
         is_probed = any(row.pending.choice.owner.reading.probes is not None for row in rows)
         layers = self._probed_layers if is_probed else ()
-        whole = [row for row in rows if row.leader is None and row.end - row.start > 1]
-        single = [row for row in rows if row.leader is None and row.end - row.start == 1]
-        if whole:
-            followers = [row for row in rows if row.leader is not None]
-            error = self._record(outcome, whole, partial(self._prefill, layers))
-            if error is not None:
-                outcome.failed.extend((row, error) for row in followers)
-            else:
-                outcome.prefill_tokens = sum(row.end - row.start for row in whole)
-                single.extend(self._follow(followers))
+        computed = [row for row in rows if row.leader is None]
+        whole = [row for row in computed if row.end - row.start > 1]
+        single = [row for row in computed if row.end - row.start == 1]
+        if whole and self._record(outcome, whole, partial(self._prefill, layers)):
+            outcome.prefill_tokens = sum(row.end - row.start for row in whole)
         if single:
             self._record(outcome, single, partial(self._step, layers))
+        if len(computed) < len(rows):
+            self._share(outcome, [row for row in rows if row.leader is not None])
         return outcome
 
-    def _record(
-        self, outcome: Outcome, rows: list[Row], forward: Callable[[list[Row]], StepOutput]
-    ) -> Exception | None:
+    def _record(self, outcome: Outcome, rows: list[Row], forward: Callable[[list[Row]], StepOutput]) -> bool:
+        """Run rows and note what comes out. Returns whether anything did."""
         outcome.passes += 1
         try:
             output = forward(rows)
@@ -145,7 +145,7 @@ class Forward:
             for row in rows:
                 row.slot.forget()
             outcome.failed.extend((row, error) for row in rows)
-            return error
+            return False
         for row in rows:
             row.slot.written(row.end)
         outcome.rows.extend(rows)
@@ -156,13 +156,27 @@ class Forward:
             outcome.hidden = {
                 layer: torch.cat((states, output.hidden[layer])) for layer, states in outcome.hidden.items()
             }
-        return None
+        return True
 
-    def _follow(self, followers: list[Row]) -> list[Row]:
+    def _share(self, outcome: Outcome, followers: list[Row]) -> None:
+        """Give rows what their leaders found: their part of the cache, logits and hidden states."""
+        errors = {id(row): error for row, error in outcome.failed}
+        places = {id(row): place for place, row in enumerate(outcome.rows)}
+        sources: list[int] = []
         for row in followers:
             assert row.leader is not None
-            self._slots.copy(row.leader.slot, row.slot, row.end - 1)
-        return followers
+            if (error := errors.get(id(row.leader))) is not None:
+                outcome.failed.append((row, error))
+                continue
+            self._slots.copy(row.leader.slot, row.slot, row.start, row.end)
+            outcome.rows.append(row)
+            sources.append(places[id(row.leader)])
+        if outcome.logits is None or not sources:
+            return
+        outcome.shared = len(sources)
+        index = torch.tensor([*range(len(places)), *sources], device=outcome.logits.device)
+        outcome.logits = outcome.logits[index]
+        outcome.hidden = {layer: states[index] for layer, states in outcome.hidden.items()}
 
     def _prefill(self, layers: Sequence[int], rows: list[Row]) -> StepOutput:
         appended = [PrefillRow(row.slot.index, row.start, tuple(row.ids[row.start :])) for row in rows]
@@ -177,3 +191,20 @@ class Forward:
 
 def _rank(pending: Pending) -> Rank:
     return pending.choice.rank
+
+
+class _Leaders:
+    """The rows of a pass that are computed, to be found by their ids."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._alike: defaultdict[tuple[int, int], list[Row]] = defaultdict(list)
+
+    def of(self, ids: list[int]) -> Row | None:
+        """The row that has these ids."""
+        rows = self._alike.get((len(ids), ids[-1]), ())
+        return next((row for row in rows if row.ids == ids), None)
+
+    def add(self, row: Row) -> None:
+        self.count += 1
+        self._alike[len(row.ids), row.ids[-1]].append(row)

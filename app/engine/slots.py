@@ -118,7 +118,7 @@ class SlotTable:
         if target is None:
             return None
         if source is not None and source is not target:
-            self._cache.copy(source.index, target.index, shared)
+            self._cache.copy(source.index, target.index, 0, shared)
         if target.context is not None:
             target.context.slot = None
         target.context = sequence.context
@@ -130,10 +130,10 @@ class SlotTable:
         target.written(shared)
         return target
 
-    def copy(self, source: Slot, target: Slot, length: int) -> None:
-        """Give one sequence's slot the first `length` positions of another's."""
-        self._cache.copy(source.index, target.index, length)
-        target.written(length)
+    def copy(self, source: Slot, target: Slot, start: int, end: int) -> None:
+        """Give one sequence's slot the positions `start` to `end` of another's, whose ids are the same."""
+        self._cache.copy(source.index, target.index, start, end)
+        target.written(end)
 
     def release(self, ledger: Ledger) -> None:
         """Free every slot of a choice that has ended; what they hold stays for others."""

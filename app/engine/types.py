@@ -164,7 +164,11 @@ StreamItem = PromptScored | LiveOut | TokenOut | ChoiceDone | RequestDone | Fail
 
 @dataclass(frozen=True)
 class EngineStats:
-    """Counters since the start, and gauges of this moment."""
+    """Counters since the start, and gauges of this moment.
+
+    forward_rows: logits that were asked for. shared_rows: of these, those that were computed for another row
+        of the same ids in the same pass. batch_sizes: passes by the rows that were computed in them.
+    """
 
     rows_in_use: int = 0
     max_rows: int = 0
@@ -180,6 +184,7 @@ class EngineStats:
     discarded_tokens: int = 0
     forward_passes: int = 0
     forward_rows: int = 0
+    shared_rows: int = 0
     prefill_tokens: int = 0
     scored_tokens: int = 0
     batch_sizes: Mapping[int, int] = field(default_factory=dict[int, int])

@@ -61,8 +61,9 @@ class Cache:
         self.slots, self.length = slots, length
         self.answers: dict[int, tuple[int, Sequence[int]]] = {}
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        assert length > self.answers[source][0] - 1
+    def copy(self, source: int, target: int, start: int, end: int) -> None:
+        assert start == 0
+        assert end > self.answers[source][0] - 1
         self.answers[target] = self.answers[source]
 
 

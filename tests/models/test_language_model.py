@@ -2,6 +2,7 @@
 forward pass over a whole text as the oracle."""
 
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def test_fork_shares_the_prefix_and_nothing_else(subject: Subject) -> None:
     ids = random_ids(9)
     cache = subject.model.new_cache(2, 16)
     subject.model.prefill(cache, [row(0, 0, ids), row(1, 0, random_ids(14, 5))])
-    cache.copy(source=0, target=1, length=6)
+    cache.copy(source=0, target=1, start=0, end=6)
     output = subject.step(cache, [(0, 9, 40), (1, 6, 50)])
     subject.assert_last(output, 0, [*ids, 40])
     subject.assert_last(output, 1, [*ids[:6], 50])
@@ -140,7 +141,9 @@ def test_any_history_of_prefills_steps_forks_and_rewinds_equals_a_fresh_pass(
         if data.draw(st.booleans(), label="fork"):
             source, target = data.draw(st.permutations(range(3)))[:2]
             length = data.draw(st.integers(0, len(texts[source])), label="length")
-            cache.copy(source, target, length)
+            pairs = zip(texts[source][:length], texts[target], strict=False)
+            alike = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+            cache.copy(source, target, data.draw(st.integers(0, alike), label="already there"), length)
             texts[target] = texts[source][:length]
         slots = data.draw(st.lists(st.sampled_from(range(3)), min_size=1, unique=True), label="slots")
         starts = [data.draw(st.integers(0, len(texts[slot])), label="start") for slot in slots]

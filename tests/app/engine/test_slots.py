@@ -21,10 +21,10 @@ class RecordingCache:
 
     slots: int
     length: int = 100
-    copies: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
+    copies: list[tuple[int, int, int, int]] = field(default_factory=list[tuple[int, int, int, int]])
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        self.copies.append((source, target, length))
+    def copy(self, source: int, target: int, start: int, end: int) -> None:
+        self.copies.append((source, target, start, end))
 
 
 def sequence(ids: list[int]) -> Sequence:
@@ -92,7 +92,7 @@ def test_a_fork_copies_what_it_shares_with_where_it_came_from() -> None:
     slot = table.assign(child)
     assert slot is not None
     assert slot.valid == 3
-    assert cache.copies == [(0, 1, 3)]
+    assert cache.copies == [(0, 1, 0, 3)]
 
 
 def test_a_short_common_prefix_is_not_worth_a_copy() -> None:

@@ -1,0 +1,162 @@
+"""Texts that are the same so far are computed once, and nobody can tell from the answers."""
+
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+
+from app.decoding.gather import gather
+from app.decoding.sampling_params import SamplingParams
+from app.decoding.sequence import Sequence
+from app.decoding.strategies import GreedyParams, SampleParams, Strategy
+from app.engine.loop import DecodingLoop
+from app.engine.stream import Stream
+from app.engine.types import EngineLimits, GenerationRequest
+from app.errors import ModelFailureError
+from models.decoder import Decoder, SlotCache
+from models.language_model import PrefillRow, StepOutput
+from tests.app.engine.tiny import (
+    Result,
+    TinyCheckpoint,
+    ask,
+    collect,
+    fresh_logprobs,
+    tiny_engine,
+    tiny_model,
+)
+
+GREEDY = GreedyParams().build()
+
+
+@torch.inference_mode()
+def decode(requests: Items[GenerationRequest], model: Any = None, **limits: Any) -> tuple[list[Result], Any]:
+    """Answers to requests that all begin in the same tick, and the counters afterwards."""
+    loop = DecodingLoop(TinyCheckpoint(model or tiny_model()), EngineLimits(**limits))
+    streams = [Stream(lambda _: None) for _ in requests]
+    for request, stream in zip(requests, streams, strict=True):
+        loop.submit(request, stream)
+    while not loop.idle:
+        loop.tick()
+    return [collect(stream) for stream in streams], loop.counters
+
+
+def alone(request: GenerationRequest) -> list[int]:
+    (result,), _ = decode([request])
+    return result.only.ids
+
+
+@pytest.mark.parametrize("max_rows", [1, 3, 16])
+def test_the_same_text_is_computed_once(max_rows: int) -> None:
+    requests = [ask(strategy=GREEDY, max_tokens=20, seed=seed) for seed in range(5)]
+    results, counters = decode(requests, max_rows=max_rows)
+    assert {tuple(result.only.ids) for result in results} == {tuple(alone(requests[0]))}
+    assert counters.forward_rows == 5 * 20
+    if max_rows == 16:
+        assert counters.shared_rows == 4 * 20
+        assert counters.prefill_tokens == len(requests[0].prompt_ids)
+        assert counters.forward_passes == 20
+        assert counters.batch_sizes == {1: 20}
+
+
+def test_texts_that_part_go_on_from_what_they_shared() -> None:
+    """Cold draws agree for a while; afterwards every row has a cache of its own that is right."""
+    cold = SamplingParams(temperature=0.3)
+    requests = [
+        ask(sampling=cold, strategy=strategy, max_tokens=30, seed=seed, top_logprobs=4)
+        for seed in range(6)
+        for strategy in (SampleParams().build(), GREEDY)
+    ]
+    results, counters = decode(requests, max_rows=16)
+    assert len({tuple(result.only.ids) for result in results}) > 3
+    assert 12 * 30 / 4 < counters.shared_rows < 12 * 30
+    for request, result in zip(requests, results, strict=True):
+        assert result.only.ids == alone(request)
+        ids = list(request.prompt_ids)
+        for token in result.only.tokens:
+            fresh = fresh_logprobs(ids)
+            assert token.logprob == pytest.approx(float(fresh[token.id]), abs=1e-4)
+            assert [each.token_id for each in token.top] == fresh.topk(4).indices.tolist()
+            ids.append(token.id)
+
+
+@dataclass
+class Twins:
+    """Two branches that write the same; then the first is rewound and goes another way."""
+
+    needs: frozenset[str] = frozenset()
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        cold = SamplingParams(temperature=0.0)
+        first, second = sequence.fork(2)
+        await gather(first.extend(max_tokens=6, sampling=cold), second.extend(max_tokens=6, sampling=cold))
+        first.rewind(3, "again")
+        first.force([70])
+        await gather(first.extend(max_tokens=6, sampling=cold), second.extend(max_tokens=6, sampling=cold))
+        return first
+
+
+def test_a_rewind_of_one_leaves_the_other_alone() -> None:
+    (result,), counters = decode([ask(strategy=Twins(), max_tokens=30)], max_rows=4)
+    assert counters.shared_rows == 6
+    ids = list(ask().prompt_ids)
+    for token in result.only.tokens:
+        if not token.forced:
+            assert token.id == int(fresh_logprobs(ids).argmax())
+        ids.append(token.id)
+    assert counters.forward_rows == 6 + 6 + 6 + 6
+
+
+def test_rows_that_cost_nothing_are_not_counted_against_the_batch() -> None:
+    requests = [ask([which, 7], GREEDY, max_tokens=8) for which in (1, 1, 1, 1, 2, 2, 2, 2)]
+    results, counters = decode(requests, max_rows=8)
+    assert counters.batch_sizes == {2: 8}
+    assert [result.only.ids for result in results] == [alone(request) for request in requests]
+
+
+class Breaking(Decoder):
+    """Fails in every pass of a slot that it is told of, from some position on."""
+
+    def __init__(self, start: int) -> None:
+        vars(self).update(vars(tiny_model()))
+        self._start = start
+
+    def prefill(
+        self, cache: SlotCache, rows: Items[PrefillRow], hidden_layers: Items[int] = ()
+    ) -> StepOutput:
+        if any(row.start >= self._start for row in rows):
+            raise RuntimeError("out of memory")
+        return super().prefill(cache, rows, hidden_layers)
+
+    def step(
+        self,
+        cache: SlotCache,
+        token_ids: torch.Tensor,
+        slots: torch.Tensor,
+        positions: torch.Tensor,
+        hidden_layers: Items[int] = (),
+    ) -> StepOutput:
+        if int(positions.max()) >= self._start:
+            raise RuntimeError("out of memory")
+        return super().step(cache, token_ids, slots, positions, hidden_layers)
+
+
+@pytest.mark.parametrize("start", [0, 9])
+def test_a_pass_that_fails_fails_all_who_would_have_shared_it(start: int) -> None:
+    requests = [ask(strategy=GREEDY, seed=seed) for seed in range(3)]
+    results, counters = decode(requests, Breaking(start), max_rows=4)
+    for result in results:
+        assert isinstance(result.error, ModelFailureError)
+        assert "out of memory" in str(result.error)
+    assert counters.failed == 3
+
+
+def test_what_a_client_is_billed_does_not_depend_on_sharing() -> None:
+    strategy: Strategy = GREEDY
+    with tiny_engine(max_rows=16) as engine:
+        together = collect(engine.submit(ask(strategy=strategy, n=6)))
+        stats = engine.stats()
+    assert together.usage is not None
+    assert together.usage.completion_tokens == 6 * 12 == stats.forward_rows == stats.drawn_tokens
+    assert stats.shared_rows == 5 * 12
