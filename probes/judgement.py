@@ -78,9 +78,9 @@ def judge_all(
 
 
 def with_evaluation(card: ProbeCard, result: ProbeResult) -> ProbeCard:
-    """The card with the figures of an evaluation; curves and sweep are left to the report."""
+    """The card with the figures of an evaluation, its curves included; the sweep is there from the fit."""
     domains: dict[str, JsonValue] = {
-        domain.domain: domain.model_dump(mode="json", exclude={"curves"}) for domain in result.domains
+        domain.domain: domain.model_dump(mode="json") for domain in result.domains
     }
     evaluated: dict[str, JsonValue] = {
         "domains": domains,

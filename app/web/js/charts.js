@@ -57,7 +57,8 @@ export function intervalTable({ caption, rows, range: [low, high], format, refer
  * @param {{label: string, width?: number, height?: number,
  *   x: {label: string, range: [number, number], ticks: number[], format: (value: number) => string},
  *   y: {label: string, range: [number, number], ticks: number[], format: (value: number) => string},
- *   series: {name: string, points: Point[], line?: boolean, tag?: boolean, colour?: number}[]}} chart
+ *   series: {name: string, points: Point[], line?: boolean, bare?: boolean, tag?: boolean, colour?: number}[]}} chart
+ *   bare: a line without marks at its points.
  */
 export function plane({ label, width: widest = 460, height = 270, x, y, series }) {
   const width = Math.min(widest, Math.max(300, innerWidth - 64)); // letters keep their size on a phone
@@ -134,7 +135,7 @@ export function ticksBetween(low, high, about = 5) {
   return Array.from({ length: last - first + 1 }, (_, index) => (first + index) * step);
 }
 
-function drawn({ name, points, line, colour }, index, px, py) {
+function drawn({ name, points, line, bare, colour }, index, px, py) {
   const look = (colour ?? index) % 6;
   const group = s("g", { class: `series c${look}` });
   if (line)
@@ -144,7 +145,7 @@ function drawn({ name, points, line, colour }, index, px, py) {
         d: points.map((point, at) => `${at ? "L" : "M"}${px(point.x)} ${py(point.y)}`).join(""),
       }),
     );
-  for (const point of points) {
+  for (const point of bare ? [] : points) {
     const mark = s("g", {}, s("title", {}, point.title ?? name));
     if (point.low !== undefined)
       mark.append(

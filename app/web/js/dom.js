@@ -41,6 +41,19 @@ export function reconcile(parent, nodes) {
   }
 }
 
+/** Make `nodes` the children of `parent`; what can be scrolled keeps its place, and the focus, by its label. */
+export function renew(parent, ...nodes) {
+  const regions = () => [...parent.querySelectorAll("[tabindex][aria-label]")];
+  const labelOf = (element) => element?.getAttribute("aria-label");
+  const places = new Map(regions().map((region) => [labelOf(region), region.scrollLeft]));
+  const focused = parent.contains(document.activeElement) ? labelOf(document.activeElement) : null;
+  parent.replaceChildren(...nodes);
+  for (const region of regions()) {
+    region.scrollLeft = places.get(labelOf(region)) ?? 0;
+    if (labelOf(region) === focused) region.focus({ preventScroll: true });
+  }
+}
+
 /** Calls of the result within one frame lead to one call of `work`. */
 export function oncePerFrame(work) {
   let waiting = false;

@@ -1,12 +1,14 @@
 /** One comparison: how far it is, what it has found, and what can be done with it. */
 
 import { ApiError, address, apiKey, events, get, post, remove, text } from "../api.js";
-import { h } from "../dom.js";
+import { h, renew } from "../dom.js";
 import { duration, nameOf } from "../wording.js";
 import { resultsView } from "./results.js";
 import { textsView } from "./texts.js";
 
 const BETWEEN_REPORTS = 1500;
+const BEFORE_ANOTHER_TRY = 2000;
+const AWAY = [0, 502, 503, 504]; // no answer, or one that says to come back
 
 /**
  * @param {string} id
@@ -127,25 +129,31 @@ export function detailView(id, signals, on) {
               signals.find(({ name }) => name === found.spec.signals[0]),
             )
           : "";
-      results.replaceChildren(resultsView(found), texts);
+      renew(results, resultsView(found), texts);
     } finally {
       asking = false;
       asked = performance.now();
     }
   }
 
+  /** Show its progress to the end; a server that goes away is waited for, since it goes on when it is back. */
   async function follow() {
-    try {
-      for await (const status of events("GET", `compare/${id}/events`, undefined, on.signal)) {
-        show(status);
-        if (status.done > 0) report(false).catch(() => {}); // the one that follows says what is wrong, if it stays
+    for (;;) {
+      try {
+        for await (const status of events("GET", `compare/${id}/events`, undefined, on.signal)) {
+          show(status);
+          if (status.done > 0) report(false).catch(() => {}); // the one that follows says what is wrong, if it stays
+        }
+        return await report(true);
+      } catch (error) {
+        if (error.name === "AbortError" || on.signal.aborted) return;
+        if (!(error instanceof ApiError)) throw error;
+        const gone = AWAY.includes(error.status);
+        alert.textContent = error.message + (gone ? " Trying again…" : "");
+        alert.hidden = false;
+        if (!gone) return;
+        await new Promise((resolve) => setTimeout(resolve, BEFORE_ANOTHER_TRY));
       }
-      await report(true);
-    } catch (error) {
-      if (error.name === "AbortError" || on.signal.aborted) return;
-      alert.textContent = error.message;
-      alert.hidden = false;
-      if (!(error instanceof ApiError)) throw error;
     }
   }
 

@@ -4,6 +4,7 @@ import { percent } from "../colour.js";
 import { intervalTable, legendOf, plane } from "../charts.js";
 import { h, prose } from "../dom.js";
 import { readable } from "../schema.js";
+import { reliabilityFigure, rocFigure } from "./curves.js";
 import { layersPart } from "./layers.js";
 
 const DOMAINS = { id: "Sizes it was trained on", ood: "Larger problems" };
@@ -96,7 +97,7 @@ function discrimination(domains) {
   );
 }
 
-/** The ROC curve where it matters: the card holds three points of it, with their intervals. */
+/** The ROC curve where it matters, three points of it with their intervals, and the whole of it. */
 function alarms(domains) {
   const charts = domains.map(({ domain, metrics, comparisons }) => {
     const free = ["signals_logistic", "entropy", "mentions"]
@@ -138,8 +139,8 @@ function alarms(domains) {
   });
   return part(
     "What does it catch at few false alarms?",
-    "ROC at 1, 5 and 10% false alarms, with 95% intervals: the points that the card holds. The whole curve is in the report of `demur probe evaluate`.",
-    h("div", { class: "columns" }, charts),
+    "ROC at 1, 5 and 10% false alarms, with 95% intervals, beside what costs nothing; then all of it.",
+    h("div", { class: "columns" }, charts, rocFigure(domains.map(curvesOf))),
   );
 }
 
@@ -201,10 +202,11 @@ function calibration(domains, evaluation) {
   );
   return part(
     "Is its probability true?",
-    "Reliability as the card holds it. Brackets are 95% intervals; the diagram is in the report of `demur probe evaluate`.",
+    "A calibrated probability is what comes in the end, on average. Brackets are 95% intervals.",
     h(
       "div",
       { class: "columns" },
+      reliabilityFigure(domains.map(curvesOf)),
       h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Calibration errors" }, errors),
       h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Thresholds" }, thresholds),
     ),
@@ -257,4 +259,5 @@ function estimate({ value, low, high }) {
   );
 }
 
+const curvesOf = ({ domain, metrics, curves }) => ({ title: titleOf(domain), ...metrics, curves });
 const titleOf = (domain) => domain.replace(/^(id|ood)/, (name) => DOMAINS[name]);
