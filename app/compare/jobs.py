@@ -155,6 +155,7 @@ class Comparisons:
             job = self._job(id)
             if job in self._queue:
                 self._queue.remove(job)
+                job.prepared = None
                 job.change("cancelled", finished=time.time())
             elif job.state.unfinished:
                 job.cancelled = True

@@ -13,7 +13,7 @@ from app.compare.statistics import ALPHA, PairedCounts
 POWER = 0.8
 MOST_PROBLEMS = 10_000_000
 _FEW = 5  # discordant problems, below which their rates are guesses
-_EXACT_UP_TO = 200_000  # discordant problems; the normal approximation is as good beyond
+_EXACT_UP_TO = 10_000  # discordant problems; beyond, the normal approximation is within a percent of it
 
 Floats = NDArray[np.float64]
 

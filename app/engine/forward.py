@@ -105,11 +105,12 @@ class Forward:
             # The last id always goes through the model: its logits are what is asked for.
             row = Row(each, request, slot, min(slot.valid, end - 1), end, leader)
             missing = end - row.start
-            if leader is None:
-                if missing > 1 and prefilled and prefilled + missing > turn.prefill_tokens:
+            if leader is None and missing > 1:
+                if prefilled and prefilled + missing > turn.prefill_tokens:
                     later.append(each)
                     continue
-                prefilled += missing if missing > 1 else 0
+                prefilled += missing
+            if leader is None:
                 leaders.add(row)
             self._slots.use(slot)
             rows.append(row)
@@ -132,8 +133,8 @@ class Forward:
             outcome.prefill_tokens = sum(row.end - row.start for row in whole)
         if single:
             self._record(outcome, single, partial(self._step, layers))
-        if len(computed) < len(rows):
-            self._share(outcome, [row for row in rows if row.leader is not None])
+        if followers := [row for row in rows if row.leader is not None]:
+            self._share(outcome, followers)
         return outcome
 
     def _record(self, outcome: Outcome, rows: list[Row], forward: Callable[[list[Row]], StepOutput]) -> bool:
@@ -160,21 +161,21 @@ class Forward:
 
     def _share(self, outcome: Outcome, followers: list[Row]) -> None:
         """Give rows what their leaders found: their part of the cache, logits and hidden states."""
-        errors = {id(row): error for row, error in outcome.failed}
-        places = {id(row): place for place, row in enumerate(outcome.rows)}
-        sources: list[int] = []
+        errors = dict(outcome.failed)
+        places = {row: place for place, row in enumerate(outcome.rows)}
+        sources = list(places.values())
         for row in followers:
             assert row.leader is not None
-            if (error := errors.get(id(row.leader))) is not None:
-                outcome.failed.append((row, error))
+            if row.leader in errors:
+                outcome.failed.append((row, errors[row.leader]))
                 continue
             self._slots.copy(row.leader.slot, row.slot, row.start, row.end)
             outcome.rows.append(row)
-            sources.append(places[id(row.leader)])
-        if outcome.logits is None or not sources:
+            sources.append(places[row.leader])
+        if outcome.logits is None:
             return
-        outcome.shared = len(sources)
-        index = torch.tensor([*range(len(places)), *sources], device=outcome.logits.device)
+        outcome.shared = len(sources) - len(places)
+        index = torch.tensor(sources, device=outcome.logits.device)
         outcome.logits = outcome.logits[index]
         outcome.hidden = {layer: states[index] for layer, states in outcome.hidden.items()}
 

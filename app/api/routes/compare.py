@@ -175,7 +175,7 @@ async def _progress(kept: Comparisons, id: str) -> AsyncIterator[ComparisonStatu
             changed.clear()
             if kept.stopping:
                 raise not_ready("The server is stopping; the comparison goes on when it starts again")
-            status = kept.status(id)
+            status = await asyncio.to_thread(kept.status, id)  # it may wait for the disk
             yield status
             if not status.unfinished:
                 return
