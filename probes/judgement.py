@@ -16,7 +16,7 @@ from probes import evaluation, intervention, necessary, necessary_evaluation
 from probes.card import ProbeCard
 from probes.evaluate import base_rates
 from probes.labels import Labelled, data_hash
-from probes.record import subject_of
+from probes.record import described, subject_of
 from probes.results import EvaluationReport, ProbeResult
 from probes.store import StoredProbe
 from probes.workflow import Watch, by_part
@@ -77,8 +77,8 @@ def judge_all(
     )
 
 
-def with_evaluation(card: ProbeCard, result: ProbeResult) -> ProbeCard:
-    """The card with the figures of an evaluation, its curves included; the sweep is there from the fit."""
+def with_evaluation(card: ProbeCard, result: ProbeResult, test: Sequence[Labelled]) -> ProbeCard:
+    """The card with the figures and curves of an evaluation on the test part, and what that part is."""
     domains: dict[str, JsonValue] = {
         domain.domain: domain.model_dump(mode="json") for domain in result.domains
     }
@@ -87,7 +87,9 @@ def with_evaluation(card: ProbeCard, result: ProbeResult) -> ProbeCard:
         "thresholds": [each.model_dump(mode="json") for each in result.thresholds],
         "calibration_drift": [each.model_dump(mode="json") for each in result.calibration_drift],
     }
-    return card.model_copy(update={"evidence": {**card.evidence, "evaluation": evaluated}})
+    known = card.evidence.get("data")
+    data: dict[str, JsonValue] = {**(known if isinstance(known, dict) else {}), "test": described(test)}
+    return card.model_copy(update={"evidence": {**card.evidence, "data": data, "evaluation": evaluated}})
 
 
 def _with_drift(

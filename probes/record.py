@@ -52,7 +52,7 @@ class Data:
     @classmethod
     def of(cls, parts: Mapping[Part, Sequence[Labelled]], origin: Mapping[str, JsonValue]) -> "Data":
         """The data of labelled completions by part."""
-        description: dict[str, JsonValue] = {part: _described(labels) for part, labels in parts.items()}
+        description: dict[str, JsonValue] = {part: described(labels) for part, labels in parts.items()}
         return cls(description, dict(origin), parts["calibration"][:EXAMPLES])
 
 
@@ -99,7 +99,8 @@ def subject_of(stored: StoredProbe) -> Subject:
     return Subject(stored.probe, making.target, making.candidate, making.sweep)
 
 
-def _described(labels: Sequence[Labelled]) -> dict[str, JsonValue]:
+def described(labels: Sequence[Labelled]) -> dict[str, JsonValue]:
+    """Completions of a part, for a card: which they are, how many, and what is wrong with them."""
     kinds = Counter(span.kind for each in labels for span in each.wrong if each.own)
     return {
         "sha256": data_hash(labels),

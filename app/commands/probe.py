@@ -161,7 +161,7 @@ def evaluate(
     from probes.errors import ProbesError
     from probes.judgement import judge_all, with_evaluation
     from probes.report import render
-    from probes.workflow import EVERY_PART
+    from probes.workflow import EVERY_PART, by_part
 
     with failing_on(ModelsError, ProbesError):
         loaded = load(checkpoint)
@@ -172,8 +172,9 @@ def evaluate(
         report = judge_all(loaded, stored, found, command(), resamples, workers, progress)
         write_atomically(folder / "evaluation.json", report.model_dump_json(indent=1).encode())
         write_atomically(folder / "report.html", render(report).encode())
+        test = by_part(found, ("test",))["test"]
         for each, result in zip(stored, report.probes, strict=True):
-            store.save(folder / "probes", each.probe, with_evaluation(each.card, result))
+            store.save(folder / "probes", each.probe, with_evaluation(each.card, result, test))
     print_results(report)
     typer.echo(f"Wrote {folder / 'report.html'}. Let the server use them: demur probe install")
 

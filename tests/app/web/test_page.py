@@ -169,3 +169,21 @@ def test_the_cards_say_what_the_server_says(visit: Visit, server: Server) -> Non
         recall = next(iter(domains.values()))["metrics"]["recall_at_1"]
         said = page.locator(".plane").first.get_attribute("aria-label") or ""
         assert re.search(rf"this probe: recall [<>]?{100 * recall['value']:.1f}%", said)
+
+
+def test_the_cards_draw_the_curves_that_they_hold(visit: Visit, server: Server) -> None:
+    page = visit.go("#probes/step_error")
+    (probe,) = (
+        each for each in httpx2.get(f"{server.url}/v1/probes").json()["data"] if each["name"] == "step_error"
+    )
+    domains = probe["card"]["evidence"]["evaluation"]["domains"]
+    roc = page.locator("svg[aria-label^='The whole ROC curve']")
+    expect(roc.locator(".line")).to_have_count(len(domains) + 1)  # and chance
+    for line, domain in zip(roc.locator(".line").all(), domains.values(), strict=False):
+        points = (line.get_attribute("d") or "").count("L") + 1
+        assert points == len(domain["curves"]["roc"])
+    reliability = page.locator("svg[aria-label^='Reliability']")
+    bins = [each for domain in domains.values() for each in domain["curves"]["reliability"]]
+    expect(reliability.locator(".marker")).to_have_count(len(bins))
+    said = reliability.get_attribute("aria-label") or ""
+    assert f"of {bins[0]['rows']:,} readings" in said
