@@ -8,7 +8,9 @@ of wrong ones?
     python benchmarks/probe_alternatives.py [--ops 7 8] [--problems 120]
 """
 
+from collections.abc import Sequence as Items
 from dataclasses import dataclass
+from itertools import product
 from typing import Annotated
 
 import numpy as np
@@ -26,38 +28,50 @@ from app.decoding.types import StoppingParams
 from app.engine.asking import answer_all
 from app.engine.engine import Engine, GenerationRequest, Stream
 from app.settings import EMBEDDED_CHECKPOINT, load_settings
-from models.checkpoint import load
+from models.checkpoint import LoadedCheckpoint, load
 from models.corpora.igsm.check import check_steps
 from models.corpora.igsm.parse import ParsedProblem, parse_problem
 from models.corpora.igsm.spec import IgsmSpec
+from models.corpora.igsm.split import Split
 from models.corpora.igsm.text import SOLUTION_START, render_problem
 from models.evaluate import draw_set
+from probes.probe import Probe
 from probes.store import load_all
 
 PROBE = "probe:step_error"
 OTHERS = 13
+LIKELIEST = SamplingParams(temperature=0.0)
 
 
 @dataclass(frozen=True)
-class Step:
-    """A way to write the step."""
+class Alternative:
+    """A way to write a step whose first attempt was wrong.
 
-    right: bool
+    ids: of the completion, the step from `start` on. is_mistake: it is that first attempt. error: by PROBE.
+    """
+
+    prompt: str
+    ids: tuple[int, ...]
+    start: int
+    is_mistake: bool
+    is_right: bool
     error: float
 
 
 class AtFirstMistake:
-    """Writes greedily up to the first wrong step, then that step in all ways. `found` has a list per text:
-    the other ways, likeliest first."""
+    """Writes up to the first wrong step, then that step from each of the likeliest first tokens on.
 
-    needs = frozenset({PROBE})
+    `found` has a list per text, likeliest first.
+    """
 
-    def __init__(self, modulus: int) -> None:
-        self.modulus = modulus
-        self.found: list[list[Step]] = []
+    def __init__(self, modulus: int, ways: int, needs: frozenset[str]) -> None:
+        self.needs = needs
+        self.found: list[list[Alternative]] = []
+        self._modulus = modulus
+        self._ways = ways
 
     async def decode(self, sequence: Sequence) -> Sequence:
-        problem = parse_problem(sequence.spec.prompt.strip(), self.modulus)
+        problem = parse_problem(sequence.spec.prompt.strip(), self._modulus)
         written = step_written(STEP_ENDS)
         while not sequence.finished:
             start = sequence.position
@@ -65,20 +79,63 @@ class AtFirstMistake:
             steps = check_steps(problem, sequence.text)
             if not steps or steps[-1].verdict == "correct":
                 continue
+            mistake = _ids(sequence)
             sequence.rewind(start, "mistake")
-            branches = fork_each(sequence, await sequence.candidates(OTHERS + 1))
-            await gather(*(branch.extend(until=written) for branch in branches if not branch.finished))
-            self.found.append([self._judged(problem, branch, start, len(steps)) for branch in branches[1:]])
+            branches = fork_each(sequence, await sequence.candidates(self._ways, LIKELIEST))
+            unfinished = [branch for branch in branches if not branch.finished]
+            await gather(*(branch.extend(until=written, sampling=LIKELIEST) for branch in unfinished))
+            self.found.append([_judged(problem, branch, start, len(steps), mistake) for branch in branches])
             break
         return sequence
 
-    @staticmethod
-    def _judged(problem: ParsedProblem, branch: Sequence, start: int, number: int) -> Step:
-        reports = check_steps(problem, branch.text)
-        right = len(reports) == number and reports[-1].verdict == "correct"
-        return Step(
-            right, max((token.signals.get(PROBE, 0.0) for token in branch.tokens[start:]), default=1.0)
-        )
+
+def _judged(
+    problem: ParsedProblem, branch: Sequence, start: int, number: int, mistake: tuple[int, ...]
+) -> Alternative:
+    reports = check_steps(problem, branch.text)
+    errors = (token.signals.get(PROBE, 0.0) for token in branch.tokens[start:])
+    return Alternative(
+        prompt=branch.spec.prompt,
+        ids=_ids(branch),
+        start=start,
+        is_mistake=_ids(branch) == mistake,
+        is_right=len(reports) == number and reports[-1].verdict == "correct",
+        error=max(errors, default=1.0),
+    )
+
+
+def _ids(sequence: Sequence) -> tuple[int, ...]:
+    return tuple(token.id for token in sequence.tokens)
+
+
+def draw(
+    loaded: LoadedCheckpoint,
+    probes: Items[Probe],
+    split: Split,
+    ops: Items[int],
+    count: int,
+    ways: int,
+    temperatures: Items[float] = (0.0,),
+) -> list[list[Alternative]]:
+    """Alternatives at the first mistakes of solutions of `count` problems of each op."""
+    spec = IgsmSpec.of_checkpoint(loaded.card)
+    assert spec is not None, "the embedded checkpoint is one of the igsm corpus"
+    look = AtFirstMistake(spec.modulus, ways, frozenset({PROBE} if probes else ()))
+    engine = Engine(loaded, None, probes)
+    drawn = [problem for op in ops for problem in draw_set(spec, split, op, count, 4)]
+    prompts = [render_problem(problem) + SOLUTION_START for problem in drawn]
+
+    def submit(asked: tuple[str, float]) -> Stream:
+        ids = loaded.tokenizer.encode(asked[0])
+        stopping = StoppingParams(engine.context_length - len(ids))
+        sampling = SamplingParams(temperature=asked[1])
+        return engine.submit(GenerationRequest(tuple(ids), look, sampling, stopping))
+
+    with engine:
+        pairs = list(product(prompts, temperatures))
+        for _ in track(answer_all(pairs, submit, 4), f"solving, {split}", total=len(pairs)):
+            pass
+    return look.found
 
 
 def main(
@@ -87,38 +144,23 @@ def main(
 ) -> None:
     """Print how often each choice is right."""
     loaded = load(EMBEDDED_CHECKPOINT)
-    spec = IgsmSpec.of_checkpoint(loaded.card)
-    assert spec is not None, "the embedded checkpoint is one of the igsm corpus"
     probes = [stored.probe for stored in load_all(load_settings({}).probes_folder, loaded)]
-    look = AtFirstMistake(spec.modulus)
-    engine = Engine(loaded, None, probes)
-
-    def submit(text: str) -> Stream:
-        ids = loaded.tokenizer.encode(text)
-        stopping = StoppingParams(engine.context_length - len(ids))
-        return engine.submit(GenerationRequest(tuple(ids), look, SamplingParams(temperature=0.0), stopping))
-
-    drawn = [
-        each for op in range(ops[0], ops[1] + 1) for each in draw_set(spec, "validation", op, problems, 4)
-    ]
-    prompts = [render_problem(each) + SOLUTION_START for each in drawn]
-    with engine:
-        for _ in track(answer_all(prompts, submit, 2), "solving", total=len(prompts)):
-            pass
-    shown = Table(title=f"{len(look.found)} first mistakes of greedy texts")
+    found = draw(loaded, probes, "validation", range(ops[0], ops[1] + 1), problems, OTHERS + 1)
+    others = [[each for each in ways if not each.is_mistake] for ways in found]
+    shown = Table(title=f"{len(found)} first mistakes of greedy texts")
     for heading in ("of the likeliest others", "one is right", "next likeliest is", "lowest step_error is"):
         shown.add_column(heading, justify="right")
     for count in (1, 2, 3, 4, 8, OTHERS):
-        some = [others[:count] for others in look.found]
+        some = [each[:count] for each in others]
         shares = (
-            np.mean([any(step.right for step in others) for others in some]),
-            np.mean([others[0].right for others in some]),
-            np.mean([min(others, key=lambda step: step.error).right for others in some]),
+            np.mean([any(way.is_right for way in ways) for ways in some]),
+            np.mean([ways[0].is_right for ways in some]),
+            np.mean([min(ways, key=lambda way: way.error).is_right for ways in some]),
         )
         shown.add_row(str(count), *(f"{share:.1%}" for share in shares))
     Console().print(shown)
     for name, wanted in (("right", True), ("wrong", False)):
-        scores = [step.error for others in look.found for step in others if step.right == wanted]
+        scores = [way.error for ways in others for way in ways if way.is_right == wanted]
         quartiles = ", ".join(f"{each:.2f}" for each in np.quantile(scores, [0.25, 0.5, 0.75]))
         Console().print(f"step_error of {len(scores)} {name} ones: quartiles {quartiles}")
 

@@ -77,12 +77,21 @@ class Objection:
     detail: Detail
 
 
-Check = Callable[[Sequence, Span, bool], Objection | None]
-"""Asked after each token of a step, with the step so far and whether it is complete."""
+@dataclass(frozen=True)
+class Attempt:
+    """A step as far as it is written, how often it was rejected before, and whether it is complete."""
+
+    span: Span
+    rejected: int
+    complete: bool
+
+
+Check = Callable[[Sequence, Attempt], Objection | None]
+"""Asked after each token of a step."""
 
 
 @dataclass(frozen=True)
-class _Attempt:
+class _Rejected:
     sequence: Sequence
     objection: Objection
     number: int
@@ -118,13 +127,13 @@ async def _write_step(
     start = sequence.position
     allowed = min(retry.per_step, left)
     rejected: list[tuple[int, ...]] = []
-    best: _Attempt | None = None
+    best: _Rejected | None = None
     while True:
         objection = await _write_attempt(sequence, start, ends, check, retry, rejected)
         if objection is None:
             _let_go(sequence, best, start, ends)
             return sequence, len(rejected)
-        attempt = _Attempt(sequence, objection, len(rejected) + 1)
+        attempt = _Rejected(sequence, objection, len(rejected) + 1)
         is_best = best is None or objection.excess < best.objection.excess - ROUNDING
         if len(rejected) == allowed:
             if best is None or is_best:
@@ -165,14 +174,14 @@ async def _write_attempt(
         await sequence.next(_sampling(sequence, retry, rejected, _ids(sequence, begin)))
         span = sequence.span(start)
         complete = is_complete(span)
-        objection = check(sequence, span, complete or sequence.finished)
+        objection = check(sequence, Attempt(span, len(rejected), complete or sequence.finished))
         if objection is not None:
             return objection
     return None
 
 
 async def _give_up(
-    last: _Attempt, kept: _Attempt, start: int, ends: tuple[str, ...], retry: Retry, rule: str
+    last: _Rejected, kept: _Rejected, start: int, ends: tuple[str, ...], retry: Retry, rule: str
 ) -> Sequence:
     """What becomes of a step to which there is an objection when no retry is left."""
     sequence = last.sequence
@@ -196,7 +205,7 @@ async def _give_up(
     return sequence
 
 
-def _let_go(sequence: Sequence, best: _Attempt | None, start: int, ends: tuple[str, ...]) -> None:
+def _let_go(sequence: Sequence, best: _Rejected | None, start: int, ends: tuple[str, ...]) -> None:
     """Note that an attempt that had been set aside is not needed any more."""
     if best is not None:
         lost = best.sequence.position - _rewound_to(best.sequence, start, ends)
@@ -233,5 +242,5 @@ def _one_token(_: Span) -> bool:
     return True
 
 
-def _no_objection(_sequence: Sequence, _span: Span, _complete: bool) -> None:
+def _no_objection(_sequence: Sequence, _attempt: Attempt) -> None:
     return None

@@ -1,14 +1,12 @@
 """Oracle retry: what retries are worth when every mistake is noticed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.decoding.retry import Objection, Retry, write_checked
+from app.decoding.retry import Attempt, Check, Objection, Retry, write_checked
 from app.decoding.sequence import Sequence
-from app.decoding.span import Span
 from app.decoding.steps import STEP_ENDS
 from app.decoding.strategies.base import PARAMS_CONFIG
 from app.errors import ParameterError
@@ -42,9 +40,9 @@ class OracleRetry:
         return await write_checked(sequence, STEP_ENDS, _checker(problem), self.retry, "oracle_retry")
 
 
-def _checker(problem: ParsedProblem) -> Callable[[Sequence, Span, bool], Objection | None]:
-    def wrong(sequence: Sequence, _: Span, complete: bool) -> Objection | None:
-        if not complete:
+def _checker(problem: ParsedProblem) -> Check:
+    def wrong(sequence: Sequence, attempt: Attempt) -> Objection | None:
+        if not attempt.complete:
             return None
         report = check_parsed(problem, sequence.text)
         if report.answer is not None:

@@ -5,9 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.decoding.retry import Objection, Retry, write_checked
+from app.decoding.retry import Attempt, Objection, Retry, write_checked
 from app.decoding.sequence import Sequence
-from app.decoding.span import Span
 from app.decoding.steps import STEP_ENDS, StepEnds
 from app.decoding.strategies.base import PARAMS_CONFIG
 
@@ -29,8 +28,8 @@ class RandomRetry:
     async def decode(self, sequence: Sequence) -> Sequence:
         return await write_checked(sequence, self.ends, self._toss, self.retry, "random_retry")
 
-    def _toss(self, sequence: Sequence, _span: Span, complete: bool) -> Objection | None:
-        if not complete:
+    def _toss(self, sequence: Sequence, attempt: Attempt) -> Objection | None:
+        if not attempt.complete:
             return None
         coin = sequence.coin("reject")
         if coin >= self.probability:

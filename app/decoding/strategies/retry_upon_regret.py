@@ -5,9 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.decoding.retry import Objection, Retry, write_checked
+from app.decoding.retry import Attempt, Objection, Retry, write_checked
 from app.decoding.sequence import Sequence
-from app.decoding.span import Span
 from app.decoding.steps import STEP_ENDS, StepEnds
 from app.decoding.strategies.base import PARAMS_CONFIG
 from app.decoding.trigger import Trigger
@@ -27,24 +26,27 @@ class RetryUponRegret:
     """
 
     triggers: tuple[Trigger, ...]
+    again: tuple[Trigger, ...]
     check: Literal["every_token", "step_end"]
     ends: tuple[str, ...]
     retry: Retry
 
     @property
     def needs(self) -> frozenset[str]:
-        return frozenset(trigger.signal for trigger in self.triggers)
+        return frozenset(trigger.signal for trigger in (*self.triggers, *self.again))
 
     async def decode(self, sequence: Sequence) -> Sequence:
         return await write_checked(sequence, self.ends, self._regret, self.retry, "regret")
 
-    def _regret(self, _sequence: Sequence, span: Span, complete: bool) -> Objection | None:
+    def _regret(self, _sequence: Sequence, attempt: Attempt) -> Objection | None:
         """The first trigger that fires in the step; of several on one token, the most exceeded one."""
-        looked_at = {"every_token": span.tokens[-1:], "step_end": span.tokens if complete else ()}
+        written = attempt.span.tokens
+        looked_at = {"every_token": written[-1:], "step_end": written if attempt.complete else ()}
         tokens = looked_at[self.check]
+        triggers = self.again if attempt.rejected and self.again else self.triggers
         found = [
             (firing.index, -abs(firing.value - trigger.threshold), trigger.detail(firing))
-            for trigger in self.triggers
+            for trigger in triggers
             if (firing := trigger.first(tokens)) is not None
         ]
         if not found:
@@ -65,6 +67,11 @@ class RetryUponRegretParams(BaseModel):
         max_length=16,
         description="A step is taken back when any of them fires.",
     )
+    again: tuple[Trigger, ...] = Field(
+        default=(),
+        max_length=16,
+        description="What retries are judged by instead; if there are none, by the same triggers.",
+    )
     granularity: Literal["step", "token"] = Field(
         default="step", description="What is taken back: the step from its beginning, or the one token."
     )
@@ -78,4 +85,4 @@ class RetryUponRegretParams(BaseModel):
 
     def build(self) -> RetryUponRegret:
         ends = self.step_ends if self.granularity == "step" else ()
-        return RetryUponRegret(self.triggers, self.check, ends, self.retry)
+        return RetryUponRegret(self.triggers, self.again, self.check, ends, self.retry)

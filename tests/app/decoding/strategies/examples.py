@@ -196,6 +196,7 @@ EXAMPLES: Mapping[str, Example] = {
         {"triggers": [{"signal": "surprisal", "threshold": 3.0}], "retry": RETRY},
         {
             "triggers": {"triggers": [{"signal": "probe:linear", "threshold": 0.4}]},
+            "again": {"again": [{"signal": "surprisal", "threshold": 0.5}]},
             "granularity": {"granularity": "token"},
             "check": {"check": "step_end"},
             "step_ends": {"step_ends": ["e", "t"]},
