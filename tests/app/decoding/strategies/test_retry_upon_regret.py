@@ -73,25 +73,22 @@ def test_keeping_the_best_attempt_costs_no_forward_row(engine: Engine) -> None:
     assert restored
 
 
-def test_retries_may_be_judged_by_another_signal(engine: Engine) -> None:
-    """Each first attempt that is kept satisfies the one trigger, each retry that is kept the other."""
+def test_retries_may_be_judged_by_triggers_of_their_own(engine: Engine) -> None:
+    """A first attempt that is kept satisfies the one trigger, a retry that is kept the other."""
     retry = {"per_step": 64, "per_answer": 1024, "penalty": 0.0}
-    again = [{"signal": "entropy", "threshold": 3.0}]
-    retried = 0
+    again = [{"signal": "surprisal", "threshold": 6.0}]
+    between = 0
     for seed in range(4):
         result = run(engine, regret(3.0, granularity="token", again=again, retry=retry), seed)
-        events = [event for event in result.only.events if event.rule == "regret"]
-        first = {event.position for event in events if event.detail["attempt"] == 1}
-        assert all(event.detail["signal"] == "surprisal" for event in events if event.detail["attempt"] == 1)
-        assert all(event.detail["signal"] == "entropy" for event in events if event.detail["attempt"] != 1)
-        gave_up = {event.position for event in result.only.events if event.rule == "give_up"}
+        events = result.only.events
+        assert {event.rule for event in events} == {"regret"}
+        for event in events:
+            assert event.detail["threshold"] == (3.0 if event.detail["attempt"] == 1 else 6.0)
+        retried = {event.position for event in events}
         for position, token in enumerate(result.only.tokens):
-            if position not in first:
-                assert -token.logprob <= 3.0
-            elif position not in gave_up:
-                retried += 1
-                assert token.signals["entropy"] <= 3.0
-    assert retried
+            assert -token.logprob <= (6.0 if position in retried else 3.0)
+            between += -token.logprob > 3.0
+    assert between
 
 
 def test_without_others_retries_are_judged_by_the_same_triggers(engine: Engine) -> None:
