@@ -3,8 +3,8 @@
 `step_error` was fitted on what the model writes by itself, and recognises few of the right steps among those
 that are written after a mistake. Here the first mistakes of solutions of the train split are written anew
 from each of the likeliest first tokens, the checker judges all of them, and a logistic regression on pooled
-hidden states and signals is fitted on them. Two questions, both on validation problems: how well it tells right from
-wrong among such alternatives, and what `retry_upon_regret` gains if retries are judged by it.
+hidden states and signals is fitted on them. Two questions, both on validation problems: how well it tells
+right from wrong among such alternatives, and what `retry_upon_regret` gains if retries are judged by it.
 
     python benchmarks/retry_probe.py [--train 500] [--problems 300]
 """

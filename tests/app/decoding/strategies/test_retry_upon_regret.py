@@ -80,8 +80,8 @@ def test_retries_may_be_judged_by_triggers_of_their_own(engine: Engine) -> None:
     between = 0
     for seed in range(4):
         result = run(engine, regret(3.0, granularity="token", again=again, retry=retry), seed)
-        events = result.only.events
-        assert {event.rule for event in events} == {"regret"}
+        assert "give_up" not in {event.rule for event in result.only.events}
+        events = [event for event in result.only.events if event.rule == "regret"]
         for event in events:
             assert event.detail["threshold"] == (3.0 if event.detail["attempt"] == 1 else 6.0)
         retried = {event.position for event in events}
