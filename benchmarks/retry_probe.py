@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from numpy.typing import NDArray
+from probe_alternatives import OTHERS, Alternative, draw
 from rich.console import Console
 from rich.table import Table as Shown
 from sklearn.metrics import roc_auc_score
@@ -30,7 +31,6 @@ from app.compare.summary import summarise
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits
 from app.settings import EMBEDDED_CHECKPOINT, load_settings
-from benchmarks.probe_alternatives import OTHERS, Alternative, draw
 from models.checkpoint import LoadedCheckpoint, load
 from probes.calibrate import calibrate
 from probes.families import Weights, fit
