@@ -15,8 +15,7 @@ from app.engine.loop import DecodingLoop
 from app.engine.stream import Stream
 from app.engine.types import EngineLimits, GenerationRequest
 from app.errors import ModelFailureError
-from models.decoder import Decoder, SlotCache
-from models.language_model import PrefillRow, StepOutput
+from tests.app.engine.faulty import Faulty
 from tests.app.engine.tiny import (
     Result,
     TinyCheckpoint,
@@ -115,37 +114,10 @@ def test_rows_that_cost_nothing_are_not_counted_against_the_batch() -> None:
     assert [result.only.ids for result in results] == [alone(request) for request in requests]
 
 
-class Breaking(Decoder):
-    """Fails in every pass of a slot that it is told of, from some position on."""
-
-    def __init__(self, start: int) -> None:
-        vars(self).update(vars(tiny_model()))
-        self._start = start
-
-    def prefill(
-        self, cache: SlotCache, rows: Items[PrefillRow], hidden_layers: Items[int] = ()
-    ) -> StepOutput:
-        if any(row.start >= self._start for row in rows):
-            raise RuntimeError("out of memory")
-        return super().prefill(cache, rows, hidden_layers)
-
-    def step(
-        self,
-        cache: SlotCache,
-        token_ids: torch.Tensor,
-        slots: torch.Tensor,
-        positions: torch.Tensor,
-        hidden_layers: Items[int] = (),
-    ) -> StepOutput:
-        if int(positions.max()) >= self._start:
-            raise RuntimeError("out of memory")
-        return super().step(cache, token_ids, slots, positions, hidden_layers)
-
-
-@pytest.mark.parametrize("start", [0, 9])
-def test_a_pass_that_fails_fails_all_who_would_have_shared_it(start: int) -> None:
+@pytest.mark.parametrize("call", [1, 5])
+def test_a_pass_that_fails_fails_all_who_would_have_shared_it(call: int) -> None:
     requests = [ask(strategy=GREEDY, seed=seed) for seed in range(3)]
-    results, counters = decode(requests, Breaking(start), max_rows=4)
+    results, counters = decode(requests, Faulty({call}), max_rows=4)
     for result in results:
         assert isinstance(result.error, ModelFailureError)
         assert "out of memory" in str(result.error)
