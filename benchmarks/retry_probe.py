@@ -97,14 +97,14 @@ def compare(
 
     def arm(name: str, kind: str, per_step: int, **rest: Any) -> dict[str, Any]:
         retry = RETRY | {"per_step": per_step}
-        return {"name": f"{name}, {per_step} retries", "strategy": {"kind": kind, "retry": retry, **rest}}
+        return {"name": f"{name}-{per_step}", "strategy": {"kind": kind, "retry": retry, **rest}}
 
     first = [{"signal": "probe:step_error", "threshold": threshold}]
     arms = [{"name": "greedy", "strategy": {"kind": "greedy"}}]
     arms += [arm("step_error", "retry_upon_regret", per_step, triggers=first) for per_step in (3, 8)]
     for per_step, least in ((3, 0.5), (8, 0.5), (3, 0.3), (8, 0.3), (8, 0.15)):
         again = [{"signal": f"probe:{NAME}", "threshold": least}]
-        name = f"{NAME} above {least}"
+        name = f"{NAME}-above-{least}"
         arms.append(arm(name, "retry_upon_regret", per_step, triggers=first, again=again))
     arms += [arm("oracle", "oracle_retry", per_step) for per_step in (3, 8)]
     source = {"source": "corpus", "split": "validation", "ops": [7, 10], "count": problems}
@@ -157,7 +157,7 @@ def main(
 
     report = compare(loaded, [*stored, probe], problems, 0.5)
     gained = Shown(title=f"{report.problems} validation problems of op 7 to 10")
-    for heading in ("arm", "solved", "tokens", "times greedy's"):
+    for heading in ("arm, with retries per step", "solved", "tokens", "times greedy's"):
         gained.add_column(heading)
     for arm in report.arms:
         assert arm.accuracy is not None

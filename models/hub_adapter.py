@@ -29,11 +29,8 @@ class HubCache:
     """One of transformers' `DynamicCache` per slot."""
 
     def __init__(self, slots: int, length: int) -> None:
-        from transformers import DynamicCache
-
         self.length = length
-        # Without a config every layer keeps its whole past, also one that attends to a window of it.
-        self.rows = [DynamicCache() for _ in range(slots)]
+        self.rows = [_new_row() for _ in range(slots)]
 
     @property
     def slots(self) -> int:
@@ -43,12 +40,14 @@ class HubCache:
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         """Copy positions `start` to `end` of slot `source` over those of slot `target`."""
         theirs: Any = self.rows[source]
-        ours = self.rows[target]
-        _crop(ours, start)
-        for number, layer in enumerate(theirs.layers if start < end else ()):
-            keys, values = layer.keys[:, :, start:end], layer.values[:, :, start:end]
-            # What the cache is given first, it keeps as it is: a view would keep all of the source.
-            ours.update(keys.clone(), values.clone(), number)
+        ours: Any = self.rows[target]
+        made = _new_row()
+        for number, layer in enumerate(theirs.layers):
+            before = [ours.layers[number]] if start else []
+            keys = [*(each.keys[:, :, :start] for each in before), layer.keys[:, :, start:end]]
+            values = [*(each.values[:, :, :start] for each in before), layer.values[:, :, start:end]]
+            made.update(torch.cat(keys, dim=2), torch.cat(values, dim=2), number)
+        self.rows[target] = made  # only now, so that a copy that fails leaves what was there
 
 
 class HubModel:
@@ -232,6 +231,13 @@ def _residual_stream(blocks: Sequence[nn.Module], layers: Sequence[int]) -> Gene
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _new_row() -> Any:
+    from transformers import DynamicCache
+
+    # Without a config every layer keeps its whole past, also one that attends to a window of it.
+    return DynamicCache()
 
 
 def _crop(cache: Any, length: int) -> None:

@@ -64,6 +64,7 @@ def run_there(spec: ComparisonSpec, path: Path, url: str, *, must_exist: bool = 
     with httpx2.Client(base_url=base, headers=headers, timeout=_SILENCE_SECONDS) as http:
         remote = Remote(http, base)
         id = _known(remote, path, spec, must_exist) or _submit(remote, path, spec)
+        _write(path, {ABOUT_FILE: remote.call("GET", f"/v1/compare/{id}/about").content})
         Console(stderr=True, highlight=False).print(f"Comparison {id} on {base}; its files go to {path}.")
         try:
             with LiveTable(spec) as live:
@@ -78,10 +79,8 @@ def run_there(spec: ComparisonSpec, path: Path, url: str, *, must_exist: bool = 
             )
         report = remote.call("GET", f"/v1/compare/{id}/report.json").content
         page = remote.call("GET", f"/v1/compare/{id}/report.html").content
-        about = remote.call("GET", f"/v1/compare/{id}/about").content
         problems = remote.lines(f"/v1/compare/{id}/problems")
-    files = {REPORT_FILE: report, PAGE_FILE: page, ABOUT_FILE: about, PROBLEMS_FILE: _as_lines(problems)}
-    _write(path, files)
+    _write(path, {REPORT_FILE: report, PAGE_FILE: page, PROBLEMS_FILE: _as_lines(problems)})
     prompts = {str(each["id"]): str(each["prompt"]) for each in problems}
     return Finished(ComparisonReport.model_validate_json(report), outcomes, prompts)
 

@@ -25,7 +25,6 @@ class Job:
 
     prepared: its comparison, where that is known already; drawing the problems takes a while.
     cancelled: it was asked to end.
-    watchers: are called when it has changed.
     """
 
     def __init__(self, kept: Kept, prepared: Comparison | None = None) -> None:
@@ -35,7 +34,7 @@ class Job:
         self.outcomes = Progress(kept.state.total, kept.outcomes)
         self.samples = Progress(kept.state.samples, kept.samples)
         self.cancelled = False
-        self.watchers: list[Callable[[], None]] = []
+        self._watchers: list[Callable[[], None]] = []
         self.findings = Findings(kept.folder, kept.spec)
 
     @property
@@ -57,9 +56,17 @@ class Job:
             log.error("cannot write the state of comparison %s: %s", self.id, error)
         self.tell()
 
+    def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call `wake`, which must not wait for anything, whenever it has changed. Returns what ends this.
+
+        Needs no lock, so that an event loop may do it.
+        """
+        self._watchers.append(wake)
+        return lambda: self._watchers.remove(wake)
+
     def tell(self) -> None:
         """Call whoever watches."""
-        for wake in self.watchers:
+        for wake in list(self._watchers):
             wake()
 
     def status(self) -> ComparisonStatus:

@@ -140,9 +140,10 @@ class Comparisons:
             job = self._job(id)
         try:
             found = at(job)
-        finally:
-            with self._changed:
-                self._job(id)  # what is found in a folder that goes away is half a comparison, or an error
+        except Exception:
+            self._require_kept(id)
+            raise
+        self._require_kept(id)  # what is found in a folder that goes away may be half a comparison
         return found
 
     def cancel(self, id: str) -> ComparisonStatus:
@@ -200,22 +201,6 @@ class Comparisons:
                 self._queue.remove(job)
             del self._jobs[id]
             job.tell()
-
-    def watch(self, id: str, wake: Callable[[], None]) -> Callable[[], None]:
-        """Call `wake`, which must not wait for anything, whenever one has changed. Returns what ends this.
-
-        Raises:
-            UnknownComparisonError: there is none of this id.
-        """
-        with self._changed:
-            job = self._job(id)
-            job.watchers.append(wake)
-
-        def unwatch() -> None:
-            with self._changed:
-                job.watchers.remove(wake)
-
-        return unwatch
 
     def _work(self) -> None:
         """Run what waits, one after the other, until `stop`."""
@@ -289,12 +274,14 @@ class Comparisons:
 
     def _job(self, id: str) -> Job:
         self._open()
-        job = self._jobs.get(id)
-        if job is None:
+        self._require_kept(id)
+        return self._jobs[id]
+
+    def _require_kept(self, id: str) -> None:
+        if id not in self._jobs:
             raise UnknownComparisonError(
                 f"there is no comparison {id!r}; GET /v1/compare lists those there are."
             )
-        return job
 
     def _running(self) -> Served:
         served = self._served

@@ -29,5 +29,5 @@ class Counters:
         self.forward_passes += outcome.passes
         self.prefill_tokens += outcome.prefill_tokens
         self.forward_rows += len(outcome.rows)
-        self.shared_rows += outcome.shared
-        self.batch_sizes[len(outcome.rows) - outcome.shared] += 1
+        self.shared_rows += len(outcome.rows) - outcome.computed
+        self.batch_sizes[outcome.computed] += 1

@@ -4,7 +4,6 @@ Sequences of the same ids are computed once: samples of a sure model, branches t
 strategies that are compared on one problem write the same for a long time.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -54,8 +53,8 @@ class Row:
 class Outcome:
     """logits (R, V) of `rows`, in their order, and the rows whose forward pass raised.
 
-    hidden: (R, d) states by layer, if some row wants a probe. shared: how many of the rows, the last ones,
-    took what another one found.
+    hidden: (R, d) states by layer, if some row wants a probe. computed: how many rows went through the model;
+    the others took what one of these found.
     """
 
     rows: list[Row] = field(default_factory=list[Row])
@@ -64,7 +63,17 @@ class Outcome:
     failed: list[tuple[Row, Exception]] = field(default_factory=list[tuple[Row, Exception]])
     passes: int = 0
     prefill_tokens: int = 0
-    shared: int = 0
+    computed: int = 0
+
+    def put_in_order(self, rows: list[Row], places: Mapping[Row, int]) -> None:
+        """Have `rows`, each of whose logits are at its place now."""
+        self.rows = rows
+        order = [places[row] for row in rows]
+        if self.logits is None or order == list(range(self.computed)):
+            return
+        index = torch.tensor(order, device=self.logits.device)
+        self.logits = self.logits[index]
+        self.hidden = {layer: states[index] for layer, states in self.hidden.items()}
 
 
 class Forward:
@@ -86,32 +95,33 @@ class Forward:
         """The rows of this tick, choices of higher rank first, and who has to wait for the next."""
         rows: list[Row] = []
         later: list[Pending] = []
-        leaders = _Leaders()
-        prefilled = 0
+        leaders: dict[tuple[int, int], list[Row]] = {}
+        computed = prefilled = 0
         for each in sorted(pending, key=_rank):
             request = each.task.request
             if request is None:  # its branch was stopped meanwhile
                 continue
             sequence = request.sequence
-            leader = leaders.of(sequence.context.ids)
-            if leader is None and leaders.count == turn.rows:
+            ids = sequence.context.ids
+            alike = leaders.setdefault((len(ids), ids[-1]), [])
+            leader = next((row for row in alike if row.ids == ids), None)
+            if leader is None and computed == turn.rows:
                 later.append(each)
                 continue
             slot = self._slots.of(sequence) or self._slots.assign(sequence, each.choice.rank)
             if slot is None:
                 later.append(each)
                 continue
-            end = len(sequence.context.ids)
             # The last id always goes through the model: its logits are what is asked for.
-            row = Row(each, request, slot, min(slot.valid, end - 1), end, leader)
-            missing = end - row.start
-            if leader is None and missing > 1:
-                if prefilled and prefilled + missing > turn.prefill_tokens:
+            row = Row(each, request, slot, min(slot.valid, len(ids) - 1), len(ids), leader)
+            if leader is None:
+                missing = row.end - row.start
+                if missing > 1 and prefilled and prefilled + missing > turn.prefill_tokens:
                     later.append(each)
                     continue
-                prefilled += missing
-            if leader is None:
-                leaders.add(row)
+                prefilled += missing if missing > 1 else 0
+                computed += 1
+                alike.append(row)
             self._slots.use(slot)
             rows.append(row)
         if later and not rows:  # live requests hold every slot, and it is the background's turn
@@ -129,16 +139,24 @@ class Forward:
         computed = [row for row in rows if row.leader is None]
         whole = [row for row in computed if row.end - row.start > 1]
         single = [row for row in computed if row.end - row.start == 1]
-        if whole and self._record(outcome, whole, partial(self._prefill, layers)):
+        places: dict[Row, int] = {}
+        if whole and self._record(outcome, places, whole, partial(self._prefill, layers)):
             outcome.prefill_tokens = sum(row.end - row.start for row in whole)
         if single:
-            self._record(outcome, single, partial(self._step, layers))
-        if followers := [row for row in rows if row.leader is not None]:
-            self._share(outcome, followers)
+            self._record(outcome, places, single, partial(self._step, layers))
+        self._share(outcome, places, [row for row in rows if row.leader is not None])
+        # What becomes of a row must not depend on how its logits came about, so the order is that of `rows`.
+        outcome.put_in_order([row for row in rows if row in places], places)
         return outcome
 
-    def _record(self, outcome: Outcome, rows: list[Row], forward: Callable[[list[Row]], StepOutput]) -> bool:
-        """Run rows and note what comes out. Returns whether anything did."""
+    def _record(
+        self,
+        outcome: Outcome,
+        places: dict[Row, int],
+        rows: list[Row],
+        forward: Callable[[list[Row]], StepOutput],
+    ) -> bool:
+        """Run rows and note where in the logits each is. Returns whether the pass succeeded."""
         outcome.passes += 1
         try:
             output = forward(rows)
@@ -149,7 +167,8 @@ class Forward:
             return False
         for row in rows:
             row.slot.written(row.end)
-        outcome.rows.extend(rows)
+            places[row] = len(places)
+        outcome.computed += len(rows)
         if outcome.logits is None:
             outcome.logits, outcome.hidden = output.logits, output.hidden
         else:
@@ -159,25 +178,21 @@ class Forward:
             }
         return True
 
-    def _share(self, outcome: Outcome, followers: list[Row]) -> None:
-        """Give rows what their leaders found: their part of the cache, logits and hidden states."""
+    def _share(self, outcome: Outcome, places: dict[Row, int], followers: list[Row]) -> None:
+        """Give rows what their leaders found: their part of the cache, and the place of their logits."""
         errors = dict(outcome.failed)
-        places = {row: place for place, row in enumerate(outcome.rows)}
-        sources = list(places.values())
         for row in followers:
             assert row.leader is not None
             if row.leader in errors:
                 outcome.failed.append((row, errors[row.leader]))
                 continue
-            self._slots.copy(row.leader.slot, row.slot, row.start, row.end)
-            outcome.rows.append(row)
-            sources.append(places[row.leader])
-        if outcome.logits is None:
-            return
-        outcome.shared = len(sources) - len(places)
-        index = torch.tensor(sources, device=outcome.logits.device)
-        outcome.logits = outcome.logits[index]
-        outcome.hidden = {layer: states[index] for layer, states in outcome.hidden.items()}
+            try:
+                self._slots.copy(row.leader.slot, row.slot, row.start, row.end)
+            except Exception as error:
+                row.slot.forget()
+                outcome.failed.append((row, error))
+            else:
+                places[row] = places[row.leader]
 
     def _prefill(self, layers: Sequence[int], rows: list[Row]) -> StepOutput:
         appended = [PrefillRow(row.slot.index, row.start, tuple(row.ids[row.start :])) for row in rows]
@@ -192,20 +207,3 @@ class Forward:
 
 def _rank(pending: Pending) -> Rank:
     return pending.choice.rank
-
-
-class _Leaders:
-    """The rows of a pass that are computed, to be found by their ids."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._alike: defaultdict[tuple[int, int], list[Row]] = defaultdict(list)
-
-    def of(self, ids: list[int]) -> Row | None:
-        """The row that has these ids."""
-        rows = self._alike.get((len(ids), ids[-1]), ())
-        return next((row for row in rows if row.ids == ids), None)
-
-    def add(self, row: Row) -> None:
-        self.count += 1
-        self._alike[len(row.ids), row.ids[-1]].append(row)

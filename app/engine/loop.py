@@ -160,18 +160,22 @@ class DecodingLoop:
         lane.begun += 1
         ledger = Ledger(live=active.live)
         sequence = Sequence(active.spec, ledger, (index,))
-        if not sequence.finished:
-            slot = self.slots.assign(sequence, rank)
-            if index == 0 and slot is not None:
-                active.cached_tokens = min(slot.valid, len(active.request.prompt_ids) - 1)
-                self.counters.cached_prompt_tokens += active.cached_tokens
+        slot = None if sequence.finished else self.slots.assign(sequence, rank)
         if index == 0:
             self.counters.prompt_tokens += len(active.request.prompt_ids)
         task = Task(active.request.strategy.decode(sequence))
         choice = Choice(active, index, ledger, task, TextStream(active.request.stopping.stop), rank)
+        if slot is not None:
+            self._note_cached(choice, min(slot.valid, len(active.request.prompt_ids) - 1))
         active.choices.append(choice)
         lane.pending.extend(Pending(choice, waiting) for waiting in run(task))
         self._settle(choice)
+
+    def _note_cached(self, choice: Choice, tokens: int) -> None:
+        """Count what of a request's prompt need not be computed for it, as long as it has written nothing."""
+        if choice.index == 0 and choice.ledger.spent == 0:
+            choice.owner.cached_tokens += tokens
+            self.counters.cached_prompt_tokens += tokens
 
     def _score_prompt(self, active: ActiveRequest) -> None:
         try:
@@ -188,6 +192,9 @@ class DecodingLoop:
         rows, lane.pending = self._forward.select(lane.pending, turn)
         outcome = self._forward.run(rows)
         self.counters.count(outcome)
+        for row in outcome.rows:
+            if row.leader is not None:
+                self._note_cached(row.pending.choice, row.end - 1 - row.start)
         for row, error in outcome.failed:
             self._fail(row.pending.choice.owner, model_failure(error))
         if outcome.logits is not None:

@@ -115,8 +115,9 @@ async def events(id: str, request: Request, kept: Kept) -> Response:
 
     The last one is `[DONE]` once the comparison is over, or an error.
     """
-    await asyncio.to_thread(kept.status, id)  # an unknown id is an answer, not an event
-    return EventStream(_progress(kept, id), request_id=request_id_of(request), close=lambda: None)
+    # An unknown id is an answer, not an event.
+    job = await asyncio.to_thread(kept.look, id, lambda job: job)
+    return EventStream(_progress(kept, job), request_id=request_id_of(request), close=lambda: None)
 
 
 @router.post("/v1/compare/{id}/cancel", responses=_ONE)
@@ -161,7 +162,7 @@ def _page(job: Job, file: str, query: PageQuery) -> Response:
     return Response(filled, media_type="application/json")
 
 
-async def _progress(kept: Comparisons, id: str) -> AsyncIterator[ComparisonStatus]:
+async def _progress(kept: Comparisons, job: Job) -> AsyncIterator[ComparisonStatus]:
     loop = asyncio.get_running_loop()
     changed = asyncio.Event()
 
@@ -169,13 +170,13 @@ async def _progress(kept: Comparisons, id: str) -> AsyncIterator[ComparisonStatu
         with suppress(RuntimeError):  # the loop is closed, so nobody waits
             loop.call_soon_threadsafe(changed.set)
 
-    unwatch = kept.watch(id, wake)
+    unwatch = job.watch(wake)
     try:
         while True:
             changed.clear()
             if kept.stopping:
                 raise not_ready("The server is stopping; the comparison goes on when it starts again")
-            status = await asyncio.to_thread(kept.status, id)  # it may wait for the disk
+            status = await asyncio.to_thread(kept.status, job.id)  # it may wait for the disk
             yield status
             if not status.unfinished:
                 return

@@ -1,6 +1,7 @@
 """Retry upon regret: go back to where a step began when a probe says that it went wrong."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -52,7 +53,9 @@ class RetryUponRegret:
         if not found:
             return None
         _, excess, detail = min(found, key=lambda each: each[:2])
-        return Objection(-excess, detail)
+        # By how much a trigger was exceeded does not compare with another trigger's.
+        is_apart = bool(self.again) and not attempt.rejected
+        return Objection(inf if is_apart else -excess, detail)
 
 
 class RetryUponRegretParams(BaseModel):
@@ -70,7 +73,8 @@ class RetryUponRegretParams(BaseModel):
     again: tuple[Trigger, ...] = Field(
         default=(),
         max_length=16,
-        description="What retries are judged by instead; if there are none, by the same triggers.",
+        description="What retries are judged by instead; if there are none, by the same triggers. The first "
+        "attempt, which was judged otherwise, is then kept only if there is no retry.",
     )
     granularity: Literal["step", "token"] = Field(
         default="step", description="What is taken back: the step from its beginning, or the one token."

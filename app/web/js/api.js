@@ -1,6 +1,7 @@
 /** Requests to the server: JSON, server-sent events, errors, and the API key where one is wanted. */
 
 const KEY = "demur.key";
+const BROKEN_OFF = "The connection ended in the middle of the answer.";
 const BASE = new URL("v1/", document.baseURI);
 
 /** What the server says went wrong; `param` names the field, as `strategy.retry.per_step`. */
@@ -44,8 +45,8 @@ export async function* events(method, path, body, signal) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { done, value } = await reader.read();
-    if (done) throw new ApiError("The connection ended in the middle of the answer.");
+    const { done, value } = await read(reader);
+    if (done) throw new ApiError(BROKEN_OFF);
     const blocks = (rest + value).split("\n\n");
     rest = blocks.pop();
     for (const block of blocks) {
@@ -57,6 +58,16 @@ export async function* events(method, path, body, signal) {
       if (event.error && event.error.message) throw new ApiError(event.error.message, event.error);
       yield event;
     }
+  }
+}
+
+/** A server that is killed breaks the connection off, which is an error of another kind. */
+async function read(reader) {
+  try {
+    return await reader.read();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(BROKEN_OFF);
   }
 }
 

@@ -52,7 +52,7 @@ def comparing(root: Path, checkpoint: LoadedCheckpoint) -> Generator[tuple[Compa
 def wait(comparisons: Comparisons, id: str, *, outcomes: int | None = None) -> ComparisonStatus:
     """Wait until a comparison has so many outcomes; else, until it is over."""
     changed = threading.Event()
-    unwatch = comparisons.watch(id, changed.set)
+    unwatch = comparisons.look(id, lambda job: job).watch(changed.set)
     try:
         while True:
             changed.clear()

@@ -15,6 +15,7 @@ from app.engine.loop import DecodingLoop
 from app.engine.stream import Stream
 from app.engine.types import EngineLimits, GenerationRequest
 from app.errors import ModelFailureError
+from models.decoder import Decoder, SlotCache
 from tests.app.engine.faulty import Faulty
 from tests.app.engine.tiny import (
     Result,
@@ -132,3 +133,81 @@ def test_what_a_client_is_billed_does_not_depend_on_sharing() -> None:
     assert together.usage is not None
     assert together.usage.completion_tokens == 6 * 12 == stats.forward_rows == stats.drawn_tokens
     assert stats.shared_rows == 5 * 12
+
+
+def test_a_prompt_that_another_request_computes_in_the_same_pass_is_cached() -> None:
+    requests = [ask(range(1, 31), SampleParams().build(), max_tokens=4, seed=seed) for seed in range(3)]
+    results, counters = decode(requests, max_rows=4)
+    assert [result.usage and result.usage.cached_tokens for result in results] == [0, 29, 29]
+    assert counters.cached_prompt_tokens == 58
+    assert counters.prefill_tokens == 30
+
+
+@dataclass
+class Racing:
+    """Two branches that note which of them was resumed first."""
+
+    needs: frozenset[str] = frozenset()
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        branches = sequence.fork(2)
+
+        async def write(number: int) -> None:
+            branch = branches[number]
+            while not branch.finished:
+                await branch.next()
+                branch.record("resumed", {"number": number})
+
+        await gather(write(0), write(1))
+        return branches[0]
+
+
+def test_branches_are_resumed_in_the_same_order_in_any_company() -> None:
+    racing = ask(strategy=Racing(), max_tokens=8, seed=3)
+    (lonely,), _ = decode([racing])
+    for company in (GREEDY, SampleParams().build()):
+        (_, accompanied), counters = decode([ask(strategy=company, max_tokens=8, seed=3), racing])
+        assert accompanied.only.events == lonely.only.events
+        assert counters.shared_rows
+
+
+class NoCopies(SlotCache):
+    """A cache that has no memory left for a copy after some."""
+
+    left = 5
+
+    def copy(self, source: int, target: int, start: int, end: int) -> None:
+        if self.left == 0:
+            self.keys[:, target, :, start:end] = 50.0
+            raise MemoryError("no memory left")
+        self.left -= 1
+        super().copy(source, target, start, end)
+
+
+class Copying(Decoder):
+    """The tiny model over `NoCopies`."""
+
+    def __init__(self) -> None:
+        vars(self).update(vars(tiny_model()))
+
+    def new_cache(self, slots: int, length: int) -> SlotCache:
+        cache = super().new_cache(slots, length)
+        cache.__class__ = NoCopies
+        return cache
+
+
+def test_a_copy_that_fails_fails_its_own_request_and_is_not_used_again() -> None:
+    requests = [ask(range(1, 31), GREEDY, max_tokens=10, seed=seed) for seed in range(2)]
+    loop = DecodingLoop(TinyCheckpoint(Copying()), EngineLimits(max_rows=2))
+    with torch.inference_mode():
+        first, second, third = (Stream(lambda _: None) for _ in range(3))
+        loop.submit(requests[0], first)
+        loop.submit(requests[1], second)
+        while not loop.idle:
+            loop.tick()
+        loop.submit(requests[0], third)
+        while not loop.idle:
+            loop.tick()
+    assert collect(first).only.ids == alone(requests[0])
+    assert isinstance(collect(second).error, ModelFailureError)
+    assert collect(third).only.ids == alone(requests[0])

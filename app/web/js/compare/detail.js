@@ -53,8 +53,10 @@ export function detailView(id, signals, on) {
     ),
     results,
   );
+  let following = false;
   let asking = false;
   let asked = 0;
+  let reports = 0;
 
   async function act(work) {
     alert.hidden = true;
@@ -119,6 +121,7 @@ export function detailView(id, signals, on) {
   async function report(last) {
     if (!last && (asking || performance.now() - asked < BETWEEN_REPORTS)) return;
     asking = true;
+    const mine = ++reports;
     try {
       const found = await get(`compare/${id}/report.json`, on.signal);
       const texts =
@@ -129,7 +132,7 @@ export function detailView(id, signals, on) {
               signals.find(({ name }) => name === found.spec.signals[0]),
             )
           : "";
-      renew(results, resultsView(found), texts);
+      if (mine === reports) renew(results, resultsView(found), texts);
     } finally {
       asking = false;
       asked = performance.now();
@@ -138,6 +141,16 @@ export function detailView(id, signals, on) {
 
   /** Show its progress to the end; a server that goes away is waited for, since it goes on when it is back. */
   async function follow() {
+    if (following) return;
+    following = true;
+    try {
+      await toTheEnd();
+    } finally {
+      following = false;
+    }
+  }
+
+  async function toTheEnd() {
     for (;;) {
       try {
         for await (const status of events("GET", `compare/${id}/events`, undefined, on.signal)) {

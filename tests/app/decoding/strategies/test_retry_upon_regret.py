@@ -91,10 +91,26 @@ def test_retries_may_be_judged_by_triggers_of_their_own(engine: Engine) -> None:
     assert between
 
 
+def test_what_was_judged_otherwise_is_not_kept_beside_retries(engine: Engine) -> None:
+    """However little the first attempt exceeded its own threshold, and in whatever unit."""
+    retry = {"per_step": 2, "per_answer": 1024, "penalty": 0.0}
+    again = [{"signal": "max_probability", "threshold": -1.0}]
+    first, apart = regret(0.0, granularity="token", retry=retry), [0, 0]
+    for strategy in (first, regret(0.0, granularity="token", again=again, retry=retry)):
+        for seed in range(3):
+            events = run(engine, strategy, seed).only.events
+            kept = [event.detail["kept"] for event in events if event.rule == "give_up"]
+            apart[strategy is not first] += sum(number == 1 for number in kept)
+            assert kept
+    assert apart[0]
+    assert not apart[1]
+
+
 def test_without_others_retries_are_judged_by_the_same_triggers(engine: Engine) -> None:
-    same = [{"signal": "surprisal", "threshold": 3.0}]
+    same, retry = [{"signal": "surprisal", "threshold": 3.0}], {"give_up": "keep_last"}
     for seed in range(3):
-        assert run(engine, regret(3.0), seed) == run(engine, regret(3.0, again=same), seed)
+        ours = run(engine, regret(3.0, retry=retry), seed)
+        assert ours == run(engine, regret(3.0, retry=retry, again=same), seed)
 
 
 def test_a_probe_that_is_not_there_is_named_before_the_first_token(engine: Engine) -> None:
