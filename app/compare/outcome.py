@@ -21,8 +21,8 @@ class Outcome(BaseModel):
     correct: the answer is right; None if the problem has no answer. An abstention is not correct.
     solved: every step is right too, corpus problems only. first_error: index of the first wrong step.
     answer: as it was read from the text, None where none was found. expected: the right one.
-    cached_tokens: prompt tokens that were in the cache when it began, mostly since another arm had computed
-        them. That depends on what else was running, so no result is drawn from it.
+    cached_tokens: prompt tokens that were not computed for it, mostly since another arm had them computed
+        before, or at the same time. That depends on what else was running, so no result is drawn from it.
     forward_rows: token positions that go through the model for this answer, had it been alone: the prompt
         once, and every token computed, discarded ones included, but for the last, which nothing follows.
     latency_s: seconds from submission to the last token, among all that ran at the same time.
