@@ -279,9 +279,7 @@ class Comparisons:
 
     def _require_kept(self, id: str) -> None:
         if id not in self._jobs:
-            raise UnknownComparisonError(
-                f"there is no comparison {id!r}; GET /v1/compare lists all there are."
-            )
+            raise UnknownComparisonError(f"there is no comparison {id!r}; GET /v1/compare lists them all.")
 
     def _running(self) -> Served:
         served = self._served
