@@ -4,7 +4,7 @@ import json
 
 import httpx2
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.app.api.server import Server
 from tests.app.web.browser import Visit
@@ -69,6 +69,37 @@ def test_a_template_keeps_what_has_no_field_in_the_form(visit: Visit, server: Se
         httpx2.get(f"{server.url}/v1/compare/{name}/spec").json() for name in (first, second)
     )
     assert of_second == of_first | {"baseline": "short"}
+
+
+def test_a_server_that_goes_away_is_waited_for(visit: Visit, server: Server) -> None:
+    spec = {
+        "name": "patience",
+        "arms": [{"name": "greedy", "strategy": {"kind": "greedy"}}],
+        "problems": {"source": "corpus", "split": "validation", "ops": [1, 1], "count": 1},
+        "latency_problems": 0,
+    }
+    name = httpx2.post(f"{server.url}/v1/compare", json=spec).json()["id"]
+    seen: list[str] = []
+
+    def fail_twice(route: Route) -> None:
+        seen.append(route.request.url)
+        match len(seen):
+            case 1:
+                route.abort("connectionreset")
+            case 2:  # a stream that breaks off
+                head = {"content-type": "text/event-stream"}
+                route.fulfill(status=200, headers=head, body=": still there\n\n")
+            case _:
+                route.continue_()
+
+    visit.page.route("**/events", fail_twice)
+    page = visit.go(f"#compare/{name}")
+    expect(page.locator(".comparison [role=alert]")).to_contain_text("Trying again…")
+    page.locator(".comparison[data-status=done]").wait_for()
+    expect(page.locator(".numbers tbody tr")).to_have_count(1)
+    expect(page.locator(".comparison [role=alert]")).to_be_hidden()
+    assert len(seen) == 3
+    visit.forgive("ERR_CONNECTION_RESET")
 
 
 def test_given_prompts_without_answers_show_their_texts(visit: Visit) -> None:
