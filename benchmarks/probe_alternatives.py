@@ -133,7 +133,7 @@ def draw(
 
     with engine:
         pairs = list(product(prompts, temperatures))
-        for _ in track(answer_all(pairs, submit, 4), f"solving, {split}", total=len(pairs)):
+        for _ in track(answer_all(pairs, submit, 16), f"solving, {split}", total=len(pairs)):
             pass
     return look.found
 
