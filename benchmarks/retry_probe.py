@@ -6,7 +6,7 @@ from each of the likeliest first tokens, the checker judges all of them, and a l
 hidden states and signals is fitted on them. Two questions, both on validation problems: how well it tells
 right from wrong among such alternatives, and what `retry_upon_regret` gains if retries are judged by it.
 
-    python benchmarks/retry_probe.py [--train 500] [--problems 300]
+    python benchmarks/retry_probe.py [--train 300] [--problems 200]
 """
 
 import tempfile
@@ -61,11 +61,17 @@ def table_of(loaded: LoadedCheckpoint, found: Items[Items[Alternative]]) -> Tabl
 def _labelled(loaded: LoadedCheckpoint, each: Alternative) -> Labelled:
     end = loaded.model.spec.end_token_id
     text = loaded.tokenizer.decode([token_id for token_id in each.ids if token_id != end])
-    begin = min(len(loaded.tokenizer.decode(each.ids[: each.start])), len(text) - 1)
+    begin = len(loaded.tokenizer.decode(each.ids[: each.start]))
     wrong = () if each.is_right else (WrongSpan(start=begin, end=len(text)),)
     return Labelled(
         prompt=each.prompt, completion=text, completion_ids=each.ids, wrong=wrong, judged_from=begin
     )
+
+
+def steps_of(loaded: LoadedCheckpoint, found: Items[Items[Alternative]]) -> list[list[Alternative]]:
+    """Without those that end the text instead of writing a step."""
+    end = loaded.model.spec.end_token_id
+    return [[each for each in ways if each.ids[each.start :] != (end,)] for ways in found]
 
 
 def inputs(table: Table) -> Floats:
@@ -120,16 +126,16 @@ def compare(
 
 
 def main(
-    train: Annotated[int, typer.Option(help="Problems of each op to learn from.")] = 500,
+    train: Annotated[int, typer.Option(help="Problems of each op to learn from.")] = 300,
     validation: Annotated[int, typer.Option(help="Problems of each op to choose on.")] = 120,
-    problems: Annotated[int, typer.Option(help="Problems to compare retries on.")] = 300,
+    problems: Annotated[int, typer.Option(help="Problems to compare retries on.")] = 200,
 ) -> None:
     """Print how well alternatives are told apart, and what retries gain by it."""
     loaded = load(EMBEDDED_CHECKPOINT)
-    known = table_of(loaded, draw(loaded, (), "train", OPS, train, 8, (0.0, 1.0)))
+    known = table_of(loaded, steps_of(loaded, draw(loaded, (), "train", OPS, train, 8, (0.0, 1.0))))
     weights = fit("logistic", inputs(known), known.wrong)
-    spare = table_of(loaded, draw(loaded, (), "calibration", OPS, validation, 8))
-    found = draw(loaded, (), "validation", OPS, validation, OTHERS + 1)
+    spare = table_of(loaded, steps_of(loaded, draw(loaded, (), "calibration", OPS, validation, 8)))
+    found = steps_of(loaded, draw(loaded, (), "validation", OPS, validation, OTHERS + 1))
     held_out = table_of(loaded, found)
     stored = [each.probe for each in load_all(load_settings({}).probes_folder, loaded)]
     step_error = next(each for each in stored if each.name == "step_error")
