@@ -11,6 +11,7 @@ from app.decoding.sequence import Sequence
 from app.decoding.steps import STEP_ENDS, StepEnds
 from app.decoding.strategies.base import PARAMS_CONFIG
 from app.decoding.trigger import Trigger
+from app.decoding.types import Token
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,20 @@ class RetryUponRegret:
         if not found:
             return None
         _, excess, detail = min(found, key=lambda each: each[:2])
-        # By how much a trigger was exceeded does not compare with another trigger's.
-        is_apart = bool(self.again) and not attempt.rejected
-        return Objection(inf if is_apart else -excess, detail)
+        if self.again and not attempt.rejected:
+            # Retries are judged by other triggers, so these say how it compares with them.
+            return Objection(self._excess_of_again(tokens), detail)
+        return Objection(-excess, detail)
+
+    def _excess_of_again(self, tokens: tuple[Token, ...]) -> float:
+        """By how much the triggers of retries are exceeded at most; infinite where they see nothing."""
+        values = [
+            (token.signals[trigger.signal] - trigger.threshold) * (1 if trigger.when == "above" else -1)
+            for trigger in self.again
+            for token in tokens
+            if trigger.signal in token.signals
+        ]
+        return max(values, default=inf)
 
 
 class RetryUponRegretParams(BaseModel):
@@ -73,8 +85,8 @@ class RetryUponRegretParams(BaseModel):
     again: tuple[Trigger, ...] = Field(
         default=(),
         max_length=16,
-        description="What retries are judged by instead; if there are none, by the same triggers. The first "
-        "attempt, which was judged otherwise, is then kept only if there is no retry.",
+        description="What retries are judged by instead; if there are none, by the same triggers. When the "
+        "best attempt is kept, the first one too is judged by these.",
     )
     granularity: Literal["step", "token"] = Field(
         default="step", description="What is taken back: the step from its beginning, or the one token."

@@ -91,26 +91,33 @@ def test_retries_may_be_judged_by_triggers_of_their_own(engine: Engine) -> None:
     assert between
 
 
-def test_what_was_judged_otherwise_is_not_kept_beside_retries(engine: Engine) -> None:
-    """However little the first attempt exceeded its own threshold, and in whatever unit."""
-    retry = {"per_step": 2, "per_answer": 1024, "penalty": 0.0}
-    again = [{"signal": "max_probability", "threshold": -1.0}]
-    first, apart = regret(0.0, granularity="token", retry=retry), [0, 0]
-    for strategy in (first, regret(0.0, granularity="token", again=again, retry=retry)):
-        for seed in range(3):
-            events = run(engine, strategy, seed).only.events
-            kept = [event.detail["kept"] for event in events if event.rule == "give_up"]
-            apart[strategy is not first] += sum(number == 1 for number in kept)
-            assert kept
-    assert apart[0]
-    assert not apart[1]
+def test_the_best_attempt_is_the_best_by_the_triggers_of_retries(engine: Engine) -> None:
+    """The first attempt too, whatever its own trigger says, and in whatever unit."""
+    retry = {"per_step": 3, "per_answer": 1024, "penalty": 0.0}
+    always = [{"signal": "max_probability", "threshold": -1.0}]
+    again = [{"signal": "surprisal", "threshold": -1.0}]
+    strategy = RetryUponRegretParams.model_validate(
+        {"triggers": always, "again": again, "granularity": "token", "retry": retry}
+    )
+    kept = [0, 0, 0, 0]
+    for seed in range(3):
+        result = run(engine, strategy.build(), seed)
+        events = result.only.events
+        for event in (event for event in events if event.rule == "give_up"):
+            position = event.position - 1
+            kept[int(event.detail["kept"]) - 1] += 1
+            tried = [e for e in events if e.rule == "regret" and e.position == position]
+            later = [float(e.detail["value"]) for e in tried if e.detail["attempt"] != 1]
+            assert len(tried) == 3
+            assert -result.only.tokens[position].logprob <= min(later) + 1e-3
+    assert kept[0]
+    assert sum(kept[1:])
 
 
 def test_without_others_retries_are_judged_by_the_same_triggers(engine: Engine) -> None:
-    same, retry = [{"signal": "surprisal", "threshold": 3.0}], {"give_up": "keep_last"}
+    same = [{"signal": "surprisal", "threshold": 3.0}]
     for seed in range(3):
-        ours = run(engine, regret(3.0, retry=retry), seed)
-        assert ours == run(engine, regret(3.0, retry=retry, again=same), seed)
+        assert run(engine, regret(3.0), seed) == run(engine, regret(3.0, again=same), seed)
 
 
 def test_a_probe_that_is_not_there_is_named_before_the_first_token(engine: Engine) -> None:
