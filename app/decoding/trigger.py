@@ -36,6 +36,10 @@ class Trigger(BaseModel):
         """Whether this value of the signal is beyond the threshold."""
         return value > self.threshold if self.when == "above" else value < self.threshold
 
+    def excess(self, value: float) -> float:
+        """How far this value of the signal is beyond the threshold; negative where it does not fire."""
+        return value - self.threshold if self.when == "above" else self.threshold - value
+
     def first(self, tokens: Iterable[Token]) -> Firing | None:
         """The first token that it fires on. Tokens without the signal, such as forced ones, do not count."""
         for index, token in enumerate(tokens):

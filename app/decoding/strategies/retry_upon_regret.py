@@ -47,7 +47,7 @@ class RetryUponRegret:
         tokens = looked_at[self.check]
         triggers = self.again if attempt.rejected and self.again else self.triggers
         found = [
-            (firing.index, -abs(firing.value - trigger.threshold), trigger.detail(firing))
+            (firing.index, -trigger.excess(firing.value), trigger.detail(firing))
             for trigger in triggers
             if (firing := trigger.first(tokens)) is not None
         ]
@@ -62,7 +62,7 @@ class RetryUponRegret:
     def _excess_of_again(self, tokens: tuple[Token, ...]) -> float:
         """By how much the triggers of retries are exceeded at most; infinite where they see nothing."""
         values = [
-            (token.signals[trigger.signal] - trigger.threshold) * (1 if trigger.when == "above" else -1)
+            trigger.excess(token.signals[trigger.signal])
             for trigger in self.again
             for token in tokens
             if trigger.signal in token.signals
