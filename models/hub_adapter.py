@@ -39,14 +39,10 @@ class HubCache:
 
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         """Copy positions `start` to `end` of slot `source` over those of slot `target`."""
-        theirs: Any = self.rows[source]
-        ours: Any = self.rows[target]
         made = _new_row()
-        for number, layer in enumerate(theirs.layers):
-            before = [ours.layers[number]] if start else []
-            keys = [*(each.keys[:, :, :start] for each in before), layer.keys[:, :, start:end]]
-            values = [*(each.values[:, :, :start] for each in before), layer.values[:, :, start:end]]
-            made.update(torch.cat(keys, dim=2), torch.cat(values, dim=2), number)
+        for row, first, last in ((self.rows[target], 0, start), (self.rows[source], start, end)):
+            for number, layer in enumerate(row.layers if first < last else ()):
+                made.update(layer.keys[:, :, first:last], layer.values[:, :, first:last], number)
         self.rows[target] = made  # only now, so that a copy that fails leaves what was there
 
 
