@@ -81,17 +81,14 @@ def inputs(table: Table) -> Floats:
 
 def describe(name: str, scores: Floats, found: Items[Items[Alternative]]) -> list[str]:
     """AUROC over alternatives, and how often the one of the lowest score is right, of 4 and of all."""
-    rows = [(each, score) for each, score in zip((e for ways in found for e in ways), scores, strict=True)]
-    others = [(each, score) for each, score in rows if not each.is_mistake]
-    auroc = roc_auc_score([not each.is_right for each, _ in others], [score for _, score in others])
+    score = iter(scores.tolist())
+    rows = [[(each, next(score)) for each in ways] for ways in found]
+    others = [[pair for pair in ways if not pair[0].is_mistake] for ways in rows]
+    flat = [pair for ways in others for pair in ways]
+    auroc = roc_auc_score([not each.is_right for each, _ in flat], [value for _, value in flat])
     cells = [name, f"{auroc:.3f}"]
-    for most in (4, 13):
-        hits: list[bool] = []
-        start = 0
-        for ways in found:
-            some = [pair for pair in rows[start : start + len(ways)] if not pair[0].is_mistake][:most]
-            hits.append(min(some, key=lambda pair: pair[1])[0].is_right)
-            start += len(ways)
+    for most in (4, OTHERS):
+        hits = [min(ways[:most], key=lambda pair: pair[1])[0].is_right for ways in others]
         cells.append(f"{np.mean(hits):.1%}")
     return cells
 

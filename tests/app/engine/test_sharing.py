@@ -10,7 +10,7 @@ import torch
 from app.decoding.gather import gather
 from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
-from app.decoding.strategies import GreedyParams, SampleParams, Strategy
+from app.decoding.strategies import GreedyParams, SampleParams
 from app.engine.loop import DecodingLoop
 from app.engine.stream import Stream
 from app.engine.types import EngineLimits, GenerationRequest
@@ -35,11 +35,17 @@ def decode(requests: Items[GenerationRequest], model: Any = None, **limits: Any)
     """Answers to requests that all begin in the same tick, and the counters afterwards."""
     loop = DecodingLoop(TinyCheckpoint(model or tiny_model()), EngineLimits(**limits))
     streams = [Stream(lambda _: None) for _ in requests]
+    finish(loop, requests, streams)
+    return [collect(stream) for stream in streams], loop.counters
+
+
+@torch.inference_mode()
+def finish(loop: DecodingLoop, requests: Items[GenerationRequest], streams: Items[Stream]) -> None:
+    """Decode requests that all begin in the same tick."""
     for request, stream in zip(requests, streams, strict=True):
         loop.submit(request, stream)
     while not loop.idle:
         loop.tick()
-    return [collect(stream) for stream in streams], loop.counters
 
 
 def alone(request: GenerationRequest) -> list[int]:
@@ -126,9 +132,8 @@ def test_a_pass_that_fails_fails_all_who_would_have_shared_it(call: int) -> None
 
 
 def test_what_a_client_is_billed_does_not_depend_on_sharing() -> None:
-    strategy: Strategy = GREEDY
     with tiny_engine(max_rows=16) as engine:
-        together = collect(engine.submit(ask(strategy=strategy, n=6)))
+        together = collect(engine.submit(ask(strategy=GREEDY, n=6)))
         stats = engine.stats()
     assert together.usage is not None
     assert together.usage.completion_tokens == 6 * 12 == stats.forward_rows == stats.drawn_tokens
@@ -199,15 +204,9 @@ class Copying(Decoder):
 def test_a_copy_that_fails_fails_its_own_request_and_is_not_used_again() -> None:
     requests = [ask(range(1, 31), GREEDY, max_tokens=10, seed=seed) for seed in range(2)]
     loop = DecodingLoop(TinyCheckpoint(Copying()), EngineLimits(max_rows=2))
-    with torch.inference_mode():
-        first, second, third = (Stream(lambda _: None) for _ in range(3))
-        loop.submit(requests[0], first)
-        loop.submit(requests[1], second)
-        while not loop.idle:
-            loop.tick()
-        loop.submit(requests[0], third)
-        while not loop.idle:
-            loop.tick()
+    first, second, third = (Stream(lambda _: None) for _ in range(3))
+    finish(loop, requests, [first, second])
+    finish(loop, requests[:1], [third])
     assert collect(first).only.ids == alone(requests[0])
     assert isinstance(collect(second).error, ModelFailureError)
     assert collect(third).only.ids == alone(requests[0])
