@@ -11,8 +11,10 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 
 from app.api.errors import is_ours, to_api_error
+from app.api.hosts import HostGate, names_of
+from app.api.methods import Methods, allowed_methods
 from app.api.metrics import Metrics
-from app.api.middleware import ApiKeyGate, RequestContext
+from app.api.middleware import ApiKeyGate, BodyTimeout, RequestContext
 from app.api.routes import catalogue, chat, compare, completions, operations, problems, score, web
 from app.api.service import Service, Serving, request_id_of
 from app.compare.served import Served
@@ -49,6 +51,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(routes.router)
     app.add_exception_handler(DemurError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_error)
+    # What is added last is outermost.
+    app.add_middleware(BodyTimeout, seconds=settings.body_timeout_seconds)
+    app.add_middleware(Methods)
     if settings.api_key is not None:
         app.add_middleware(ApiKeyGate, key=settings.api_key.get_secret_value())
     if settings.cors_origins:
@@ -59,7 +64,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["x-request-id"],
         )
-    app.add_middleware(RequestContext, metrics=service.metrics)  # outermost: the last one added
+    app.add_middleware(HostGate, names=names_of(settings))
+    app.add_middleware(RequestContext, metrics=service.metrics)
     return app
 
 
@@ -123,6 +129,8 @@ def start_engine(settings: Settings) -> Serving:
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     request_id = request_id_of(request)
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        error = HTTPException(405, headers={"allow": ", ".join(allowed_methods(request.scope))})
     if is_ours(error):
         log.error("request %s failed", request_id, exc_info=error)
     return to_api_error(error, request_id).response()

@@ -1,6 +1,7 @@
 """Settings of the service, from the environment (`DEMUR_PORT=8080`) or from the flags of `demur serve`."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +14,8 @@ from app.errors import DemurError
 _HOUSE = Path(__file__).resolve().parent.parent
 EMBEDDED_CHECKPOINT = _HOUSE / "models" / "checkpoints" / "igsm"
 EMBEDDED_PROBES = _HOUSE / "probes" / "trained"
+
+_HOST_NAME = re.compile(r"\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
 
@@ -70,6 +73,38 @@ class Settings(BaseSettings):
         ge=1024,
         description="Largest request body in bytes, 1024 or more; a larger one gets status 413.",
     )
+    header_timeout_seconds: float = Field(
+        default=10,
+        ge=0.1,
+        le=3600,
+        description="How long a client may take to send a request's header, 0.1 to 3600.",
+    )
+    body_timeout_seconds: float = Field(
+        default=20,
+        ge=0.1,
+        le=3600,
+        description="How long a client may take to send a request's body, 0.1 to 3600; "
+        "then it gets status 408.",
+    )
+    keep_alive_seconds: float = Field(
+        default=5,
+        ge=0.1,
+        le=3600,
+        description="How long a connection stays open for another request, 0.1 to 3600.",
+    )
+    write_timeout_seconds: float = Field(
+        default=30,
+        ge=0.1,
+        le=3600,
+        description="How long a client may read nothing of an answer that waits for it, 0.1 to 3600.",
+    )
+    max_connections: int = Field(
+        default=1024,
+        ge=1,
+        le=65536,
+        description="Connections at the same time, 1 to 65536. A new one takes the place of one that waits "
+        "for its client; if all are being answered, it gets status 503.",
+    )
     comparisons: Path = Field(
         default=Path("runs/comparisons"),
         description="Folder of the comparisons of /v1/compare, made with the first of them. No two servers "
@@ -84,16 +119,29 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Web origins that may call the service, separated by commas; * allows all."
     )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Names that a request's Host may have besides localhost, this machine's name, the host "
+        "listened on and any IP address, separated by commas; *.example.com is every name below, * is all.",
+    )
     api_key: SecretStr | None = Field(
         default=None, min_length=1, description="If set, /v1 routes want it as `Authorization: Bearer KEY`."
     )
     log_level: LogLevel = Field(default="info", description="critical, error, warning, info or debug.")
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", mode="before")
     @classmethod
     def _split_on_commas(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return tuple(origin.strip() for origin in value.split(",") if origin.strip())
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _require_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not _HOST_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a host; give it without scheme, port and path")
         return value
 
     @property

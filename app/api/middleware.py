@@ -1,5 +1,6 @@
 """What happens around every request: its id, its API key, its metrics, and answers to faults of ours."""
 
+import asyncio
 import logging
 import re
 import secrets
@@ -38,7 +39,9 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                headers["x-content-type-options"] = "nosniff"  # what is sent as JSON is never run as a script
             await send(message)
 
         try:
@@ -55,23 +58,60 @@ class RequestContext:
             self.metrics.observe_request(scope["method"], route, status, time.perf_counter() - started)
 
 
+class BodyTimeout:
+    """Ends with status 408 the wait for a body that does not arrive in time."""
+
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
+        self.app = app
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        complete = False
+        until = asyncio.get_running_loop().time() + self._seconds
+
+        async def receive_in_time() -> Message:
+            nonlocal complete
+            try:
+                async with asyncio.timeout_at(None if complete else until):
+                    message = await receive()
+            except TimeoutError:
+                raise self._too_slow() from None
+            complete = complete or not message.get("more_body", False)
+            return message
+
+        await self.app(scope, receive_in_time, send)
+
+    def _too_slow(self) -> ApiError:
+        return ApiError(
+            f"The request's body did not arrive within {self._seconds:g} s (DEMUR_BODY_TIMEOUT_SECONDS)",
+            status=408,
+            code="request_timeout",
+            headers={"connection": "close"},
+        )
+
+
 class ApiKeyGate:
     """Lets requests to /v1 through only with the key."""
 
     def __init__(self, app: ASGIApp, key: str) -> None:
         self.app = app
-        self._expected = f"Bearer {key}".encode()
+        self._expected = key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith("/v1/"):
-            given = Headers(scope=scope).get("authorization", "").encode()
-            if not secrets.compare_digest(given, self._expected):
+            given = Headers(scope=scope).get("authorization", "")
+            scheme, _, key = given.partition(" ")
+            sent = key.strip(" ").encode("latin-1")  # the bytes as they came
+            if scheme.lower() != "bearer" or not secrets.compare_digest(sent, self._expected):
                 await _unauthorized(given).response()(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
 
-def _unauthorized(given: bytes) -> ApiError:
+def _unauthorized(given: str) -> ApiError:
     what = "The API key is not the right one" if given else "There is no API key"
     return ApiError(
         f"{what}; send it as the header `Authorization: Bearer KEY`",
@@ -82,6 +122,11 @@ def _unauthorized(given: bytes) -> ApiError:
     )
 
 
+def fresh_request_id() -> str:
+    """An id for a request that brings none."""
+    return f"req-{secrets.token_hex(12)}"
+
+
 def _request_id(headers: Headers) -> str:
     given = headers.get("x-request-id", "")
-    return given if _USABLE_ID.fullmatch(given) else f"req-{secrets.token_hex(12)}"
+    return given if _USABLE_ID.fullmatch(given) else fresh_request_id()

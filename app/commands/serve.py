@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from app.settings import Settings
 
+_OTHER_FILES = 256  # weights, comparisons, and connections that are being refused
+
 # Flags default to None, which leaves the word to the environment (DEMUR_PORT) and then to app.settings.
 
 
@@ -43,6 +45,27 @@ def serve(
     max_body_bytes: Annotated[
         int | None, typer.Option(help="Largest request body.  [default: 1048576]")
     ] = None,
+    header_timeout_seconds: Annotated[
+        float | None, typer.Option(help="Time that a client has for a request's header.  [default: 10]")
+    ] = None,
+    body_timeout_seconds: Annotated[
+        float | None,
+        typer.Option(help="Time that a client has for a request's body; then it gets 408.  [default: 20]"),
+    ] = None,
+    keep_alive_seconds: Annotated[
+        float | None,
+        typer.Option(help="Time that a connection stays open for another request.  [default: 5]"),
+    ] = None,
+    write_timeout_seconds: Annotated[
+        float | None,
+        typer.Option(help="Time that a client may read nothing of a waiting answer.  [default: 30]"),
+    ] = None,
+    max_connections: Annotated[
+        int | None,
+        typer.Option(
+            help="Connections at the same time; if all are busy, a new one gets status 503.  [default: 1024]"
+        ),
+    ] = None,
     comparisons: Annotated[
         Path | None,
         typer.Option(
@@ -56,6 +79,13 @@ def serve(
     cors_origins: Annotated[
         str | None,
         typer.Option(help="Web origins that may call, separated by commas; * is all.  [default: none]"),
+    ] = None,
+    allowed_hosts: Annotated[
+        str | None,
+        typer.Option(
+            help="Names a request's Host may have besides localhost, this machine's name and addresses, "
+            "separated by commas; *.example.com is all below it, * is all.  [default: none]"
+        ),
     ] = None,
     api_key: Annotated[
         str | None,
@@ -107,11 +137,14 @@ def _run(settings: "Settings", listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     typer.echo(f"demur listens on http://{shown}:{port} (routes: http://{shown}:{port}/docs)", err=True)
-    application = import_from_string("app.main:create_app")(
-        settings
-    )  # by name: app.main stands above commands
+    _allow_files(settings.max_connections)
+    # By name: app.main stands above commands, app.api beside it.
+    application = import_from_string("app.main:create_app")(settings)
     config = uvicorn.Config(
         application,
+        http=import_from_string("app.api.connection:protocol")(settings),
+        ws="none",
+        timeout_keep_alive=math.ceil(settings.keep_alive_seconds),
         log_level=settings.log_level,
         log_config=_logging(settings.log_level),
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds) + 5,
@@ -129,6 +162,23 @@ def _run(settings: "Settings", listener: socket.socket) -> None:
     server.run(sockets=[listener])
     if reasons:
         raise fail(reasons[0])
+
+
+def _allow_files(connections: int) -> None:
+    """Every connection is an open file, and many systems allow 1024 unless a process asks for more."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY and wanted > hard:
+        typer.echo(
+            f"Warning: max_connections is {connections}, but this process may open {hard} files, of which it "
+            f"needs {_OTHER_FILES} otherwise. Lower --max-connections, or raise the limit (ulimit -Hn).",
+            err=True,
+        )
+        wanted = hard
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _server(config: "Config", drain_seconds: float, stop: Callable[[], None]) -> "Server":

@@ -1,0 +1,44 @@
+"""HTTP/1.1 read strictly: what two readers may understand in two ways is refused (RFC 9112, section 11.2)."""
+
+import re
+
+import h11
+
+_HEAD_END = re.compile(rb"\n\r?\n")
+# A line ends with CR LF and in no other way, and no line goes on the one before it ("obs-fold").
+_AMBIGUOUS = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]|\x00")
+
+
+class StrictParser(h11.Connection):
+    """h11, without what it forgives: bare CR and LF, folded headers, two ways to tell a body's length."""
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """The next event.
+
+        Raises:
+            h11.RemoteProtocolError: the request is not HTTP/1.1; its hint is the status to answer with.
+        """
+        if self.their_state is h11.IDLE:
+            _require_plain_lines(self.trailing_data[0])
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            _require_one_framing(event)
+        return event
+
+
+def _require_plain_lines(received: bytes) -> None:
+    end = _HEAD_END.search(received)
+    if end is not None and _AMBIGUOUS.search(received, 0, end.end()):
+        raise h11.RemoteProtocolError("a header's line is folded, or holds NUL, or CR or LF on its own")
+
+
+def _require_one_framing(request: h11.Request) -> None:
+    names = {name for name, _ in request.headers}
+    if request.http_version not in (b"1.0", b"1.1"):
+        raise h11.RemoteProtocolError("only HTTP/1.0 and HTTP/1.1 are spoken here", error_status_hint=505)
+    if b"transfer-encoding" not in names:
+        return
+    if b"content-length" in names:
+        raise h11.RemoteProtocolError("it has a content-length and a transfer-encoding; send one of them")
+    if request.http_version == b"1.0":
+        raise h11.RemoteProtocolError("HTTP/1.0 has no transfer-encoding; send a content-length")
