@@ -22,6 +22,7 @@ from app.decoding.calibration import read_calibration
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits
 from app.errors import CalibrationError, ComparisonFolderError, DemurError
+from app.redaction import without_folders
 from app.settings import Settings, load_settings
 from models import checkpoint
 from probes.errors import ProbesError
@@ -86,12 +87,12 @@ async def _load(service: Service) -> None:
         serving = await asyncio.to_thread(start_engine, service.settings)
     except (CalibrationError, ProbesError) as error:
         log.error("cannot serve: %s", error)
-        service.failure = str(error)
-        service.give_up(service.failure)
+        service.failure = without_folders(str(error))
+        service.give_up(str(error))
         return
     except Exception as error:
         log.exception("cannot load the checkpoint %s", service.settings.checkpoint)
-        service.failure = f"{type(error).__name__}: {error}"
+        service.failure = without_folders(f"{type(error).__name__}: {error}")
         return
     service.metrics.watch_engine(serving.engine.stats)
     service.serving = serving

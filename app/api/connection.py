@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
 from itertools import chain, repeat
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack
 from typing import Any, ClassVar, cast
 
 import h11
@@ -213,6 +215,8 @@ class Connection(H11Protocol):
             self._expect_reading(unread)
         else:
             log.info("a client read nothing for %g s", self.limits.write_seconds)
+            # Reset: else the system keeps what is unsent, for a client that does not want it.
+            self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
             self.transport.abort()
 
     def _refuse(self, message: str, status: int, code: str) -> None:

@@ -17,6 +17,7 @@ from app.errors import (
     RequestError,
     UnknownComparisonError,
 )
+from app.redaction import without_folders
 
 INVALID_REQUEST = "invalid_request_error"
 
@@ -102,7 +103,8 @@ def to_api_error(error: Exception, request_id: str) -> ApiError:
         case ComparisonStateError():
             return ApiError(_sentence(error), status=409, code="wrong_state")
         case ComparisonFolderError():
-            return ApiError(_sentence(error), status=507, type="server_error", code="storage_failed")
+            message = without_folders(_sentence(error))
+            return ApiError(message, status=507, type="server_error", code="storage_failed")
         case HTTPException():
             return _of_routing(error)
         case _:
@@ -110,8 +112,8 @@ def to_api_error(error: Exception, request_id: str) -> ApiError:
 
 
 def is_ours(error: Exception) -> bool:
-    """Whether the log should say why, because the answer does not."""
-    answered = (ApiError, EngineStoppedError, ComparisonFolderError)
+    """Whether the log should say why, because the answer does not, or not where."""
+    answered = (ApiError, EngineStoppedError)
     return to_api_error(error, "").status >= 500 and not isinstance(error, answered)
 
 

@@ -5,8 +5,10 @@ import re
 import h11
 
 _HEAD_END = re.compile(rb"\n\r?\n")
-# A line ends with CR LF and in no other way, and no line goes on the one before it ("obs-fold").
-_AMBIGUOUS = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]|\x00")
+# A line ends with CR LF and in no other way, no line goes on the one before it ("obs-fold"), and there are no
+# control characters besides tabs.
+_AMBIGUOUS = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_MOST_HEADER_BYTES = 16 * 1024  # as h11 has it for a header that is not complete
 
 
 class StrictParser(h11.Connection):
@@ -19,17 +21,24 @@ class StrictParser(h11.Connection):
             h11.RemoteProtocolError: the request is not HTTP/1.1; its hint is the status to answer with.
         """
         if self.their_state is h11.IDLE:
-            _require_plain_lines(self.trailing_data[0])
+            _require_plain_header(self.trailing_data[0])
         event = super().next_event()
         if isinstance(event, h11.Request):
             _require_one_framing(event)
         return event
 
 
-def _require_plain_lines(received: bytes) -> None:
+def _require_plain_header(received: bytes) -> None:
     end = _HEAD_END.search(received)
-    if end is not None and _AMBIGUOUS.search(received, 0, end.end()):
-        raise h11.RemoteProtocolError("a header's line is folded, or holds NUL, or CR or LF on its own")
+    if end is None:
+        return
+    if end.end() > _MOST_HEADER_BYTES:
+        reason = f"its header has {end.end()} bytes, and {_MOST_HEADER_BYTES} are the most"
+        raise h11.RemoteProtocolError(reason, error_status_hint=431)
+    if _AMBIGUOUS.search(received, 0, end.end()):
+        raise h11.RemoteProtocolError(
+            "a header's line is folded, or holds a control character, or ends in LF"
+        )
 
 
 def _require_one_framing(request: h11.Request) -> None:

@@ -12,6 +12,7 @@ from app.compare.spec import ComparisonSpec, CorpusProblems
 from app.compare.state import ComparisonStatus, State, Status, write_state
 from app.compare.summary import problems_of
 from app.errors import ParameterError
+from app.redaction import without_folders
 from models.corpora.igsm.spec import IgsmSpec
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class Job:
             created=int(state.created),
             started=_whole(state.started),
             finished=_whole(state.finished),
-            error=state.error,
+            error=None if state.error is None else without_folders(state.error),
         )
 
 
