@@ -1,21 +1,20 @@
 /** Texts of the arms side by side, for prompts whose answers nobody knows. */
 
 import { get } from "../api.js";
-import { domainOf, format, levelOf } from "../colour.js";
+import { format, levelOf } from "../colour.js";
 import { h } from "../dom.js";
+import { scaleOf } from "../scale.js";
 
 const MOST = 50;
 
 /**
  * @param {string[]} arms
  * @param {object|undefined} signal what tokens are coloured by, if they were kept
+ * @param {number} vocabulary of the model
  */
-export async function textsView(id, arms, signal) {
+export async function textsView(id, arms, signal, vocabulary) {
   const { data } = await get(`compare/${id}/results?limit=${MOST * arms.length}`);
-  const values = data
-    .flatMap(({ tokens }) => (tokens ?? []).map((token) => token.signals[signal?.name]))
-    .filter((value) => value !== undefined);
-  const paint = signal && { signal, domain: domainOf(signal, values) };
+  const paint = signal && { signal, scale: scaleOf(signal, vocabulary) };
   const rows = new Map();
   for (const outcome of data) {
     if (!rows.has(outcome.problem)) rows.set(outcome.problem, new Map());
@@ -66,14 +65,14 @@ function textCell(outcome, paint) {
   return h("td", {}, h("p", { class: "written" }, text), h("p", { class: "help" }, cost));
 }
 
-function coloured({ text, signals }, { signal, domain }) {
+function coloured({ text, signals }, { signal, scale }) {
   const value = signals[signal.name];
   if (value === undefined) return text;
   return h(
     "span",
     {
       class: "token",
-      "data-heat": levelOf(signal, value, domain),
+      "data-heat": levelOf(signal, value, [scale.low, scale.high]),
       title: `${signal.name} ${format(value, signal.unit)}`,
     },
     text,
