@@ -18,14 +18,14 @@ export function aboutView({ corpus, model }) {
   const { modulus } = corpus;
   const [one, other] = [modulus - 1, Math.min(7, modulus - 1)];
   return paragraph(
-    "The problems are of the kind of iGSM, the controlled world of ",
+    "The problems follow iGSM, the controlled world of ",
     h("cite", {}, "Physics of Language Models"),
     " (",
     PAPERS.flatMap(([name, href], index) => [
       index ? ", " : "",
       h("a", { href, rel: "noopener noreferrer", target: "_blank" }, name),
     ]),
-    "): quantities that are numbers or are computed from others, and the model was trained on nothing else. ",
+    "): each quantity is a number or computed from others, and the model was trained on nothing else. ",
     `Arithmetic is modulo ${modulus}, so ${one} * ${other} = ${(one * other) % modulus}; `,
     h("code", {}, "docs/igsm.md"),
     " in the repository has the language and how steps are judged.",

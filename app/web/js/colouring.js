@@ -52,7 +52,7 @@ export function colouringView({ signals, model }, changed) {
     const certain = signal.higher_means === "certain";
     const [calm, doubtful] = (certain ? [high, low] : [low, high]).map((value) => format(value, signal.unit));
     const unit = signal.unit === "probability" ? "" : ` ${signal.unit.replace("^2", "²")}`;
-    least.textContent = calm;
+    least.textContent = `${calm}${certain && open ? " or more" : ""}`;
     most.textContent = `${doubtful}${unit}${open ? ` or ${certain ? "less" : "more"}` : ""}`;
     legend.setAttribute(
       "aria-label",

@@ -24,7 +24,7 @@ export function playTab(root, catalogue) {
   const context = { catalogue, colour: colours.chosen, scale: colours.scale };
   const columns = h("div", { class: "runs" });
   const stage = h("div", { class: "stage" }, colours.element, columns);
-  root.replaceChildren(aboutView(catalogue), h("div", { class: "play" }, setup.element, stage));
+  root.replaceChildren(h("div", { class: "play" }, aboutView(catalogue), setup.element, stage));
   document.addEventListener("theme", redraw);
   const past = new Map(); // the views of the requests that were run, by their links
   let views = [];

@@ -74,7 +74,7 @@ function drawingPart({ ops, splits }, drew) {
     ` (op): how many quantities the answer needs. Trained on ${ops.min} to ${ops.trained_max} (id)`,
     ops.max > ops.trained_max ? `; ${ops.trained_max + 1} to ${ops.max} are larger than any (ood). ` : ". ",
     h("b", {}, "split"),
-    ": the model was trained on train alone, which shares no solution's shape with the others.",
+    ": the model was trained on problems of train; none of another split has the graph of one of them.",
   );
 
   async function draw({ seed, ...where }) {

@@ -3,8 +3,9 @@
 const CONFIDENCE_TOP = 20; // of the likeliest tokens, over which `confidence` is a mean
 
 /**
- * Probabilities have all of 0 to 1. Other signals end where the model's calibration has its most doubtful
- * hundredth of tokens; without a calibration, where a model that knows nothing of its V tokens would be.
+ * Probabilities have all of 0 to 1. Other signals end at the most doubtful token of the model's calibration, and
+ * begin at 0 or, if more means certain, at the median token; without a calibration they end where a model that
+ * knows nothing of its V tokens would be.
  * @param {{name: string, unit: string, higher_means: string, quantiles?: number[]|null}} signal
  * @param {number} vocabulary V, how many tokens there are
  * @returns {{low: number, high: number, open: boolean, note: string}} `open`: values beyond the doubtful end occur
@@ -16,9 +17,9 @@ export function scaleOf(signal, vocabulary) {
 
 function calibrated({ quantiles, higher_means: means }) {
   if (!quantiles) return null;
-  const percent = (number) => quantiles[Math.round((number / 100) * (quantiles.length - 1))];
-  const [low, high] = means === "certain" ? [percent(1), percent(99)] : [0, percent(99)];
-  const note = "The strongest colour begins where the calibration has its most doubtful 1% of tokens.";
+  const median = quantiles[(quantiles.length - 1) / 2];
+  const [low, high] = means === "certain" ? [quantiles[0], median] : [0, quantiles.at(-1)];
+  const note = "The strongest colour is that of the calibration's most doubtful token.";
   return high > low ? { low, high, open: true, note } : null;
 }
 

@@ -65,7 +65,7 @@ function corpusEditor(openapi, { ops }, changed) {
   const terms = h(
     "p",
     { class: "help", id: "cmp-terms" },
-    `Steps (op) are the quantities that an answer needs: the model was trained on ${ops.min} to ${ops.trained_max}, and there are problems of up to ${ops.max}. It has seen no problem's shape of validation and test. Choose on validation, and report test.`,
+    `Steps (op) are the quantities that an answer needs: the model was trained on ${ops.min} to ${ops.trained_max}, and there are problems of up to ${ops.max}. No problem of validation or test has the graph of one that it was trained on: choose on validation, report on test.`,
   );
   return {
     element: h(

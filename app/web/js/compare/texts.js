@@ -13,13 +13,13 @@ const MOST = 50;
  * @param {number} vocabulary of the model
  */
 export async function textsView(id, arms, signal, vocabulary) {
-  const { data } = await get(`compare/${id}/results?limit=${MOST * arms.length}`);
+  const [{ data: problems }, { data }] = await Promise.all([
+    get(`compare/${id}/problems?limit=${MOST}`),
+    get(`compare/${id}/results?limit=${MOST * arms.length}`),
+  ]);
   const paint = signal && { signal, scale: scaleOf(signal, vocabulary) };
-  const rows = new Map();
-  for (const outcome of data) {
-    if (!rows.has(outcome.problem)) rows.set(outcome.problem, new Map());
-    rows.get(outcome.problem).set(outcome.arm, outcome);
-  }
+  const rows = new Map(problems.map((problem) => [problem.id, { problem, byArm: new Map() }]));
+  for (const outcome of data) rows.get(outcome.problem)?.byArm.set(outcome.arm, outcome);
   return h(
     "section",
     { class: "panel" },
@@ -36,18 +36,18 @@ export async function textsView(id, arms, signal, vocabulary) {
           h(
             "tr",
             {},
-            h("th", { scope: "col" }, "problem"),
+            h("th", { scope: "col" }, "prompt"),
             arms.map((arm) => h("th", { scope: "col" }, arm)),
           ),
         ),
         h(
           "tbody",
           {},
-          [...rows].map(([problem, byArm]) =>
+          [...rows.values()].map(({ problem, byArm }) =>
             h(
               "tr",
               {},
-              h("th", { scope: "row" }, problem),
+              h("th", { scope: "row" }, h("p", { class: "written" }, problem.prompt.trim())),
               arms.map((arm) => textCell(byArm.get(arm), paint)),
             ),
           ),
