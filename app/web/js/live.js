@@ -143,7 +143,8 @@ function tokenOf(item) {
     id: item.token_id,
     logprob: item.logprob,
     forced: item.forced ?? false,
-    signals: item.signals ?? {},
+    // One that is not finite is null, which is like one that was not read.
+    signals: Object.fromEntries(Object.entries(item.signals ?? {}).filter(([, value]) => value !== null)),
     top: item.top ?? [],
   };
 }

@@ -56,7 +56,7 @@ export function playTab(root, catalogue) {
       if (!prompt.trim()) return;
       try {
         const check = await post("problems/check", { prompt, completion: "" });
-        views.forEach((view) => view.preview(check));
+        if (prompt === setup.read().prompt) views.forEach((view) => view.preview(check));
       } catch (error) {
         if (!(error instanceof ApiError)) throw error; // Run will say what is wrong
       }

@@ -72,8 +72,9 @@ export function runView(context) {
   /** Begin with the token that has most to tell. */
   function pickMostDoubtful() {
     const { name, higher_means: means } = context.colour();
-    const doubts = shownTokens(run).map(
-      (token) => (token.signals[name] ?? -Infinity) * (means === "certain" ? -1 : 1),
+    const sign = means === "certain" ? -1 : 1;
+    const doubts = shownTokens(run).map(({ signals: { [name]: value } }) =>
+      value === undefined ? -Infinity : sign * value,
     );
     const index = doubts.indexOf(Math.max(...doubts));
     if (index >= 0) pick(shownTokens(run)[index], index, "timeline");

@@ -181,7 +181,7 @@ def test_end_forced_tokens_and_warnings_are_shown(visit: Visit, server: Server) 
     end = httpx2.get(f"{server.url}/v1/models").json()["data"][0]["end_token_id"]
     tokens = [
         {"token": "Answer:", "token_id": 1, "logprob": -30.6, "forced": True, "signals": {"entropy": 1.2}},
-        {"token": " 7", "token_id": 2, "logprob": -0.1, "signals": {"entropy": 0.1}},
+        {"token": " 7", "token_id": 2, "logprob": -9999.0, "signals": {"entropy": 0.1, "surprisal": None}},
         {"token": "bytes:\\xe2\\x82", "token_id": 3, "logprob": -0.1, "signals": {"entropy": 0.1}},
         {"token": "bytes:\\xac", "token_id": 4, "logprob": -0.1, "signals": {"entropy": 0.1}},
         {"token": "", "token_id": end, "logprob": -0.2, "signals": {"entropy": 0.6}},
@@ -199,15 +199,26 @@ def test_end_forced_tokens_and_warnings_are_shown(visit: Visit, server: Server) 
     head = {"content-type": "text/event-stream"}
     visit.page.route("**/v1/completions", lambda route: route.fulfill(status=200, headers=head, body=body))
     page = visit.go(place())
-    visit.run()
+    page.get_by_role("button", name="Run").click()  # it is over before anybody could see it running
+    visit.wait_until_done()
     shown = page.locator(".run:visible .token")
     expect(shown).to_have_count(5)
-    assert shown.all_inner_texts() == ["Answer:", " 7", "\\xe2\\x82", "€", "end"]
+    assert [text.rstrip("✗") for text in shown.all_inner_texts()] == [
+        "Answer:",
+        " 7",
+        "\\xe2\\x82",
+        "€",
+        "end",
+    ]
     expect(shown.first).to_have_class(re.compile("forced"))
     expect(shown.last).to_have_attribute("aria-label", re.compile("end of the text, entropy 0.600"))
     expect(shown.last).to_have_attribute("data-heat", re.compile("[1-8]"))
     expect(page.locator(".run:visible .status")).to_contain_text("declined to answer")
     expect(page.locator(".run:visible .warnings li")).to_have_text(["max_tokens was cut from 256 to 200"])
+    shown.nth(1).focus()
+    expect(page.locator(".inspector:visible")).to_contain_text("surprisal\N{EN DASH}")
+    page.get_by_label("Colour by").select_option("surprisal")
+    expect(shown.nth(1)).not_to_have_attribute("data-heat", re.compile(""))
     page.unroute("**/v1/completions")
     visit.run()
     expect(page.locator(".run:visible .warnings")).to_be_hidden()
