@@ -3,9 +3,11 @@
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
+from pydantic import TypeAdapter
 
 from app.api.errors import ERROR_RESPONSES
+from app.api.rendering import number
 from app.api.schemas.catalogue import (
     ModelList,
     ModelOut,
@@ -16,13 +18,19 @@ from app.api.schemas.catalogue import (
     StrategyList,
     StrategyOut,
 )
-from app.api.service import Serving, serving_of
+from app.api.service import Serving, service_of, serving_of
+from app.decoding.calibration import Calibration
+from app.decoding.sampling_params import SamplingParams
 from app.decoding.signals import PROBE_PREFIX, SIGNALS
-from app.decoding.strategies import STRATEGIES
+from app.decoding.strategies import STRATEGIES, StrategyParams
+from app.decoding.types import StoppingParams
+from app.engine.types import GenerationRequest
+from app.errors import RequestError
 from probes.card import PositionCard, ProbeCard
 
 router = APIRouter(tags=["catalogue"])
 
+_STRATEGY: TypeAdapter[StrategyParams] = TypeAdapter(StrategyParams)
 _ERRORS = {status: ERROR_RESPONSES[status] for status in (404, 503, "default")}
 
 
@@ -40,11 +48,17 @@ async def model(name: str, serving: Annotated[Serving, Depends(serving_of)]) -> 
 
 
 @router.get("/v1/strategies")
-async def strategies() -> StrategyList:
+async def strategies(request: Request) -> StrategyList:
     """The decoding strategies and the JSON Schema of their parameters, for the request's `strategy`."""
+    serving = service_of(request).serving
     return StrategyList(
         data=[
-            StrategyOut(kind=info.kind, summary=info.summary, params_schema=dict(info.params_schema))
+            StrategyOut(
+                kind=info.kind,
+                summary=info.summary,
+                params_schema=dict(info.params_schema),
+                unavailable=serving and _refusal(info.kind, serving),
+            )
             for info in STRATEGIES.values()
         ]
     )
@@ -60,6 +74,7 @@ async def signals(serving: Annotated[Serving, Depends(serving_of)]) -> SignalLis
                 unit=signal.unit,
                 higher_means=signal.higher_means,
                 description=signal.description,
+                quantiles=_quantiles(signal.name, serving.calibration),
             )
             for signal in SIGNALS.values()
         ]
@@ -90,7 +105,25 @@ def _probe_signal(card: ProbeCard) -> SignalOut:
         higher_means="positive",
         description=f"Calibrated probability of: {card.positive}. Read at {_where(card.position)}, and at no "
         f"other token. GET /v1/probes has its card.",
+        quantiles=None,
     )
+
+
+def _refusal(kind: str, serving: Serving) -> str | None:
+    """What the engine says to a request for a strategy with its defaults; None if it takes it."""
+    strategy = _STRATEGY.validate_python({"kind": kind}).build()
+    try:
+        serving.engine.check(
+            GenerationRequest((0,), strategy, SamplingParams(), StoppingParams(max_tokens=1))
+        )
+    except RequestError as error:
+        return error.message
+    return None
+
+
+def _quantiles(name: str, calibration: Calibration | None) -> list[float] | None:
+    measured = calibration and calibration.signals.get(name)
+    return [number(value) for value in measured.quantiles] if measured else None
 
 
 def _where(position: PositionCard) -> str:

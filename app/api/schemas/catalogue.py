@@ -37,6 +37,10 @@ class StrategyOut(BaseModel):
     kind: str
     summary: str
     params_schema: dict[str, Any] = Field(description="JSON Schema of the request's `strategy` object.")
+    unavailable: str | None = Field(
+        description="Why the served model refuses it with its default parameters: a probe or a calibration "
+        "that is not there. Null where nothing is missing, or no model is loaded yet."
+    )
 
 
 class StrategyList(BaseModel):
@@ -55,6 +59,10 @@ class SignalOut(BaseModel):
         description="positive: that what the probe stands for is likelier."
     )
     description: str
+    quantiles: list[float] | None = Field(
+        description="The 0%, 1%, ... 100% quantile over the tokens of the model's calibration, in the "
+        "signal's unit: what strategies take their thresholds from. Null where nothing was measured.",
+    )
 
 
 class SignalList(BaseModel):

@@ -7,20 +7,6 @@
 export const LEVELS = 9;
 
 /**
- * The values between which a signal is coloured. Probabilities have all of 0 to 1; other units end at a round
- * number that holds every value seen, so that the legend can say where.
- * @param {{unit: string}} signal
- * @param {Iterable<number>} values
- * @returns {[number, number]}
- */
-export function domainOf(signal, values) {
-  if (signal.unit === "probability") return [0, 1];
-  let highest = 0;
-  for (const value of values) if (value > highest) highest = value;
-  return [0, roundUp(Math.max(highest, 0.5))];
-}
-
-/**
  * 0 to 8; the higher, the more doubt, or for a probe the likelier what it stands for.
  * @param {{higher_means: "uncertain"|"certain"|"positive"}} signal
  */
@@ -47,9 +33,4 @@ export function percent(share, digits = 0) {
   if (share > 0 && share < least) return `<${(least * 100).toFixed(digits)}%`;
   if (share < 1 && share > 1 - least) return `>${(100 - least * 100).toFixed(digits)}%`;
   return `${(share * 100).toFixed(digits)}%`;
-}
-
-function roundUp(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 1.5, 2, 3, 4, 5, 7.5, 10].map((factor) => factor * power).find((round) => round >= value - 1e-9);
 }

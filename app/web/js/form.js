@@ -4,7 +4,7 @@
  */
 
 import { h, newId, prose } from "./dom.js";
-import { fieldsOf, initial, rangeOf, readable } from "./schema.js";
+import { fieldsOf, initial, isProbe, rangeOf, readable } from "./schema.js";
 
 /**
  * The editor of an object: a row for every field.
@@ -83,21 +83,26 @@ function checkbox(field, context) {
 }
 
 function leaf({ element, input, error, read, write }) {
-  const editor = {
-    element,
-    read,
-    write,
-    at: () => editor,
-    /** Show what the server says is wrong with this field, or with null nothing. */
-    complain(message) {
-      error.textContent = message ?? "";
-      error.hidden = !message;
-      if (message) input.setAttribute("aria-invalid", "true");
-      else input.removeAttribute("aria-invalid");
-      if (message) reveal(input);
-    },
-  };
+  const editor = { element, read, write, at: () => editor, complain: complaining(input, error) };
   return editor;
+}
+
+/** Room for an error of an input that stands in no schema's form, as `element`, and how to `complain` there. */
+export function complaintAt(input) {
+  const error = h("p", { class: "field-error", id: newId("error"), hidden: true });
+  input.setAttribute("aria-describedby", error.id);
+  return { element: error, complain: complaining(input, error) };
+}
+
+/** Shows what the server says is wrong with a field, or with null nothing. */
+function complaining(input, error) {
+  return (message) => {
+    error.textContent = message ?? "";
+    error.hidden = !message;
+    if (message) input.setAttribute("aria-invalid", "true");
+    else input.removeAttribute("aria-invalid");
+    if (message) reveal(input);
+  };
 }
 
 function reveal(input) {
@@ -138,7 +143,7 @@ function textInput(field, { changed, signals }) {
   const names = /\/v1\/signals|\^probe:|"probe:/.test(`${field.help} ${field.node.pattern ?? ""}`);
   const onlyProbes = field.node.pattern?.startsWith("^probe");
   if (names && field.node.pattern) {
-    const options = signals.filter((name) => !onlyProbes || name.startsWith("probe:"));
+    const options = signals.filter((name) => !onlyProbes || isProbe(name));
     return nameInput(options, changed);
   }
   const input = h("input", {

@@ -2,12 +2,13 @@
 
 import { format, percent } from "./colour.js";
 import { h } from "./dom.js";
+import { isProbe } from "./schema.js";
 
 /** @param {{name: string, unit: string, description: string}[]} signals */
 export function inspectorView(signals) {
   const element = h("div", { class: "inspector" });
-  const free = signals.filter(({ name }) => !name.startsWith("probe:"));
-  const probes = signals.filter(({ name }) => name.startsWith("probe:"));
+  const free = signals.filter(({ name }) => !isProbe(name));
+  const probes = signals.filter(({ name }) => isProbe(name));
 
   function empty() {
     element.replaceChildren(
@@ -38,13 +39,15 @@ export function inspectorView(signals) {
         "Signals",
         free.map((signal) => figure(signal.name, token.signals[signal.name], signal)),
       ),
-      section(
-        "Probes",
-        read.map((signal) =>
-          bar(signal.name.replace("probe:", ""), token.signals[signal.name], signal.description),
-        ),
-        "None is read here.",
-      ),
+      probes.length
+        ? section(
+            "Probes",
+            read.map((signal) =>
+              bar(signal.name.replace("probe:", ""), token.signals[signal.name], signal.description),
+            ),
+            "None is read here.",
+          )
+        : "",
       section(
         "Alternatives",
         token.top.map(({ token: other, logprob }) =>

@@ -83,7 +83,25 @@ export function otherBranches(run) {
   });
 }
 
-export const textOf = (tokens) => tokens.map((token) => token.token).join("");
+/** The text of tokens; bytes at its end that are no character yet are left out. */
+export const textOf = (tokens) => textsOf(tokens).join("");
+
+/** What each token adds to the text: nothing where it ends within a character, which the next ones complete. */
+export function textsOf(tokens) {
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  return tokens.map((token) => decoder.decode(bytesOf(token), { stream: true }));
+}
+
+/** A token that is no text by itself is written as its bytes: `bytes:\xe2\x82`. */
+export const isBytes = ({ token }) => BYTES.test(token);
+
+const BYTES = /^bytes:(\\x[0-9a-f]{2})+$/;
+const encoder = new TextEncoder();
+
+function bytesOf(token) {
+  if (!isBytes(token)) return encoder.encode(token.token);
+  return Uint8Array.from(token.token.matchAll(/\\x([0-9a-f]{2})/g), ([, hex]) => parseInt(hex, 16));
+}
 
 /** All tokens that were written, kept or not, each once. */
 export function everyToken(run) {
@@ -125,7 +143,8 @@ function tokenOf(item) {
     id: item.token_id,
     logprob: item.logprob,
     forced: item.forced ?? false,
-    signals: item.signals ?? {},
+    // One that is not finite is null, which is like one that was not read.
+    signals: Object.fromEntries(Object.entries(item.signals ?? {}).filter(([, value]) => value !== null)),
     top: item.top ?? [],
   };
 }

@@ -1,6 +1,7 @@
 /** The page: waits for the model, then shows a tab at a time, as the address says. */
 
-import { ApiError, get, onKeyWanted, outside } from "./api.js";
+import { ApiError, onKeyWanted, outside } from "./api.js";
+import { readCatalogue } from "./catalogue.js";
 import { compareTab } from "./compare/tab.js";
 import { h } from "./dom.js";
 import { playTab } from "./play.js";
@@ -13,25 +14,6 @@ const WAIT = 1000;
 
 const byId = (id) => document.getElementById(id);
 const open = {};
-
-/** What the server offers: everything that forms and views are built from. */
-async function readCatalogue() {
-  const [models, strategies, signals, probes, document] = await Promise.all([
-    get("models"),
-    get("strategies"),
-    get("signals"),
-    get("probes"),
-    outside("openapi.json").then((answer) => answer.json()),
-  ]);
-  return {
-    model: models.data[0],
-    strategies: strategies.data,
-    signals: signals.data,
-    probes: probes.data,
-    openapi: document,
-    theme: () => globalThis.document.documentElement.dataset.theme,
-  };
-}
 
 async function ready() {
   for (;;) {

@@ -48,8 +48,9 @@ export function strategyFields(strategies) {
   );
 }
 
-/** What a comparison may use: besides the strategies of a request, those that are told what is wrong. */
-export function comparisonStrategies(openapi, strategies) {
+/** What a comparison may use: besides the strategies of a request, those that the corpus' checker tells what is wrong. */
+export function comparisonStrategies({ openapi, strategies, corpus }) {
+  if (!corpus) return strategies;
   const union = openapi.components.schemas.Arm.properties.strategy;
   const known = new Set(strategies.map(({ kind }) => kind));
   const others = Object.entries(union.discriminator.mapping).filter(([kind]) => !known.has(kind));

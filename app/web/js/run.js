@@ -5,7 +5,7 @@ import { announce, h, oncePerFrame } from "./dom.js";
 import { graphView } from "./graph.js";
 import { inspectorView } from "./inspector.js";
 import { applyLive, everyToken, newRun, shownBranch, shownTokens, textOf } from "./live.js";
-import { readable } from "./schema.js";
+import { isProbe, readable } from "./schema.js";
 import { snippetsView } from "./snippets-view.js";
 import { timelineView } from "./timeline.js";
 import { tokensView } from "./tokens.js";
@@ -14,21 +14,24 @@ import { count, duration, sentence } from "./wording.js";
 const ENDINGS = { stop: "complete", length: "cut at its limit", abstain: "declined to answer" };
 
 /**
- * @param {{signals: object[], colour: () => object, domain: () => [number, number], theme: () => string,
- *   link: () => string, endId: number|null}} context `domain`: between which values the chosen signal is coloured
+ * @param {{catalogue: object, colour: () => object, scale: () => {low: number, high: number}}} context
+ *   `colour`: the signal that colours the tokens, `scale`: between which of its values
  */
 export function runView(context) {
+  const { signals, model, corpus, theme } = context.catalogue;
+  const ends = new Set(model.end_token_ids ?? [model.end_token_id]);
   const title = h("h2", {});
   const badge = h("span", { class: "verdict", hidden: true });
   const status = h("p", { class: "status" }, "Not started.");
   const problem = h("div", { class: "alert", role: "alert", hidden: true });
+  const warnings = h("ul", { class: "warnings", "aria-label": "Warnings", hidden: true });
   const trace = h("ol", { class: "trace" });
   const traceBox = h("details", { hidden: true }, h("summary", {}, "Decisions"), trace);
-  const snippets = snippetsView(context.link);
-  const inspector = inspectorView(context.signals);
+  const snippets = snippetsView();
+  const inspector = inspectorView(signals);
   const graph = graphView();
   const timeline = timelineView((index) => pick(shownTokens(run)[index], index, "timeline"));
-  const tokens = tokensView((token, index) => pick(token, index, "tokens"), context.endId);
+  const tokens = tokensView((token, index) => pick(token, index, "tokens"), ends);
   const placeholder = h(
     "p",
     { class: "hint placeholder" },
@@ -40,11 +43,11 @@ export function runView(context) {
     { class: "run" },
     h("header", {}, title, badge, status),
     problem,
+    warnings,
     paper,
     timeline.element,
     inspector.element,
-    h("h3", { class: "over-graph" }, "The problem as a graph"),
-    graph.element,
+    corpus ? [h("h3", { class: "over-graph" }, "The problem as a graph"), graph.element] : null,
     traceBox,
     snippets.element,
   );
@@ -69,8 +72,9 @@ export function runView(context) {
   /** Begin with the token that has most to tell. */
   function pickMostDoubtful() {
     const { name, higher_means: means } = context.colour();
-    const doubts = shownTokens(run).map(
-      (token) => (token.signals[name] ?? -Infinity) * (means === "certain" ? -1 : 1),
+    const sign = means === "certain" ? -1 : 1;
+    const doubts = shownTokens(run).map(({ signals: { [name]: value } }) =>
+      value === undefined ? -Infinity : sign * value,
     );
     const index = doubts.indexOf(Math.max(...doubts));
     if (index >= 0) pick(shownTokens(run)[index], index, "timeline");
@@ -83,18 +87,19 @@ export function runView(context) {
 
   function render() {
     const signal = context.colour();
-    const domain = context.domain();
+    const scale = context.scale();
     const shown = shownTokens(run);
     placeholder.hidden =
       run.branches.size > 1 || shownBranch(run).tokens.length > 0 || shownBranch(run).scraps.length > 0;
-    tokens.render(run, { signal, domain }, check?.steps ?? []);
+    tokens.render(run, { signal, scale }, check?.steps ?? []);
     timeline.render({
       tokens: shown,
       cuts: shownBranch(run).scraps.map(({ position }) => position),
       ...axes(signal),
-      theme: context.theme(),
+      top: scale.high,
+      theme: theme(),
     });
-    graph.render(check);
+    if (corpus) graph.render(check);
     showVerdict();
     status.textContent = statusText();
     traceBox.hidden = !done?.events?.length;
@@ -103,9 +108,9 @@ export function runView(context) {
 
   /** Which signals the timeline shows: the chosen one and, beside it, doubt about tokens or about steps. */
   function axes(signal) {
-    const named = (name) => context.signals.find((other) => other.name === name) ?? null;
-    const withSparse = (one) => one && { ...one, sparse: one.name.startsWith("probe:") };
-    if (!signal.name.startsWith("probe:"))
+    const named = (name) => signals.find((other) => other.name === name) ?? null;
+    const withSparse = (one) => one && { ...one, sparse: isProbe(one.name) };
+    if (!isProbe(signal.name))
       return { left: withSparse(signal), right: withSparse(named("probe:step_error")) };
     return { left: withSparse(named("entropy") ?? signal), right: withSparse(signal) };
   }
@@ -123,7 +128,7 @@ export function runView(context) {
   /** Ask the checker about the text so far; one question at a time, the newest text next. */
   async function judge() {
     const text = textOf(shownTokens(run));
-    if (!body || checked.busy || text === checked.text || check?.problem_error) return;
+    if (!corpus || !body || checked.busy || text === checked.text || check?.problem_error) return;
     if (check && !done && !/[.\n]\s*$/.test(text) && text.startsWith(checked.text)) return;
     checked = { text, busy: true };
     const of = run;
@@ -132,7 +137,7 @@ export function runView(context) {
       if (of === run) check = answer;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (of === run) check = { problem_error: error.message, graph: null, steps: [] };
+      if (of === run) check = { problem_error: error.message, unasked: true, graph: null, steps: [] };
     }
     if (of !== run) return;
     checked.busy = false;
@@ -143,7 +148,7 @@ export function runView(context) {
   function showVerdict() {
     const whole = check?.problem_error || checked.text === textOf(shownTokens(run));
     const settled = done && check && !checked.busy && whole;
-    element.dataset.judged = settled ? "yes" : "no";
+    element.dataset.judged = settled || (done && !corpus) ? "yes" : "no";
     badge.hidden = !settled || check.problem_error !== null;
     if (badge.hidden) return;
     const { correct, answer_correct: answered, answer, expected, steps } = check;
@@ -157,17 +162,26 @@ export function runView(context) {
   }
 
   function take(chunk) {
-    for (const item of chunk.live ?? []) if (item.index === 0) applyLive(run, item);
+    for (const item of chunk.live ?? []) {
+      if (item.index !== 0) continue;
+      applyLive(run, ends.has(item.token_id) ? { ...item, token: "" } : item); // it adds nothing to the text
+    }
     if (chunk.usage) usage = chunk.usage;
+    if (chunk.warnings?.length) warn(chunk.warnings);
     for (const choice of chunk.choices) {
       if (choice.finish_reason === null) continue;
       done = {
-        reason: choice.finish_reason,
+        reason: choice.stop_reason === "abstain" ? "abstain" : choice.finish_reason,
         events: choice.events ?? [],
         seconds: (performance.now() - started) / 1000,
       };
     }
     draw();
+  }
+
+  function warn(texts) {
+    warnings.replaceChildren(...texts.map((text) => h("li", {}, text)));
+    warnings.hidden = false;
   }
 
   function finish() {
@@ -186,12 +200,15 @@ export function runView(context) {
       check = answer;
       graph.render(check);
     },
+    /** The same for another view, if it is known for this prompt; else null. */
+    graphOf: (prompt) => (body?.prompt === prompt && check?.graph ? { ...check, steps: [] } : null),
     /**
      * Stream an answer. Resolves once it ended, was stopped, or failed.
      * @param {object} request body of POST /v1/completions
+     * @param {string} link the address of the page with the request in it
      * @throws {ApiError} the server refuses it
      */
-    async start(request, name, signal) {
+    async start(request, name, signal, link) {
       tokens.clear();
       inspector.empty();
       const mine = (run = newRun());
@@ -200,11 +217,12 @@ export function runView(context) {
       [usage, done, ending, checked] = [null, null, null, { text: null, busy: false }];
       body = request;
       started = performance.now();
-      problem.hidden = badge.hidden = traceBox.hidden = true;
+      problem.hidden = badge.hidden = traceBox.hidden = warnings.hidden = true;
+      placeholder.textContent = "Waiting for the first token…";
       title.textContent = readable(name);
       element.setAttribute("aria-label", readable(name));
       element.dataset.state = "running";
-      snippets.show(request);
+      snippets.show(request, link);
       draw();
       try {
         const stream = { ...request, stream: true, stream_options: { include_usage: true, live: true } };
@@ -218,15 +236,18 @@ export function runView(context) {
         element.dataset.state = "failed";
         ending = error.name === "AbortError" ? "stopped" : "failed";
         draw();
+        placeholder.textContent = "Nothing was written.";
         if (error.name === "AbortError") return;
-        problem.hidden = false;
-        problem.textContent = error.message;
         throw error;
       }
     },
+    /** Say why it failed, where that concerns no field of the form. */
+    failed(message) {
+      problem.hidden = false;
+      problem.textContent = message;
+    },
+    /** Point to the form, where the reason stands. */
+    refused: () => (placeholder.textContent = "Nothing was written: the field that is marked says why."),
     redraw: draw,
-    /** The values of a signal at all tokens so far. */
-    values: (name) =>
-      [...everyToken(run)].map((token) => token.signals[name]).filter((value) => value !== undefined),
   };
 }

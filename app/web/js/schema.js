@@ -89,6 +89,9 @@ export function rangeOf(field) {
   return `${from} ${highOpen ? "to below" : "to"} ${high}`;
 }
 
+/** Whether a signal's name is that of a probe. */
+export const isProbe = (name) => name.startsWith("probe:");
+
 /** snake_case as words. */
 export const readable = (name) => name.replaceAll("_", " ");
 

@@ -1,11 +1,11 @@
 /** How to make the same request again: as a link, in a terminal, in Python. */
 
-import { address, apiKey } from "./api.js";
+import { address as route, apiKey } from "./api.js";
 import { announce, h } from "./dom.js";
 import { curl, python } from "./snippets.js";
 
-/** @param {() => string} link the address of the page with the request in it */
-export function snippetsView(link) {
+export function snippetsView() {
+  let link = "";
   const blocks = [
     ["Terminal", "curl", curl],
     ["Python, the openai client", "Python", python],
@@ -18,11 +18,11 @@ export function snippetsView(link) {
       "div",
       { class: "snippet" },
       h("h3", {}, "Link to this page"),
-      copyButton("link", link),
+      copyButton("link", () => link),
       h(
         "p",
         { class: "hint" },
-        "Opens the playground with this problem, these strategies and this seed, and runs it.",
+        "Opens the playground with this prompt, these strategies and this seed filled in; Run writes the same again.",
       ),
     ),
     blocks.map(({ code, label, short }) =>
@@ -37,9 +37,11 @@ export function snippetsView(link) {
   );
   return {
     element,
-    show(body) {
+    /** @param {object} body of the request @param {string} address of the page with the request in it */
+    show(body, address) {
+      link = address;
       element.hidden = false;
-      const url = address("").replace(/\/$/, "");
+      const url = route("").replace(/\/$/, "");
       for (const { make, code } of blocks) code.textContent = make(body, url, apiKey() !== "");
     },
   };

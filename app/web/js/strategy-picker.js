@@ -14,13 +14,18 @@ export function strategyPicker(catalogue, { label, changed }) {
   const fields = strategyFields(catalogue.strategies);
   const signals = catalogue.signals.map(({ name }) => name);
   const id = newId("strategy");
-  const options = catalogue.strategies.map(({ kind }) => h("option", { value: kind }, readable(kind)));
+  const missing = new Map(catalogue.strategies.map(({ kind, unavailable }) => [kind, unavailable]));
   const select = h(
     "select",
-    { id, "aria-describedby": `${id}-summary`, onchange: () => write({ kind: select.value }) },
-    options,
+    {
+      id,
+      "aria-describedby": `${id}-summary ${id}-caution`,
+      onchange: () => write({ kind: select.value }),
+    },
+    optionsOf(catalogue.strategies),
   );
   const summary = h("p", { class: "help", id: `${id}-summary` });
+  const caution = h("p", { class: "help caution", id: `${id}-caution`, hidden: true });
   const error = h("p", { class: "field-error", hidden: true });
   const place = h("div", {});
   const said = h("span", { class: "said" });
@@ -28,7 +33,7 @@ export function strategyPicker(catalogue, { label, changed }) {
   const element = h(
     "div",
     { class: "picker" },
-    h("div", { class: "field" }, h("label", { for: id }, label), select, summary, error),
+    h("div", { class: "field" }, h("label", { for: id }, label), select, summary, caution, error),
     parameters,
   );
   let editor = null;
@@ -52,6 +57,9 @@ export function strategyPicker(catalogue, { label, changed }) {
     writing = true;
     const kind = fields[strategy.kind] ? strategy.kind : "sample";
     select.value = kind;
+    self.complain(kind === strategy.kind ? null : `There is no strategy ${strategy.kind} here; this is another.`);
+    caution.hidden = !missing.get(kind);
+    caution.textContent = `With its defaults it cannot run here: ${missing.get(kind)}`;
     summary.replaceChildren(...prose(catalogue.strategies.find((one) => one.kind === kind).summary));
     editor = objectEditor(fields[kind], { changed: tell, signals });
     editor.write(strategy);
@@ -78,4 +86,16 @@ export function strategyPicker(catalogue, { label, changed }) {
   };
   write({ kind: "sample" });
   return self;
+}
+
+/** Those that can run as they are, and apart from them those that lack something here. */
+function optionsOf(strategies) {
+  const option = ({ kind }) => h("option", { value: kind }, readable(kind));
+  const lacking = strategies.filter(({ unavailable }) => unavailable);
+  if (!lacking.length) return strategies.map(option);
+  const ready = strategies.filter(({ unavailable }) => !unavailable);
+  return [
+    h("optgroup", { label: "Ready to run" }, ready.map(option)),
+    h("optgroup", { label: "Need what this model lacks" }, lacking.map(option)),
+  ];
 }

@@ -49,7 +49,7 @@ export function timelineView(onHover) {
           left: {
             range: (_, low, high) => [
               0,
-              left.unit === "probability" ? 1.02 : Math.max(0.5, (high ?? 0) * 1.05),
+              left.unit === "probability" ? 1.02 : Math.max(latest.top, (high ?? 0) * 1.05),
             ],
           },
           right: { range: [0, 1.02] },
@@ -120,12 +120,13 @@ export function timelineView(onHover) {
   return {
     element,
     /**
-     * @param {{tokens: import("./live.js").Token[], cuts: number[], left: object, right: object|null, theme: string}} model
+     * @param {{tokens: import("./live.js").Token[], cuts: number[], left: object, right: object|null, top: number,
+     *   theme: string}} model `top`: the left axis reaches at least so far
      */
-    render({ tokens, cuts, left, right, theme }) {
+    render({ tokens, cuts, left, right, top, theme }) {
       const column = (signal) => tokens.map((token) => token.signals[signal.name] ?? null);
       const data = [tokens.map((_, index) => index), column(left), ...(right ? [column(right)] : [])];
-      latest = { data, cuts };
+      latest = { data, cuts, top };
       const look = [left.name, right?.name, theme].join();
       if (look !== drawn || !plot) {
         drawn = look;

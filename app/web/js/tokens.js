@@ -2,18 +2,19 @@
 
 import { format, levelOf } from "./colour.js";
 import { h, reconcile } from "./dom.js";
-import { otherBranches, shownBranch, shownTokens } from "./live.js";
+import { isBytes, otherBranches, shownBranch, shownTokens, textsOf } from "./live.js";
 import { badgeOf, reasonOf, sentence } from "./wording.js";
 
 const VISIBLE = { "\n": "↵", "\t": "⇥" };
-const END = "∎";
+const END = "end";
+const NO_TEXT = "∅";
 
 /**
  * @param {(token: import("./live.js").Token, index: number|null) => void} onPick hovered or focused; `index`
  *   is that in the text shown, null for a token that was taken back
- * @param {number|null} endId id of the model's end token
+ * @param {Set<number>} ends ids of the model's end tokens
  */
-export function tokensView(onPick, endId) {
+export function tokensView(onPick, ends) {
   const element = h("div", {
     class: "tokens",
     role: "listbox",
@@ -29,6 +30,7 @@ export function tokensView(onPick, endId) {
   const elements = new Map(); // by token: the same object may stand in a branch and in its fork
   const tokens = new WeakMap();
   const scraps = new WeakMap();
+  const completed = new WeakMap(); // what a token of bytes adds to the text, together with those before it
   const rows = new Map();
   let paint = null;
   let shown = [];
@@ -84,15 +86,17 @@ export function tokensView(onPick, endId) {
   }
 
   function colour(target, token, step = target.step) {
-    const { signal, domain } = paint;
+    const { signal, scale } = paint;
     target.step = step;
     const value = token.signals[signal.name];
-    const text = token.id === endId ? END : token.token.replace(/[\n\t]/g, (letter) => VISIBLE[letter]);
+    const ending = ends.has(token.id);
+    const text = ending ? END : visible(token);
     const badge = value === undefined ? "" : badgeOf(signal, value);
     if (value === undefined) delete target.dataset.heat;
-    else target.dataset.heat = levelOf(signal, value, domain);
+    else target.dataset.heat = levelOf(signal, value, [scale.low, scale.high]);
     target.classList.toggle("forced", token.forced);
-    target.classList.toggle("control", text !== token.token);
+    target.classList.toggle("end", ending);
+    target.classList.toggle("control", !ending && text !== (completed.get(token) || token.token));
     const end = text.trimEnd(); // marks stand before the space, or a line might begin with one
     target.replaceChildren(
       end,
@@ -103,8 +107,14 @@ export function tokensView(onPick, endId) {
     const told = value === undefined ? "" : `, ${signal.name} ${format(value, signal.unit)}`;
     target.setAttribute(
       "aria-label",
-      `${JSON.stringify(token.token)}${told}${step ? `, step ${verdictOf(step)}` : ""}`,
+      `${JSON.stringify(token.token)}${ending ? ", end of the text" : ""}${token.forced ? ", forced" : ""}${told}${step ? `, step ${verdictOf(step)}` : ""}`,
     );
+  }
+
+  /** Line ends and bytes that make no character yet, as signs. */
+  function visible(token) {
+    const text = completed.get(token) || token.token.replace(/^bytes:/, (mark) => (isBytes(token) ? "" : mark));
+    return text.replace(/[\n\t]/g, (letter) => VISIBLE[letter]) || NO_TEXT;
   }
 
   function scrapElement(scrap) {
@@ -125,6 +135,7 @@ export function tokensView(onPick, endId) {
   /** Tokens from position `from` on, with the scraps where they were cut off. */
   function line(items, cuts, from, place) {
     const nodes = [];
+    if (items.some(isBytes)) textsOf(items).forEach((text, index) => completed.set(items[index], text));
     for (let index = 0; index <= items.length; index++) {
       for (const scrap of cuts) if (scrap.position === from + index) nodes.push(scrapElement(scrap));
       if (index < items.length) nodes.push(tokenElement(items[index], place));
@@ -148,9 +159,10 @@ export function tokensView(onPick, endId) {
   /** Put the verdict on every step behind the token in which it ends. */
   function markSteps(steps) {
     let offset = 0;
-    for (const token of shown) {
+    const texts = textsOf(shown);
+    for (const [index, token] of shown.entries()) {
       const start = offset;
-      offset += [...token.token].length;
+      offset += [...texts[index]].length;
       const step = steps.find(({ end }) => end > start && end <= offset);
       const target = elements.get(token).get("text");
       if (target.step?.verdict !== step?.verdict) colour(target, token, step ?? null);
@@ -161,12 +173,11 @@ export function tokensView(onPick, endId) {
     element,
     /**
      * @param {import("./live.js").Run} run
-     * @param {{signal: object, domain: [number, number]}} colours
+     * @param {{signal: object, scale: {low: number, high: number}}} colours
      * @param {{end: number, verdict: string, detail: string}[]} steps
      */
     render(run, colours, steps) {
-      const repaint =
-        !paint || paint.signal !== colours.signal || String(paint.domain) !== String(colours.domain);
+      const repaint = paint?.signal !== colours.signal;
       paint = colours;
       const branch = shownBranch(run);
       shown = shownTokens(run);

@@ -1,7 +1,7 @@
 /** What strategies did, in words. */
 
 import { format, percent } from "./colour.js";
-import { readable } from "./schema.js";
+import { isProbe, readable } from "./schema.js";
 
 const NOT_SAID = new Set(["text", "discarded", "restored", "set_aside"]);
 
@@ -29,7 +29,7 @@ export function sentence({ rule, detail, position }) {
 
 /** What stands beside a token that carries one of the few values of a sparse signal; "" for dense ones. */
 export function badgeOf(signal, value) {
-  return signal.name.startsWith("probe:") ? percent(value) : "";
+  return isProbe(signal.name) ? percent(value) : "";
 }
 
 /** "12 tokens", "1 token". */

@@ -37,9 +37,15 @@ def test_strategies_and_signals_are_listed_with_schemas(http: httpx2.Client) -> 
         reply = http.post("/v1/completions", json=fields)
         # Some read a probe or a threshold of the checkpoint unless they are told; this server has neither.
         missing = ("no signal 'probe:", "no calibration.json")
-        assert reply.status_code == 200 or any(what in reply.json()["error"]["message"] for what in missing)
+        if reply.status_code == 200:
+            assert item["unavailable"] is None
+        else:
+            assert item["unavailable"] == reply.json()["error"]["message"]
+            assert any(what in item["unavailable"] for what in missing)
+    assert 0 < sum(item["unavailable"] is None for item in strategies) < len(strategies)
     signals = http.get("/v1/signals").json()
     assert [item["name"] for item in signals["data"]] == list(SIGNALS)
+    assert [item["quantiles"] for item in signals["data"]] == [None] * len(SIGNALS)  # nothing is calibrated
     assert signals["value_schema"]["items"]["enum"] == list(SIGNALS)
 
 

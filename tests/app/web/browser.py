@@ -1,5 +1,7 @@
 """A page in a real browser that may talk to its own server only, and what it complained of."""
 
+import base64
+import json
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -18,6 +20,23 @@ FLAGS = (
     "--disable-sync",
 )
 WAIT_MS = 30_000
+PROMPT = (
+    "Masks are 7. Magnets are 10 times masks. Candles are knots plus magnets. Knots are 3. How many candles?"
+)
+
+
+def place(**state: Any) -> str:
+    """The address of a request, greedy unless told otherwise: base64url of its JSON, without padding."""
+    whole = {
+        "prompt": PROMPT,
+        "seed": 5,
+        "max_tokens": None,
+        "sampling": {},
+        "strategies": [{"kind": "greedy"}],
+        "colour": "entropy",
+    }
+    text = json.dumps({**whole, **state})
+    return "#play/" + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 @dataclass

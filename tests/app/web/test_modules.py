@@ -1,6 +1,8 @@
 """The parts of the page that know no document, called in the browser that has to run them."""
 
+import itertools
 import json
+import math
 from typing import Any
 
 import httpx2
@@ -115,10 +117,51 @@ def test_levels_rise_with_doubt_and_shares_are_not_rounded_away(page: Page) -> N
         page, "colour", "values => values.map(value => m.percent(value))", [0, 0.001, 0.5, 0.999, 1]
     )
     assert shares == ["0%", "<1%", "50%", ">99%", "100%"]
-    for highest in (0.1, 0.5, 0.51, 1.2, 7, 33.3):
-        low, high = _call(page, "colour", "v => m.domainOf({unit: 'nats'}, v)", [0, highest])
-        assert low == 0
-        assert max(highest, 0.5) <= high <= max(2 * highest, 0.5)
+
+
+def test_the_scale_of_a_signal_depends_on_the_model_alone(page: Page, server: Server) -> None:
+    signals = httpx2.get(f"{server.url}/v1/signals").json()["data"]
+    scale = "([signal, vocabulary]) => m.scaleOf(signal, vocabulary)"
+    for signal in signals:
+        measured = _call(page, "scale", scale, [signal, 400])
+        natural = _call(page, "scale", scale, [{**signal, "quantiles": None}, 400])
+        flat = _call(page, "scale", scale, [{**signal, "quantiles": [0.0] * 101}, 400])
+        assert flat == natural  # a calibration that says nothing
+        if signal["unit"] == "probability":
+            assert (measured["low"], measured["high"]) == (natural["low"], natural["high"]) == (0, 1)
+            continue
+        quantiles = signal["quantiles"]
+        certain = signal["higher_means"] == "certain"
+        ends = (quantiles[0], quantiles[50]) if certain else (0, quantiles[100])
+        assert (measured["low"], measured["high"]) == ends
+        for vocabulary in (2, 12, 400, 50_257):
+            ends = _call(page, "scale", scale, [{**signal, "quantiles": None}, vocabulary])
+            assert ends["low"] < ends["high"]
+    entropy = _call(page, "scale", scale, [{"name": "entropy", "unit": "nats"}, 50_257])
+    assert entropy["high"] == pytest.approx(math.log(50_257))
+    assert not entropy["open"]  # no entropy is larger
+
+
+def test_bytes_of_a_character_that_several_tokens_write_become_that_character(page: Page) -> None:
+    @settings(max_examples=40, deadline=None)
+    @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])), st.data())
+    def together(text: str, data: st.DataObject) -> None:
+        content = text.encode()
+        cuts = sorted(data.draw(st.sets(st.integers(0, len(content)), max_size=6)) | {0, len(content)})
+        tokens = [{"token": _as_token(content[a:b])} for a, b in itertools.pairwise(cuts)]
+        texts = _call(page, "live", "tokens => m.textsOf(tokens)", tokens)
+        assert len(texts) == len(tokens)
+        assert "".join(texts) == text
+
+    together()
+
+
+def _as_token(content: bytes) -> str:
+    """A token's text as the server writes it."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in content)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

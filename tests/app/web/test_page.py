@@ -139,7 +139,6 @@ def test_a_key_is_asked_for_once(browser: Browser, tmp_path: Path) -> None:
         page.locator("#run").wait_for()
         assert not page.locator("#key-dialog").is_visible()
         visit.forgive("status of 401")
-        visit.forgive("status of 404")  # a random model has no corpus to draw problems from
 
 
 def test_the_page_says_why_there_is_no_model(browser: Browser, server: Server) -> None:

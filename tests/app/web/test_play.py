@@ -1,19 +1,17 @@
 """The play tab in a real browser, from opening the page to seeing a rewind and making it again."""
 
-import base64
 import json
 import re
 import shutil
 import subprocess
 import sys
-from typing import Any
 
 import httpx2
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.app.api.server import Server
-from tests.app.web.browser import Visit, visiting
+from tests.app.web.browser import PROMPT, Visit, place, visiting
 
 pytestmark = pytest.mark.artifact
 
@@ -31,16 +29,6 @@ REGRET = {
         "give_up": "keep_last",
     },
 }
-PROMPT = (
-    "Masks are 7. Magnets are 10 times masks. Candles are knots plus magnets. Knots are 3. How many candles?"
-)
-
-
-def _place(**state: Any) -> str:
-    """The address of a request: base64url of its JSON, without padding."""
-    whole = {"prompt": PROMPT, "seed": 5, "max_tokens": None, "sampling": {}, "strategies": [REGRET]}
-    text = json.dumps({**whole, "colour": "entropy", **state})
-    return "#play/" + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def test_the_whole_path_from_opening_the_page_to_a_rewind_and_its_link(
@@ -83,15 +71,16 @@ def test_the_whole_path_from_opening_the_page_to_a_rewind_and_its_link(
     assert link == page.url
     with visiting(browser, server.url) as fresh:
         fresh.go(link.removeprefix(server.url + "/"))
-        fresh.wait_until_done()
+        fresh.run()
         assert fresh.written() == text
         assert fresh.cut() == visit.cut()
 
 
 def test_curl_and_python_make_the_same_text(visit: Visit) -> None:
     prompt = PROMPT + ' It\'s "quoted" \\ λ'
-    page = visit.go(_place(prompt=prompt, sampling={"temperature": 0.5, "p_less": True}))
-    page.locator(".run[data-state=done]").first.wait_for()
+    page = visit.go(place(prompt=prompt, strategies=[REGRET], sampling={"temperature": 0.5, "p_less": True}))
+    expect(page.locator(".setup summary .said").last).to_have_text("p less true")
+    visit.run()
     page.get_by_text("The same request again").first.click()
     curl, python = page.locator(".snippet pre").all_inner_texts()[:2]
     ran = subprocess.run(
@@ -104,8 +93,8 @@ def test_curl_and_python_make_the_same_text(visit: Visit) -> None:
 
 
 def test_a_token_tells_all_by_mouse_keyboard_and_timeline(visit: Visit) -> None:
-    page = visit.go(_place())
-    visit.wait_until_done()
+    page = visit.go(place(strategies=[REGRET]))
+    visit.run()
     tokens = page.locator(".run:visible .tokens .token")
     inspector = page.locator(".run:visible .inspector")
 
@@ -135,8 +124,8 @@ def test_a_token_tells_all_by_mouse_keyboard_and_timeline(visit: Visit) -> None:
 
 
 def test_every_signal_colours_the_tokens_in_the_order_of_its_values(visit: Visit) -> None:
-    page = visit.go(_place())
-    visit.wait_until_done()
+    page = visit.go(place(strategies=[REGRET]))
+    visit.run()
     select = page.get_by_label("Colour by")
     for name in ("surprisal", "max_probability", "confidence"):
         select.select_option(name)
@@ -154,8 +143,8 @@ def test_every_signal_colours_the_tokens_in_the_order_of_its_values(visit: Visit
 
 def test_two_strategies_beside_each_other(visit: Visit, server: Server) -> None:
     best = {"kind": "self_consistency", "samples": 3}
-    page = visit.go(_place(strategies=[{"kind": "greedy"}, best]))
-    visit.wait_until_done()
+    page = visit.go(place(strategies=[{"kind": "greedy"}, best]))
+    visit.run()
     expect(page.locator(".run:visible")).to_have_count(2)
     body = {"prompt": PROMPT, "seed": 5}
     for number, strategy in enumerate(({"kind": "greedy"}, best)):
@@ -185,7 +174,8 @@ def test_what_the_server_refuses_stands_at_its_field(visit: Visit) -> None:
 
 def test_stop_ends_the_writing(visit: Visit) -> None:
     long = {"kind": "self_consistency", "samples": 256, "stop": "never"}
-    page = visit.go(_place(strategies=[long]))
+    page = visit.go(place(strategies=[long]))
+    page.get_by_role("button", name="Run").click()
     page.locator(".run .token").first.wait_for()
     page.get_by_role("button", name="Stop").click()
     expect(page.locator(".status").first).to_contain_text("stopped")

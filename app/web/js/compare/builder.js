@@ -1,28 +1,18 @@
 /** The form of a comparison: arms, problems, seed. */
 
 import { ApiError, post } from "../api.js";
+import { firstComparison } from "../defaults.js";
 import { h } from "../dom.js";
-import { editorOf } from "../form.js";
 import { comparisonStrategies } from "../request.js";
-import { fieldOf, initial } from "../schema.js";
 import { armEditor } from "./arm.js";
-
-const SPLITS = ["validation", "test", "train"];
-const START = {
-  arms: [
-    { name: "greedy", strategy: { kind: "greedy" } },
-    { name: "sample", strategy: { kind: "sample" } },
-    { name: "regret", strategy: { kind: "retry_upon_regret" } },
-    { name: "coin", strategy: { kind: "random_retry" } },
-  ],
-  problems: { source: "corpus", split: "validation", ops: [5, 8], count: 40 },
-  seed: 0,
-  latency_problems: 5,
-};
+import { labelled, number } from "./inputs.js";
+import { problemsEditor } from "./problems.js";
 
 /** @param {(status: object) => void} submitted called with the comparison that was accepted */
 export function builderView(catalogue, submitted) {
-  const offered = { ...catalogue, strategies: comparisonStrategies(catalogue.openapi, catalogue.strategies) };
+  const offered = { ...catalogue, strategies: comparisonStrategies(catalogue) };
+  const { properties } = catalogue.openapi.components.schemas.ComparisonSpec;
+  const mostArms = properties.arms.maxItems;
   const arms = h("div", { class: "arms" });
   const name = h("input", {
     type: "text",
@@ -31,8 +21,9 @@ export function builderView(catalogue, submitted) {
     placeholder: "optional",
     spellcheck: "false",
   });
-  const seed = number("comparison-seed", { min: 0 });
-  const latency = number("comparison-latency", { min: 0, max: 10000 });
+  const bounded = (field) => ({ min: properties[field].minimum, max: properties[field].maximum });
+  const seed = number("comparison-seed", bounded("seed"));
+  const latency = number("comparison-latency", bounded("latency_problems"));
   const baseline = h("select", { id: "baseline" });
   const problems = problemsEditor(catalogue, tell);
   const size = h("p", { class: "help", role: "status" });
@@ -50,6 +41,7 @@ export function builderView(catalogue, submitted) {
     },
     "Add an arm",
   );
+  const full = h("p", { class: "help", role: "status" });
   let editors = [];
   let unshown = {}; // fields of a template that have no place in the form
   const complained = [];
@@ -67,7 +59,7 @@ export function builderView(catalogue, submitted) {
         "Each is a strategy with its own sampling. All get the same problems and the same seeds.",
       ),
       arms,
-      h("div", { class: "actions" }, add),
+      h("div", { class: "actions" }, add, full),
     ),
     problems.element,
     h(
@@ -119,6 +111,8 @@ export function builderView(catalogue, submitted) {
     baseline.replaceChildren(...names.map((one) => h("option", { value: one }, one)));
     if (names.includes(chosen)) baseline.value = chosen;
     for (const editor of editors) editor.removable(editors.length > 1);
+    add.disabled = editors.length >= mostArms;
+    full.textContent = add.disabled ? `A comparison has at most ${mostArms} arms.` : "";
     const count = problems.count();
     size.textContent =
       count === null
@@ -176,122 +170,6 @@ export function builderView(catalogue, submitted) {
     if (spec.baseline) baseline.value = spec.baseline;
   }
 
-  write(START);
+  write(firstComparison(catalogue));
   return { element, write };
-}
-
-function problemsEditor({ openapi }, changed) {
-  const split = h(
-    "select",
-    { id: "cmp-split" },
-    SPLITS.map((name) => h("option", { value: name }, name)),
-  );
-  const low = number("cmp-low", { min: 1 }, changed);
-  const high = number("cmp-high", { min: 1 }, changed);
-  const count = number("cmp-count", { min: 1 }, changed);
-  const corpus = h(
-    "div",
-    { class: "quad" },
-    labelled("split", split),
-    labelled("fewest steps", low),
-    labelled("most steps", high),
-    labelled("problems in all", count),
-  );
-  const lines = h("textarea", {
-    id: "cmp-lines",
-    rows: 7,
-    spellcheck: "false",
-    class: "code",
-    placeholder: '{"prompt": "Kites are 7. How many kites?", "answer": "7"}',
-    oninput: changed,
-  });
-  const reading = editorOf(readingField(openapi), { changed: () => {}, signals: [] });
-  const given = h(
-    "div",
-    { class: "fields", hidden: true },
-    labelled("JSON Lines with prompt and, where it is known, answer", lines),
-    reading.element,
-  );
-  const radio = (value, text) => {
-    const input = h("input", {
-      type: "radio",
-      name: "source",
-      value,
-      id: `source-${value}`,
-      checked: value === "corpus",
-      onchange: () => show(value),
-    });
-    return h("label", { class: "radio", for: input.id }, input, text);
-  };
-  const choices = [radio("corpus", "From the corpus"), radio("given", "My own")];
-  let source = "corpus";
-
-  function show(value) {
-    source = value;
-    corpus.hidden = value !== "corpus";
-    given.hidden = value === "corpus";
-    for (const label of choices) label.firstChild.checked = label.firstChild.value === value;
-    changed();
-  }
-
-  return {
-    element: h(
-      "fieldset",
-      { class: "panel" },
-      h("legend", {}, "Problems"),
-      h("div", { class: "actions" }, choices),
-      corpus,
-      given,
-    ),
-    count() {
-      if (source === "corpus") return Number(count.value) || null;
-      return lines.value.split("\n").filter((line) => line.trim()).length || null;
-    },
-    read() {
-      if (source === "corpus") {
-        const ops = [Number(low.value), Number(high.value)];
-        return { problems: { source, split: split.value, ops, count: Number(count.value) } };
-      }
-      const items = parseLines(lines.value);
-      // Where nobody knows an answer the texts are all there is to look at, so they come with a signal.
-      const wanted = items.some((item) => item.answer === undefined) ? { signals: ["entropy"] } : {};
-      return { problems: { source, items, reading: reading.read() }, ...wanted };
-    },
-    write(problems) {
-      if (problems.source === "given") {
-        lines.value = problems.items.map((item) => JSON.stringify(item)).join("\n");
-        reading.write(problems.reading);
-      } else {
-        [split.value, count.value] = [problems.split, problems.count];
-        [low.value, high.value] = problems.ops;
-        reading.write(initial(readingField(openapi)));
-      }
-      show(problems.source);
-    },
-  };
-}
-
-/** @throws {SyntaxError} a line is no JSON; the message says which */
-function parseLines(text) {
-  return text.split("\n").flatMap((line, index) => {
-    if (!line.trim()) return [];
-    try {
-      return [JSON.parse(line)];
-    } catch (error) {
-      throw new SyntaxError(`Line ${index + 1} of the problems is no JSON: ${error.message}`);
-    }
-  });
-}
-
-function readingField(openapi) {
-  const field = fieldOf(openapi.components.schemas.GivenProblems.properties.reading, openapi, "reading");
-  return { ...field, title: "how the answer is read", default: { rule: "marker", marker: "Answer:" } };
-}
-
-function number(id, bounds, changed) {
-  return h("input", { type: "number", id, step: 1, ...bounds, oninput: changed });
-}
-
-function labelled(text, input) {
-  return h("div", { class: "field" }, h("label", { for: input.id }, text), input);
 }

@@ -12,10 +12,10 @@ const AWAY = [0, 502, 503, 504]; // no answer, or one that says to come back
 
 /**
  * @param {string} id
- * @param {object[]} signals of the catalogue
+ * @param {object} catalogue
  * @param {{changed: (status: object) => void, deleted: () => void, again: (spec: object) => void, signal: AbortSignal}} on
  */
-export function detailView(id, signals, on) {
+export function detailView(id, { signals, model }, on) {
   const title = h("h2", {}, id);
   const state = h("span", { class: "verdict" });
   const progress = h("progress", { max: 1, value: 0, "aria-label": "Progress" });
@@ -130,6 +130,7 @@ export function detailView(id, signals, on) {
               id,
               found.arms.map(({ name }) => name),
               signals.find(({ name }) => name === found.spec.signals[0]),
+              model.vocab_size,
             )
           : "";
       if (mine === reports) renew(results, resultsView(found), texts);

@@ -78,7 +78,7 @@ export function compareTab(root, catalogue) {
       if (!id) place.replaceChildren(builder.element);
       else {
         place.replaceChildren(
-          detailView(id, catalogue.signals, {
+          detailView(id, catalogue, {
             changed: remember,
             deleted: () => (location.hash = "#compare"),
             again(spec) {

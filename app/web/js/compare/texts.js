@@ -1,26 +1,25 @@
 /** Texts of the arms side by side, for prompts whose answers nobody knows. */
 
 import { get } from "../api.js";
-import { domainOf, format, levelOf } from "../colour.js";
+import { format, levelOf } from "../colour.js";
 import { h } from "../dom.js";
+import { scaleOf } from "../scale.js";
 
 const MOST = 50;
 
 /**
  * @param {string[]} arms
  * @param {object|undefined} signal what tokens are coloured by, if they were kept
+ * @param {number} vocabulary of the model
  */
-export async function textsView(id, arms, signal) {
-  const { data } = await get(`compare/${id}/results?limit=${MOST * arms.length}`);
-  const values = data
-    .flatMap(({ tokens }) => (tokens ?? []).map((token) => token.signals[signal?.name]))
-    .filter((value) => value !== undefined);
-  const paint = signal && { signal, domain: domainOf(signal, values) };
-  const rows = new Map();
-  for (const outcome of data) {
-    if (!rows.has(outcome.problem)) rows.set(outcome.problem, new Map());
-    rows.get(outcome.problem).set(outcome.arm, outcome);
-  }
+export async function textsView(id, arms, signal, vocabulary) {
+  const [{ data: problems }, { data }] = await Promise.all([
+    get(`compare/${id}/problems?limit=${MOST}`),
+    get(`compare/${id}/results?limit=${MOST * arms.length}`),
+  ]);
+  const paint = signal && { signal, scale: scaleOf(signal, vocabulary) };
+  const rows = new Map(problems.map((problem) => [problem.id, { problem, byArm: new Map() }]));
+  for (const outcome of data) rows.get(outcome.problem)?.byArm.set(outcome.arm, outcome);
   return h(
     "section",
     { class: "panel" },
@@ -37,18 +36,18 @@ export async function textsView(id, arms, signal) {
           h(
             "tr",
             {},
-            h("th", { scope: "col" }, "problem"),
+            h("th", { scope: "col" }, "prompt"),
             arms.map((arm) => h("th", { scope: "col" }, arm)),
           ),
         ),
         h(
           "tbody",
           {},
-          [...rows].map(([problem, byArm]) =>
+          [...rows.values()].map(({ problem, byArm }) =>
             h(
               "tr",
               {},
-              h("th", { scope: "row" }, problem),
+              h("th", { scope: "row" }, h("p", { class: "written" }, problem.prompt.trim())),
               arms.map((arm) => textCell(byArm.get(arm), paint)),
             ),
           ),
@@ -61,21 +60,26 @@ export async function textsView(id, arms, signal) {
 function textCell(outcome, paint) {
   if (!outcome) return h("td", {}, "–");
   const cost = `${outcome.completion_tokens} tokens kept, ${outcome.discarded_tokens} discarded`;
+  const { tokens } = outcome;
   const text =
-    outcome.tokens && paint ? outcome.tokens.map((token) => coloured(token, paint)) : outcome.text.trim();
+    tokens && paint
+      ? tokens.map((token, index) => coloured(token, paint, index === tokens.length - 1))
+      : outcome.text.trim();
   return h("td", {}, h("p", { class: "written" }, text), h("p", { class: "help" }, cost));
 }
 
-function coloured({ text, signals }, { signal, domain }) {
-  const value = signals[signal.name];
-  if (value === undefined) return text;
+/** A token that has no text and comes last has ended it. */
+function coloured({ text, signals }, { signal, scale }, last) {
+  const value = signals[signal.name] ?? null;
+  if (value === null) return text;
+  const ending = last && text === "";
   return h(
     "span",
     {
-      class: "token",
-      "data-heat": levelOf(signal, value, domain),
+      class: ending ? "token end" : "token",
+      "data-heat": levelOf(signal, value, [scale.low, scale.high]),
       title: `${signal.name} ${format(value, signal.unit)}`,
     },
-    text,
+    ending ? "end" : text,
   );
 }

@@ -181,7 +181,7 @@ function calibration(domains, evaluation) {
         {},
         h("th", { scope: "col" }, "asked"),
         h("th", { scope: "col" }, "threshold"),
-        sets.map((name) => h("th", { scope: "col" }, readable(name))),
+        sets.map((name) => h("th", { scope: "col" }, titleOf(readable(name)))),
       ),
     ),
     h(
@@ -260,4 +260,4 @@ function estimate({ value, low, high }) {
 }
 
 const curvesOf = ({ domain, metrics, curves }) => ({ title: titleOf(domain), ...metrics, curves });
-const titleOf = (domain) => domain.replace(/^(id|ood)/, (name) => DOMAINS[name]);
+const titleOf = (domain) => domain.replace(/^(id|ood)\b/, (name) => DOMAINS[name]);

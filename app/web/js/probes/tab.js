@@ -25,7 +25,9 @@ export function probesTab(root, { probes, signals }) {
       : h(
           "p",
           { class: "hint" },
-          prose("No probes are loaded. `demur probe fit` fits some on the served checkpoint."),
+          prose(
+            "No probes are loaded, so the signals are those of the model's distribution alone. `docs/probes-tutorial.md` in the repository fits probes on a model of your own.",
+          ),
         ),
   );
 

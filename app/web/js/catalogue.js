@@ -1,0 +1,50 @@
+/** What the server offers: everything that forms and views are built from. */
+
+import { ApiError, get, outside } from "./api.js";
+
+/**
+ * @typedef {{name: string, modulus: number, ops: {min: number, max: number, trained_max: number},
+ *   splits: string[], [more: string]: any}} Corpus
+ * @returns what the catalogues say, and `corpus`: what problems are drawn from, or null where the model has none
+ */
+export async function readCatalogue() {
+  const [models, strategies, signals, probes, openapi] = await Promise.all([
+    get("models"),
+    get("strategies"),
+    get("signals"),
+    get("probes"),
+    outside("openapi.json").then((answer) => answer.json()),
+  ]);
+  const model = models.data[0];
+  return {
+    model,
+    strategies: strategies.data,
+    signals: signals.data,
+    probes: probes.data,
+    openapi,
+    corpus: await corpusOf(model, openapi),
+    theme: () => document.documentElement.dataset.theme,
+  };
+}
+
+/** A strategy that the served model can run as it is, without a probe or a calibration that is not there. */
+export function canRun({ strategies }, kind) {
+  return strategies.some((strategy) => strategy.kind === kind && !strategy.unavailable);
+}
+
+/** @returns {Promise<Corpus|null>} null without a request where the model's card names no corpus */
+async function corpusOf({ card }, openapi) {
+  if (!card.corpus?.name) return null;
+  try {
+    const { ops } = await get("problems?count=1");
+    return { ...card.corpus, ops, splits: splitsOf(openapi) };
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return null; // of another kind than the server knows
+    throw error;
+  }
+}
+
+function splitsOf(openapi) {
+  const { parameters } = openapi.paths["/v1/problems"].get;
+  return parameters.find(({ name }) => name === "split").schema.enum;
+}
