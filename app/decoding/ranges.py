@@ -1,6 +1,9 @@
 """The allowed range of a number."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from numpy import float32
 
 from app.errors import ParameterError
 
@@ -12,6 +15,15 @@ class Range:
     low: float
     high: float
     meaning: str
+
+
+def in_single_precision(value: float, names: Iterable[float]) -> float:
+    """A value, or the one of `names` from which it does not differ in single precision.
+
+    What is computed in single precision cannot tell the two apart, so it is what it will be taken for.
+    """
+    rounded = float32(value)
+    return next((name for name in names if float32(name) == rounded), value)
 
 
 def require_range(name: str, value: float, allowed: Range) -> None:
