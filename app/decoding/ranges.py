@@ -1,9 +1,8 @@
 """The allowed range of a number."""
 
 from collections.abc import Iterable
+from ctypes import c_float
 from dataclasses import dataclass
-
-from numpy import float32
 
 from app.errors import ParameterError
 
@@ -22,8 +21,8 @@ def in_single_precision(value: float, names: Iterable[float]) -> float:
 
     What is computed in single precision cannot tell the two apart, so it is what it will be taken for.
     """
-    rounded = float32(value)
-    return next((name for name in names if float32(name) == rounded), value)
+    rounded = c_float(value).value
+    return next((name for name in names if c_float(name).value == rounded), value)
 
 
 def require_range(name: str, value: float, allowed: Range) -> None:
