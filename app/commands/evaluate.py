@@ -90,10 +90,9 @@ def _measure(
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """Wilson's 95% interval of a proportion."""
-    from scipy.stats import binomtest
+    from app.compare.statistics import wilson
 
-    interval = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
+    return wilson(successes, trials)
 
 
 def _with_intervals(result: "OpResult") -> dict[str, Any]:

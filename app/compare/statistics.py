@@ -64,8 +64,19 @@ def share(right: Floats) -> Estimate | None:
     known = right[~np.isnan(right)]
     if not len(known):
         return None
-    bounds: Any = proportion_confint(int(known.sum()), len(known), alpha=ALPHA, method="wilson")
-    return Estimate(value=float(known.mean()), low=float(bounds[0]), high=float(bounds[1]))
+    low, high = wilson(int(known.sum()), len(known))
+    return Estimate(value=float(known.mean()), low=low, high=high)
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """Wilson's 95% interval of a proportion, for one trial or more.
+
+    It begins at 0 where there was no success and ends at 1 where there was nothing else: by its formula too,
+    but for rounding.
+    """
+    bounds: Any = proportion_confint(successes, trials, alpha=ALPHA, method="wilson")
+    low, high = float(bounds[0]), float(bounds[1])
+    return 0.0 if successes == 0 else low, 1.0 if successes == trials else high
 
 
 def difference(counts: PairedCounts) -> Estimate | None:
@@ -115,12 +126,15 @@ def median(values: Floats) -> Estimate | None:
 
 
 def interval(value: float, drawn: Floats) -> Estimate:
-    """A value with the percentile interval of its resamples; those that are undefined are left out."""
+    """A value with the percentile interval of its resamples; those that are undefined are left out.
+
+    It holds the value: where the resamples do not differ, rounding may put them beside it.
+    """
     known = drawn[np.isfinite(drawn)]
     if not len(known):
         return Estimate(value=value)
     low, high = np.quantile(known, [ALPHA / 2, 1 - ALPHA / 2])
-    return Estimate(value=value, low=float(low), high=float(high))
+    return Estimate(value=value, low=min(value, float(low)), high=max(value, float(high)))
 
 
 def _score_bound(first: int, second: int, n: int) -> float:

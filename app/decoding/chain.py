@@ -22,7 +22,11 @@ from app.decoding.types import SamplerState
 
 @dataclass(frozen=True)
 class Chosen:
-    """Token ids (R,), and by row what mirostat and adaptive-p know after them."""
+    """Token ids (R,), and by row what mirostat and adaptive-p know after them.
+
+    An id is the vocabulary's size, which is none, where the row's logits are such that nothing can be chosen:
+    they hold what is no number, or infinity, or nothing finite. So to notice it takes no further look.
+    """
 
     ids: Tensor
     states: Mapping[int, SamplerState]
@@ -72,9 +76,9 @@ class SamplingChain:
             coins: in [0, 1), one for each row of `tossing`.
             states: one for each row of `remembering`; an empty one at the beginning of a text.
         """
-        logits = self.adjust(logits, histories)
+        raw, logits = logits, self.adjust(logits, histories)
         if not self.sampled:
-            return Chosen(logits.argmax(dim=-1), {})
+            return Chosen(_likeliest(logits, logits is not raw), {})
         index = self._sampled_index
         before = self.cut(logits if index is None else logits[index], coins)
         known = dict(zip(self.remembering, states, strict=True))
@@ -83,7 +87,7 @@ class SamplingChain:
         learnt = self._feedback.learn(before, after, drawn, known)
         if index is None:
             return Chosen(drawn, learnt)
-        ids = logits.argmax(dim=-1)
+        ids = _likeliest(logits, logits is not raw)
         ids[index] = drawn
         return Chosen(ids, learnt)
 
@@ -105,6 +109,18 @@ class SamplingChain:
         for stage in self._stages:
             logits = stage(logits, tossed)
         return logits
+
+
+def _likeliest(logits: Tensor, changed: bool) -> Tensor:
+    """The likeliest token of each row (R, V), the first of equals; V where that is not finite.
+
+    changed: they are not the model's own, whose log-probabilities tell whether they are numbers.
+    """
+    ids = logits.argmax(dim=-1)
+    if not changed:
+        return ids
+    best = logits.gather(-1, ids.unsqueeze(-1)).squeeze(-1)
+    return ids.masked_fill_(~best.isfinite(), logits.shape[-1])
 
 
 def _rows_by_sampler(params: Sequence[SamplingParams]) -> list[tuple[str, list[int]]]:

@@ -86,7 +86,9 @@ class Feedback:
         if not rows:
             return []
         index = self._index(rows)
-        log_probs = logits[index].log_softmax(dim=-1).gather(-1, chosen[index].unsqueeze(-1))
+        # A row from which nothing could be drawn has no id, and nothing is made of what it learns.
+        ids = chosen[index].clamp_max(logits.shape[-1] - 1)
+        log_probs = logits[index].log_softmax(dim=-1).gather(-1, ids.unsqueeze(-1))
         return list(zip(rows, log_probs.squeeze(-1).tolist(), strict=True))
 
     def _on(self, rows: Sequence[int], logits: Tensor, transformed: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """The allowed range of a number."""
 
+from collections.abc import Iterable
+from ctypes import c_float
 from dataclasses import dataclass
 
 from app.errors import ParameterError
@@ -12,6 +14,15 @@ class Range:
     low: float
     high: float
     meaning: str
+
+
+def in_single_precision(value: float, names: Iterable[float]) -> float:
+    """A value, or the one of `names` from which it does not differ in single precision.
+
+    What is computed in single precision cannot tell the two apart, so it is what it will be taken for.
+    """
+    rounded = c_float(value).value
+    return next((name for name in names if c_float(name).value == rounded), value)
 
 
 def require_range(name: str, value: float, allowed: Range) -> None:

@@ -225,7 +225,7 @@ def _sampling(
         for ids in rejected:
             if len(ids) > place and ids[:place] == written:
                 biases[ids[place]] = max(-100.0, biases.get(ids[place], 0.0) - retry.penalty)
-    return replace(base, temperature=retry.temperature, logit_bias=biases)
+    return replace(base, logit_bias=biases).at_temperature(retry.temperature)
 
 
 def _rewound_to(sequence: Sequence, start: int, ends: tuple[str, ...]) -> int:

@@ -1,13 +1,13 @@
 """What a request asks of the sampling chain: the parameters, their ranges, the samplers and their order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Literal
 
-from app.decoding.ranges import Range, require_range
+from app.decoding.ranges import Range, in_single_precision, require_range
 from app.errors import ParameterError
 
 DRY_BREAKERS = ("\n", ":", '"', "*")
@@ -48,6 +48,19 @@ RANGES: Mapping[str, Range] = MappingProxyType(
         "dry_penalty_last_n": Range(-1, 2**31 - 1, "tokens to look at; -1 is all"),
     }
 )
+
+
+_IN_DOUBLE_PRECISION = frozenset(
+    {
+        "mirostat_tau",
+        "mirostat_eta",
+        "adaptive_target",
+        "adaptive_decay",
+        "dry_multiplier",
+        "dry_base",
+    }
+)
+"""The other numbers with a fraction go into tensors of single precision."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +120,9 @@ SAMPLERS: Mapping[str, SamplerInfo] = MappingProxyType(
 look at what was written and before the others."""
 
 
+_PLACES: Mapping[str, int] = MappingProxyType({"history": 0, "shape": 1, "feedback": 2})
+"""The order of the kinds."""
+
 _SWITCHES: Mapping[str, SamplerInfo] = MappingProxyType(
     {switch: info for info in SAMPLERS.values() for switch in info.switches}
 )
@@ -117,7 +133,8 @@ class SamplingParams:
     """The sampling chain of one row. The defaults draw from the model's own distribution.
 
     At temperature 0 the likeliest token is taken after penalties, no-repeat n-grams, DRY and logit bias;
-    what else is set has no effect.
+    what else is set has no effect. A value that does not differ from its default, or from an end of its
+    range, in the precision that uses it is that: a temperature of 1e-46 is 0.
     samplers: the order of the samplers, by name; None is that of `SAMPLERS`. Those that look at what was
         written come first, as they work on the model's own logits, and mirostat or adaptive-p comes last,
         as it draws. A sampler that is turned on has to be among them.
@@ -163,7 +180,13 @@ class SamplingParams:
     def __post_init__(self) -> None:
         values = vars(self)
         for name, allowed in RANGES.items():
-            require_range(name, values[name], allowed)
+            value, default = values[name], DEFAULTS[name]
+            if value == default:
+                continue
+            require_range(name, value, allowed)
+            if isinstance(default, float) and name not in _IN_DOUBLE_PRECISION:
+                known = in_single_precision(value, (default, allowed.low, allowed.high))
+                object.__setattr__(self, name, known)
         for token_id, bias in self.logit_bias.items():
             if token_id < 0 or not -100 <= bias <= 100:
                 raise ParameterError(
@@ -185,6 +208,16 @@ class SamplingParams:
         if self.samplers is not None:
             _require_order(self.samplers)
             self._require_listed(self.samplers)
+
+    def at_temperature(self, temperature: float) -> "SamplingParams":
+        """The same at another temperature, as strategies ask for: also where `samplers` does not list what
+        the temperature turns on, which then comes before the others of its kind."""
+        if self.samplers is None or temperature == 0:
+            return replace(self, temperature=temperature)
+        order = replace(self, temperature=temperature, samplers=None).active
+        missing = [name for name in order if name not in self.samplers]
+        samplers = sorted((*missing, *self.samplers), key=lambda name: _PLACES[SAMPLERS[name].kind])
+        return replace(self, temperature=temperature, samplers=tuple(samplers))
 
     def is_on(self, sampler: str) -> bool:
         """Whether a sampler has anything to do, by its name in `samplers`."""
@@ -248,9 +281,8 @@ def _require_order(samplers: tuple[str, ...]) -> None:
             raise ParameterError(
                 f"samplers has {name!r} more than once; each is applied once.", param="samplers"
             )
-    places = {"history": 0, "shape": 1, "feedback": 2}
     for before, after in pairwise(samplers):
-        if places[SAMPLERS[before].kind] > places[SAMPLERS[after].kind]:
+        if _PLACES[SAMPLERS[before].kind] > _PLACES[SAMPLERS[after].kind]:
             firsts = [name for name, info in SAMPLERS.items() if info.kind == "history"]
             lasts = [name for name, info in SAMPLERS.items() if info.kind == "feedback"]
             raise ParameterError(

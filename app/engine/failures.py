@@ -8,7 +8,7 @@ from app.errors import DemurError, ModelFailureError, StrategyError
 def is_not_a_number(reply: Token | tuple[Token, ...]) -> bool:
     """Whether it came from logits that are not numbers."""
     tokens = (reply,) if isinstance(reply, Token) else reply
-    return any(token.logprob != token.logprob for token in tokens)
+    return any(token.logprob != token.logprob or token.adjusted != token.adjusted for token in tokens)
 
 
 def model_failure(error: Exception) -> DemurError:

@@ -13,9 +13,10 @@ from app.decoding.randomness import uniform
 from app.decoding.sampling_params import SamplingParams
 from app.decoding.signals import Distribution
 from app.decoding.types import SamplerState, Token
+from app.engine.failures import is_not_a_number
 from app.engine.probing import Probing
 from app.engine.readout import Reading, read_signals, read_tokens
-from app.errors import ParameterError
+from app.errors import ModelFailureError, ParameterError
 from probes.reader import ProbeReader
 
 _BEGINNING = SamplerState()
@@ -52,13 +53,24 @@ class Sampler:
             coins=[_uniform(requests[row], "xtc") for row in chain.tossing],
             states=[_state(requests[row]) for row in chain.remembering],
         )
+        ids = chosen.ids.tolist()
         distribution.chosen = chosen.ids
-        tokens = read_tokens(distribution, readings, chosen.ids.tolist(), probing)
+        vocab_size = logits.shape[-1]
+        if max(ids) == vocab_size:
+            errors |= {
+                row: _nothing_to_choose(params[row]) for row, each in enumerate(ids) if each == vocab_size
+            }
+            # The rows are read all the same: of raw logits that are no numbers the token tells.
+            ids = [min(each, vocab_size - 1) for each in ids]
+            distribution.chosen = chosen.ids.clamp_max(vocab_size - 1)
+        tokens = read_tokens(distribution, readings, ids, probing)
         for row, state in chosen.states.items():
             tokens[row] = replace(tokens[row], state=state)
         if not errors:
             return list(tokens)
-        return [errors.get(row, token) for row, token in enumerate(tokens)]
+        return [
+            token if is_not_a_number(token) else errors.get(row, token) for row, token in enumerate(tokens)
+        ]
 
 
 def _resolve(
@@ -82,6 +94,14 @@ def _resolve(
             errors[row], chosen = error, request.sequence.sampling
         params.append(chosen)
     return params, errors
+
+
+def _nothing_to_choose(params: SamplingParams) -> ModelFailureError:
+    """For logits that are numbers, but not any more after the row's chain."""
+    return ModelFailureError(
+        f"No token could be chosen: what the samplers make of the model's logits is not finite. They did "
+        f"{params.effective()}; ask for less extreme values."
+    )
 
 
 def require_biased_ids(params: SamplingParams, vocab_size: int) -> None:

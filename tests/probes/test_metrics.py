@@ -265,3 +265,19 @@ def test_metrics_survive_json_with_what_is_undefined_as_null() -> None:
 
     assert '"auroc":{"value":null,"low":null,"high":null}' in text
     assert Metrics.model_validate_json(text) == metrics
+
+
+@settings(max_examples=60)
+@given(samples())
+def test_no_metric_and_no_end_of_an_interval_leaves_0_to_1(sample: Sample) -> None:
+    scores, labels, groups = sample
+    found = measure(scores, labels, groups, resamples=40)
+    for name in METRICS:
+        estimate = getattr(found, name)
+        for value in (estimate.value, estimate.low, estimate.high):
+            assert math.isnan(value) or 0 <= value <= 1
+        assert not estimate.low > estimate.high
+    perfect = measure(labels.astype(float), labels, groups, resamples=40)
+    for estimate, exact in ((perfect.auroc, 1), (perfect.average_precision, 1), (perfect.ece, 0)):
+        assert estimate.value == exact
+        assert all(math.isnan(end) or end == exact for end in (estimate.low, estimate.high))

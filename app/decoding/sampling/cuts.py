@@ -61,8 +61,8 @@ def apply_xtc(logits: Tensor, probability: Tensor, threshold: Tensor, coins: Ten
 
     coins: (R,) float64 in [0, 1); the row is cut where its coin is below `probability`.
     """
-    probs = logits.softmax(dim=-1)
-    reached = probs >= threshold.unsqueeze(-1)
+    # A threshold of 0 is reached by every possible token, and by none that was removed.
+    reached = (logits.softmax(dim=-1) >= threshold.unsqueeze(-1)) & (logits > -torch.inf)
     least = logits.masked_fill(~reached, torch.inf).amin(dim=-1, keepdim=True)
     cut = (coins < probability).unsqueeze(-1)
     return logits.masked_fill(cut & (logits > least), -torch.inf)

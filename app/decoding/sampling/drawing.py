@@ -13,8 +13,9 @@ def draw(logits: Tensor, uniforms: Tensor) -> Tensor:
     """Token ids (R,): inverse CDF in the order of ids, one uniform number in [0, 1) per row.
 
     The token is the first whose cumulative probability exceeds the uniform, which no token of
-    probability 0 can be. Sums are float64, so a vocabulary of any size loses no mass. A row that
-    is not all numbers gives some id, for the caller to notice.
+    probability 0 can be. Sums are float64, so a vocabulary of any size loses no mass. A row from which
+    nothing can be drawn (nothing finite in it, something that is no number, or infinity) gives V, which is
+    no id: its probabilities are no numbers, and a sum that is none is never exceeded.
     """
     probs = torch.softmax(logits, dim=-1)
     rows, vocab_size = probs.shape
@@ -24,18 +25,18 @@ def draw(logits: Tensor, uniforms: Tensor) -> Tensor:
     # than all else here.
     blocks = F.pad(probs, (0, -vocab_size % _BLOCK)).view(rows, -1, _BLOCK)
     sums = blocks.sum(dim=-1, dtype=torch.float64)
-    block = _first_above(sums, uniforms)
+    block = _first_above(sums, uniforms).clamp_max_(sums.shape[-1] - 1)
     ends = sums.cumsum(dim=-1)
     share = sums.gather(-1, block.unsqueeze(-1)).squeeze(-1)
     start = ends.gather(-1, block.unsqueeze(-1)).squeeze(-1) - share
     inside = ((uniforms * ends[:, -1] - start) / share).clamp_(0.0, _ALMOST_ONE)
     chosen = blocks[torch.arange(rows, device=probs.device), block]
-    return (block * _BLOCK + _first_above(chosen, inside)).clamp_max_(vocab_size - 1)
+    return (block * _BLOCK + _first_above(chosen, inside)).clamp_max_(vocab_size)
 
 
 def _first_above(mass: Tensor, uniforms: Tensor) -> Tensor:
-    """The first index (R,) at which the running sum of masses (R, N) exceeds uniform * total."""
+    """The first index (R,) at which the running sum of masses (R, N) exceeds uniform * total; N where the
+    total is not a number."""
     cumulative = mass.cumsum(dim=-1, dtype=torch.float64)
     point = uniforms.unsqueeze(-1) * cumulative[:, -1:]
-    # Only a total that is not a number is never exceeded.
-    return torch.searchsorted(cumulative, point, right=True).squeeze(-1).clamp_max_(mass.shape[-1] - 1)
+    return torch.searchsorted(cumulative, point, right=True).squeeze(-1)

@@ -21,10 +21,13 @@ def apply_repetition_penalty(logits: Tensor, seen: Tensor, penalty: Tensor) -> T
     """CTRL's penalty (Keskar et al., 2019) as transformers and vLLM have it.
 
     Of tokens in `seen` (R, V) bool (prompt and completion), a positive logit is divided by `penalty`
-    (R,), a negative one multiplied; 1 changes nothing, more discourages repetition.
+    (R,), a negative one multiplied; 1 changes nothing, more discourages repetition. What would leave the
+    range of single precision comes to its end, so that no token is removed, nor made certain.
     """
     factor = penalty.unsqueeze(-1)
-    return torch.where(seen, torch.where(logits > 0, logits / factor, logits * factor), logits)
+    most = torch.finfo(logits.dtype).max
+    penalised = torch.where(logits > 0, logits / factor, logits * factor).clamp_(-most, most)
+    return torch.where(seen & (logits > -torch.inf), penalised, logits)
 
 
 def apply_count_penalties(logits: Tensor, counts: Tensor, frequency: Tensor, presence: Tensor) -> Tensor:

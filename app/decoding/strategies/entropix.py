@@ -141,13 +141,12 @@ class Entropix:
         if temperature == own.temperature:
             return own
         sequence.record(quadrant, {**thresholds.detail(signals), "temperature": temperature})
-        return replace(own, temperature=temperature)
+        return own.at_temperature(temperature)
 
     async def _draw_another(self, sequence: Sequence, rejected: Token) -> None:
         bias = {**sequence.sampling.logit_bias, rejected.id: -100.0}
-        await sequence.next(
-            replace(sequence.sampling, temperature=self.resample_temperature, logit_bias=bias)
-        )
+        others = replace(sequence.sampling, logit_bias=bias)
+        await sequence.next(others.at_temperature(self.resample_temperature))
 
     async def _pause(self, sequence: Sequence, found: tuple[Token, ...]) -> Sequence:
         start = sequence.position

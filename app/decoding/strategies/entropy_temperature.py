@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
@@ -73,7 +73,7 @@ class EntropyTemperature:
             exact = self.rule.temperature(sequence.sampling.temperature, entropy, vocabulary)
             temperature = exact if exact >= COLDEST else 0.0
             sequence.record("temperature", {"entropy": entropy, "temperature": temperature})
-            return replace(sequence.sampling, temperature=temperature)
+            return sequence.sampling.at_temperature(temperature)
 
         while not sequence.finished:
             await sequence.next(by_entropy)

@@ -11,6 +11,8 @@ from scipy.special import xlogy
 from scipy.stats import binom, binomtest, norm
 from statsmodels.stats.multitest import multipletests
 
+from app.commands.evaluate import wilson_interval
+from app.compare.resampling import resampled_means
 from app.compare.statistics import (
     PairedCounts,
     difference,
@@ -20,6 +22,7 @@ from app.compare.statistics import (
     median,
     paired_counts,
     share,
+    wilson,
 )
 from tests.app.compare.simulated import ends
 
@@ -104,6 +107,44 @@ def test_a_share_has_wilsons_interval(right: list[bool]) -> None:
     found = share(np.array([*right, np.nan], dtype=float))
     expected = binomtest(sum(right), len(right)).proportion_ci(method="wilson")
     assert ends(found) == pytest.approx((expected.low, sum(right) / len(right), expected.high), abs=1e-12)
+
+
+@given(st.integers(1, 5000), st.data())
+def test_wilsons_interval_is_exact_at_its_ends_and_turns_round_with_the_question(n: int, data: Any) -> None:
+    k = data.draw(st.one_of(st.sampled_from([0, 1, n - 1, n]), st.integers(0, n)))
+    low, high = wilson(k, n)
+    assert 0 <= low <= k / n <= high <= 1
+    assert (low == 0) == (k == 0)
+    assert (high == 1) == (k == n)
+    assert wilson(n - k, n) == pytest.approx((1 - high, 1 - low), abs=1e-12)
+    assert wilson_interval(k, n) == (low, high)
+    found = share(np.array([1.0] * k + [0.0] * (n - k)))
+    assert ends(found) == (low, k / n, high)
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=30), st.integers(1, 7), st.booleans())
+def test_the_interval_of_a_mean_or_a_ratio_holds_it(costs: list[int], factor: int, same: bool) -> None:
+    first = np.array([costs[0] if same else cost for cost in costs], dtype=np.float64)
+    second = factor * first + 3
+    drawn = resampled_means(np.stack([first, second], axis=1))
+    mean = interval(float(first.mean()), drawn[:, 0])
+    ratio = interval(float(first.sum() / second.sum()), drawn[:, 0] / drawn[:, 1])
+    for found, smallest, largest in (
+        (mean, first.min(), first.max()),
+        (ratio, (first / second).min(), (first / second).max()),
+    ):
+        low, value, high = ends(found)
+        assert low <= value <= high
+        assert smallest - 1e-12 <= low
+        assert high <= largest + 1e-12
+
+
+@given(counts)
+def test_p_values_are_probabilities(table: PairedCounts) -> None:
+    p = mcnemar_p(table)
+    assert p is None or 0 <= p <= 1
+    swapped = PairedCounts(table.both, table.second_only, table.first_only, table.neither)
+    assert mcnemar_p(swapped) == p
 
 
 def test_the_share_of_nothing_is_unknown() -> None:

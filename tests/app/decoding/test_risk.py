@@ -46,6 +46,14 @@ def test_the_bound_is_where_the_p_value_is_delta(wrong: int, problems: int, delt
         assert bound == pytest.approx(interval.high, rel=1e-6)
 
 
+@given(st.integers(0, 10**7), st.integers(1, 10**7), st.floats(1e-6, 0.5))
+def test_the_bound_is_never_below_what_was_seen_nor_above_1(wrong: int, problems: int, delta: float) -> None:
+    wrong = min(wrong, problems)
+    bound = upper_bound(wrong, problems, delta)
+    assert wrong / problems <= bound <= 1
+    assert (bound == 1) == (wrong == problems)
+
+
 @given(st.integers(1, 200), st.data())
 def test_more_wrong_or_fewer_problems_never_lower_the_bound(problems: int, data: st.DataObject) -> None:
     wrong = data.draw(st.integers(0, problems - 1))

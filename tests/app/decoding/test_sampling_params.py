@@ -119,3 +119,43 @@ def test_the_service_has_a_field_for_every_parameter() -> None:
     assert SamplingFields(top_k=-1, top_n_sigma=-1, adaptive_target=-0.5).sampling == SamplingParams()
     asked = {key: value for each in ON.values() for key, value in each.items() if key != "adaptive_target"}
     assert SamplingFields(**asked).sampling == SamplingParams(**asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "means"),
+    [
+        ("temperature", 1e-46, 0.0),
+        ("temperature", 1 + 1e-9, 1.0),
+        ("top_p", 1 - 1e-9, 1.0),
+        ("min_p", 1e-46, 0.0),
+        ("xtc_threshold", 1e-46, 0.0),
+        ("xtc_probability", 1 - 1e-9, 1.0),
+        ("smoothing_factor", 1e-46, 0.0),
+        ("edt_theta", 1e-46, 0.0),
+        ("repetition_penalty", 1 + 1e-9, 1.0),
+        ("temperature", 1e-40, 1e-40),
+        ("temperature", 0.7, 0.7),
+        ("dry_multiplier", 1e-46, 1e-46),
+    ],
+)
+def test_a_value_is_what_the_precision_that_uses_it_makes_of_it(
+    name: str, value: float, means: float
+) -> None:
+    params = with_value(name, value)
+    assert getattr(params, name) == means
+    assert params.active == with_value(name, means).active
+
+
+def test_another_temperature_is_applied_where_the_list_has_none() -> None:
+    params = SamplingParams(top_k=3, dry_multiplier=1.0, samplers=("dry", "top_k"))
+    warm = params.at_temperature(0.5)
+    assert (warm.temperature, warm.active) == (0.5, ("dry", "temperature", "top_k"))
+    assert params.at_temperature(1.0).active == params.active
+    assert params.at_temperature(0.0).active == ("dry",)
+    listed = replace(params, samplers=("dry", "top_k", "temperature"))
+    assert listed.at_temperature(0.5).active == ("dry", "top_k", "temperature")
+
+
+def test_what_the_temperature_turns_on_is_applied_where_it_was_not_listed() -> None:
+    greedy = SamplingParams(temperature=0.0, top_k=3, mirostat=2, samplers=())
+    assert greedy.at_temperature(0.5).active == ("temperature", "top_k", "mirostat")

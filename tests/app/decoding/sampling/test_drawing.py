@@ -73,8 +73,17 @@ def test_a_large_flat_vocabulary_loses_no_mass() -> None:
     assert chosen.item() == 50_256
 
 
-def test_rows_that_are_not_numbers_give_an_id_and_leave_the_others_alone() -> None:
-    logits = torch.tensor([[math.nan, 0.0, 1.0], [0.0, 9.0, 0.0], [math.inf, 0.0, 0.0]])
-    chosen = draw(logits, torch.tensor([0.5, 0.5, 0.5], dtype=torch.float64)).tolist()
-    assert chosen[1] == 1
-    assert all(0 <= token_id < 3 for token_id in chosen)
+@pytest.mark.parametrize("vocab_size", [3, 4096, 4097, 5000])
+@pytest.mark.parametrize("point", [0.0, 0.5, ALMOST_ONE])
+def test_rows_from_which_nothing_can_be_drawn_give_no_id_and_leave_the_others_alone(
+    vocab_size: int, point: float
+) -> None:
+    logits = torch.zeros(5, vocab_size)
+    logits[0, 0] = math.nan
+    logits[1, 1] = 90.0
+    logits[2, 0] = math.inf
+    logits[3] = -math.inf
+    logits[4, -1] = math.nan
+    chosen = draw(logits, torch.full((5,), point, dtype=torch.float64)).tolist()
+    assert chosen[1] == (0 if point == 0 else 1)
+    assert [chosen[row] for row in (0, 2, 3, 4)] == [vocab_size] * 4
