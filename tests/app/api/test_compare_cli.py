@@ -35,7 +35,7 @@ def test_a_server_runs_it_and_all_it_finds_is_fetched(corpus_server: Server, tmp
     result = demur(*options(corpus_server, tmp_path, 12), "--fail-under", "greedy=1.0")
     assert result.exit_code == 1, result.output
     assert "greedy" in result.output
-    with httpx2.Client(base_url=corpus_server.url) as http:
+    with httpx2.Client(base_url=corpus_server.url, timeout=60) as http:
         (status,) = http.get("/v1/compare").json()["data"]
         assert status["done"] == 24
         lines = (tmp_path / "outcomes.jsonl").read_text().splitlines()

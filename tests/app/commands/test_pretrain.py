@@ -32,7 +32,8 @@ SMALL = (
         "--rows",
         "2",
     ),
-    *("--validate-every", "0.005", "--validate-problems", "2", "--no-compile", "--threads", "1"),
+    *("--validate-every", "0.01", "--validate-problems", "1", "--no-compile", "--threads", "1"),
+    *("--context", "160"),  # a network that has learnt nothing writes until its context is full
 )
 
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.commands.serve import serve
 from app.settings import Settings
+from tests.environment import ONE_THREAD
 
 
 def run(*arguments: str, **environment: str) -> tuple[int, str]:
@@ -65,13 +66,13 @@ def test_a_bad_flag_and_a_bad_variable() -> None:
 def test_uvicorn_starts_the_factory_too(checkpoint_folder: Path) -> None:
     command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", "--port", "0"]
     environment = {"DEMUR_CHECKPOINT": str(checkpoint_folder), "PATH": ""}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, env=environment | ONE_THREAD, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     log = ""
     for line in process.stderr:
         log += line
         if "Uvicorn running" in line:
             process.terminate()
-    assert process.wait(30) in (0, -15), log
+    assert process.wait(100) in (0, -15), log
     process.stderr.close()
     assert "Application startup complete" in log
