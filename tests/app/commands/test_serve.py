@@ -34,7 +34,7 @@ def test_the_defaults_that_help_tells_are_the_settings_own() -> None:
 
 def test_a_missing_checkpoint(tmp_path: Path) -> None:
     code, output = run("--checkpoint", str(tmp_path))
-    assert code == 1
+    assert code == 2
     assert f"{tmp_path} is not a checkpoint: it has no config.json" in output
     assert "DEMUR_CHECKPOINT" in output
     assert "Traceback" not in output
@@ -56,10 +56,16 @@ def test_a_host_that_is_not_ours(checkpoint_folder: Path, host: str) -> None:
     assert f"cannot listen on {host}:8000" in output
 
 
+def test_a_flag_takes_no_value() -> None:
+    code, output = run("--no-probes=true")
+    assert code == 2
+    assert "does not take a value" in output
+
+
 def test_a_bad_flag_and_a_bad_variable() -> None:
     assert run("--max-rows", "0")[1].startswith("Error: --max-rows is 0")
     code, output = run(DEMUR_PORT="abc")
-    assert code == 1
+    assert code == 2
     assert output.startswith("Error: DEMUR_PORT is 'abc'")
 
 
