@@ -7,20 +7,14 @@ import typer
 
 from app.commands import corpus, probe
 from app.commands.calibrate import calibrate
+from app.commands.command_line import CommandLine
 from app.commands.compare import EXAMPLES, compare
 from app.commands.evaluate import evaluate
 from app.commands.generate import generate
 from app.commands.pretrain import pretrain
 from app.commands.serve import serve
 
-app = typer.Typer(
-    name="demur",
-    help="A sampling service for language models that know when they are unsure.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_show_locals=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = CommandLine("demur", "A sampling service for language models that know when they are unsure.")
 app.command()(serve)
 app.command()(generate)
 app.command()(evaluate)

@@ -7,7 +7,7 @@ import typer
 
 from app.commands.corpus_spec import require_spec
 from app.commands.failures import failing_on
-from app.commands.options import CheckpointOption
+from app.commands.options import MANY, CheckpointOption, require_device
 from app.commands.risk_counts import count_risk, show_risk
 from models.corpora.igsm.split import Split
 
@@ -24,7 +24,9 @@ _SHOWN = (50, 90, 95, 98, 99)
 
 def calibrate(
     checkpoint: CheckpointOption = None,
-    problems: Annotated[int, typer.Option("-n", "--problems", min=1, help="Problems to read.")] = 1000,
+    problems: Annotated[
+        int, typer.Option("-n", "--problems", min=1, max=MANY, help="Problems to read.")
+    ] = 1000,
     split: Annotated[Split, typer.Option(help="Which split the problems come from.")] = "validation",
     op_min: Annotated[
         int | None, typer.Option(min=1, help="Smallest op.  [default: that of the training]")
@@ -33,7 +35,7 @@ def calibrate(
         int | None, typer.Option(min=1, help="Largest op.  [default: that of the training]")
     ] = None,
     risk_problems: Annotated[
-        int, typer.Option(min=0, help="Problems to answer, to count what is wrong for `abstain`.")
+        int, typer.Option(min=0, max=MANY, help="Problems to answer, to count what is wrong for `abstain`.")
     ] = 0,
     seed: Annotated[int, typer.Option(help="Same seed, same problems.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, mps, cuda or cuda:N.")] = "cpu",
@@ -57,7 +59,8 @@ def calibrate(
     from probes.errors import ProbesError
 
     with failing_on(DemurError, ModelsError, ProbesError):
-        loaded = checkpoints.load(checkpoint if checkpoint is not None else EMBEDDED_CHECKPOINT, device)
+        folder = checkpoint if checkpoint is not None else EMBEDDED_CHECKPOINT
+        loaded = checkpoints.load(folder, require_device(device))
         spec = require_spec(
             loaded,
             "can be calibrated on it. Give the strategies of other models their thresholds in the request",

@@ -27,7 +27,7 @@ from app.compare.outcome import LatencySample, Outcome
 from app.compare.results import ComparisonReport
 from app.compare.spec import ComparisonSpec, parse_spec
 from app.compare.state import ComparisonStatus
-from app.errors import ComparisonFolderError, DemurError
+from app.errors import ComparisonFolderError, DemurError, RequestError
 from app.settings import load_settings
 from models.files import read_json, write_atomically
 
@@ -39,10 +39,15 @@ _PATIENCE_SECONDS = 120.0
 """How long a server may be away, to be started again for example, before we give up."""
 _PAGE = 1000
 _AWAY = 503
+_AT_FAULT = (400, 401, 403, 404, 413, 422)
 
 
 class RemoteError(DemurError):
     """The server refused, failed, or cannot be reached."""
+
+
+class RemoteRefusal(RemoteError, RequestError):
+    """The server finds fault with what it is asked for."""
 
 
 def run_there(spec: ComparisonSpec, path: Path, url: str, *, must_exist: bool = False) -> Finished:
@@ -115,6 +120,8 @@ class Remote:
                 if answer.is_success:
                     return answer
                 reason = _reason(answer)
+                if answer.status_code in _AT_FAULT:
+                    raise RemoteRefusal(reason)
                 if answer.status_code != _AWAY:
                     raise RemoteError(reason)
             if time.monotonic() > give_up:

@@ -7,6 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from app.commands.compare_live import LiveTable
+from app.commands.failures import FAILED, failing_on
+from app.commands.options import require_device
 from app.compare.findings import write_report
 from app.compare.outcome import Outcome
 from app.compare.results import ComparisonReport
@@ -48,7 +50,7 @@ def run_here(
     settings = load_settings(options)
     console = Console(stderr=True, highlight=False)
     with console.status(f"Loading {settings.checkpoint}"):
-        loaded = checkpoint.load(settings.checkpoint, device=settings.device)
+        loaded = checkpoint.load(settings.checkpoint, device=require_device(settings.device))
         stored = load_all(settings.probes_folder, loaded)
         calibration = read_calibration(loaded.path, loaded.identity)
     limits = EngineLimits(max_rows=settings.max_rows)
@@ -62,7 +64,8 @@ def run_here(
             console.print(f"{begins} {path}: {have} of {comparison.total} answers are there.", soft_wrap=True)
             live = LiveTable(spec)
             live.resume(folder.outcomes, folder.latency)
-            with live:
+            # The folder was usable when the run began: what goes wrong with it now is no wrong use.
+            with failing_on(ComparisonFolderError, status=FAILED), live:
                 comparison.run(folder, live.outcome, live.sample)
             with console.status("Writing the report"):
                 report = write_report(folder)

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from app.commands.options import from_shell
+from app.commands.strategy_flag import require_kind
 from app.compare.results import ComparisonReport
 from app.compare.spec import ComparisonSpec, parse_spec
 from app.compare.summary import measure_of
@@ -18,6 +20,7 @@ from app.decoding.strategies import STRATEGIES, OracleRetryParams
 from app.errors import ParameterError
 
 _ARM = re.compile(r"(?:(?P<name>[^=:{}]+)=)?(?P<kind>[^=:{}]+)(?::(?P<fields>\{.*\}))?", re.DOTALL)
+ORACLE = str(OracleRetryParams.model_fields["kind"].default)
 _OPS = re.compile(r"(\d+)(?:-(\d+))?")
 
 
@@ -45,6 +48,7 @@ def arm_of_flag(given: str) -> dict[str, Any]:
 
     Raises:
         ParameterError: it is none of these.
+        UnknownNameError: there is no such kind.
     """
     match = _ARM.fullmatch(given.strip())
     if match is None:
@@ -62,6 +66,7 @@ def arm_of_flag(given: str) -> dict[str, Any]:
             'stand in double quotes: {"temperature": 0.7}.',
             param="strategy",
         ) from error
+    require_kind(kind, (*STRATEGIES, ORACLE))
     own = _parameters(kind)
     sampling = {key for key in fields if key in SamplingFields.model_fields and key not in own}
     return {
@@ -134,7 +139,7 @@ def items_of_flags(problems: Path | None, prompts: Sequence[str]) -> list[dict[s
         ParameterError: the file cannot be read.
     """
     items = [] if problems is None else read_items(problems)
-    items += [{"prompt": prompt.rstrip() + "\n"} for prompt in prompts]
+    items += [{"prompt": from_shell(prompt).rstrip() + "\n"} for prompt in prompts]
     return items if problems is not None or prompts else None
 
 
@@ -243,5 +248,5 @@ def name_of(spec: ComparisonSpec) -> str:
 
 
 def _parameters(kind: str) -> frozenset[str]:
-    schema = STRATEGIES[kind].params_schema if kind in STRATEGIES else OracleRetryParams.model_json_schema()
+    schema = OracleRetryParams.model_json_schema() if kind == ORACLE else STRATEGIES[kind].params_schema
     return frozenset(schema["properties"])

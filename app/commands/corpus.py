@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.commands.command_line import CommandLine
 from app.commands.failures import failing_on
+from app.commands.options import MANY, from_shell
 from models.corpora.igsm.split import Split
 
 if TYPE_CHECKING:
     from models.corpora.igsm.spec import IgsmSpec
 
-app = typer.Typer(
-    name="corpus",
-    help="Problems of the igsm corpus: print them, check solutions, describe them.",
-    no_args_is_help=True,
-)
+app = CommandLine("corpus", "Problems of the igsm corpus: print them, check solutions, describe them.")
 
 ModulusOption = Annotated[int, typer.Option(min=3, max=99, help="All arithmetic is modulo this number.")]
 SplitOption = Annotated[Split, typer.Option(help="Which split the problems belong to.")]
@@ -27,7 +25,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON lines inste
 
 @app.command()
 def problems(
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many problems.")] = 5,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=MANY, help="How many problems.")] = 5,
     op: Annotated[
         int | None,
         typer.Option(
@@ -141,7 +139,9 @@ def check(
 
 @app.command()
 def stats(
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many problems of each op.")] = 2000,
+    count: Annotated[
+        int, typer.Option("-n", "--count", min=1, max=MANY, help="How many problems of each op.")
+    ] = 2000,
     split: SplitOption = "train",
     seed: SeedOption = 0,
     modulus: ModulusOption = 11,
@@ -189,7 +189,7 @@ def _one_of(name: str, text: str | None, option: str, file: typer.FileText | Non
         raise typer.BadParameter(f"give either {name} or {option}, and one only")
     if file is not None:
         return file.read()
-    return (text or "").encode("utf-8", "replace").decode()  # bytes of the shell that are not UTF-8
+    return from_shell(text or "")
 
 
 def _read_pairs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ import typer
 
 from app.commands.corpus_spec import require_spec
 from app.commands.failures import failing_on
-from app.commands.options import CheckpointOption
+from app.commands.options import MANY, CheckpointOption, require_device
 from models.corpora.igsm.split import Split
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def evaluate(
     checkpoint: CheckpointOption = None,
     split: Annotated[Split, typer.Option(help="Which split the problems come from.")] = "test",
-    problems: Annotated[int, typer.Option("-n", "--problems", min=1, help="Problems per op.")] = 1000,
+    problems: Annotated[
+        int, typer.Option("-n", "--problems", min=1, max=MANY, help="Problems per op.")
+    ] = 1000,
     op_min: Annotated[
         int | None, typer.Option(min=1, help="Smallest op.  [default: that of the training]")
     ] = None,
@@ -26,7 +28,7 @@ def evaluate(
         int | None, typer.Option(min=1, help="Largest op.  [default: 4 beyond the training]")
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same problems.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, mps, cuda or cuda:N.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     write_card: Annotated[
         bool, typer.Option("--write-card", help="Store the result in the checkpoint's card.json.")
@@ -37,12 +39,14 @@ def evaluate(
     A problem counts as solved when all steps of the solution and its answer are right. Intervals are
     Wilson's, at 95%. The majority baseline always answers the commonest answer of the same problems.
     """
+    from app.errors import DemurError
     from app.settings import EMBEDDED_CHECKPOINT
     from models import checkpoint as checkpoints
     from models.errors import ModelsError
 
-    with failing_on(ModelsError):
-        loaded = checkpoints.load(checkpoint if checkpoint is not None else EMBEDDED_CHECKPOINT, device)
+    with failing_on(DemurError, ModelsError):
+        folder = checkpoint if checkpoint is not None else EMBEDDED_CHECKPOINT
+        loaded = checkpoints.load(folder, require_device(device))
         spec = require_spec(loaded, "can be evaluated on it")
         last = op_max if op_max is not None else spec.op_largest
         ops = range(op_min if op_min is not None else spec.op_min, last + 1)

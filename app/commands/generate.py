@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.commands.failures import failing_on
-from app.commands.options import CheckpointOption, DeviceOption, NoProbesOption, ProbesOption
+from app.commands.options import (
+    CheckpointOption,
+    DeviceOption,
+    NoProbesOption,
+    ProbesOption,
+    from_shell,
+    require_device,
+)
 
 if TYPE_CHECKING:
     from app.decoding.strategies import Strategy
@@ -92,7 +98,11 @@ def generate(
         bool, typer.Option("--json", help="Print one JSON object instead of coloured text.")
     ] = False,
 ) -> None:
-    """Solve a problem with a local checkpoint, each token coloured by its entropy."""
+    """Solve a problem with a local checkpoint, each token coloured by its entropy.
+
+    Standard output has the answer and nothing else, unless --table or --json asks for more; in a terminal it
+    is coloured. What the colours mean, and how many tokens it took, goes to standard error.
+    """
     from app.commands.written import show, to_json, write
     from app.decoding.sampling_params import SamplingParams
     from app.decoding.types import StoppingParams
@@ -123,7 +133,7 @@ def generate(
             ),
             stopping=StoppingParams(
                 max_tokens=_room(loaded, prompt_ids) if max_tokens is None else max_tokens,
-                stop=tuple(stop or ()),
+                stop=tuple(from_shell(each) for each in stop or ()),
                 stop_token_ids=tuple(stop_token_id or ()),
                 ignore_eos=ignore_eos,
             ),
@@ -142,7 +152,9 @@ def generate(
 def _problem(given: str) -> str:
     from app.errors import ParameterError
 
-    text = (sys.stdin.read() if given == "-" else given).rstrip()
+    text = (
+        typer.get_text_stream("stdin", "utf-8", "replace").read() if given == "-" else from_shell(given)
+    ).rstrip()
     if not text:
         raise ParameterError("The problem is empty; give a text that ends in a question.", param="problem")
     return text
@@ -162,26 +174,14 @@ def _load(
         from models import checkpoint
         from probes.store import load_all
 
-        loaded = checkpoint.load(settings.checkpoint, device=settings.device)
+        loaded = checkpoint.load(settings.checkpoint, device=require_device(settings.device))
         return loaded, [each.probe for each in load_all(settings.probes_folder, loaded)]
 
 
 def _strategy(given: str | None, temperature: float) -> "Strategy":
-    from pydantic import TypeAdapter, ValidationError
+    from app.commands.strategy_flag import strategy_of_flag
 
-    from app.decoding.strategies import STRATEGIES, StrategyParams
-    from app.errors import ParameterError
-
-    kind = given or ("greedy" if temperature == 0 else "sample")
-    text = kind if kind.startswith("{") else json.dumps({"kind": kind})
-    adapter: TypeAdapter[StrategyParams] = TypeAdapter(StrategyParams)
-    try:
-        return adapter.validate_json(text).build()
-    except ValidationError as error:
-        reasons = "; ".join(detail["msg"] for detail in error.errors())
-        raise ParameterError(
-            f"--strategy is {given!r}: {reasons}. Kinds are {', '.join(STRATEGIES)}.", param="strategy"
-        ) from error
+    return strategy_of_flag(given or ("greedy" if temperature == 0 else "sample"))
 
 
 def _settings(given: Sequence[str]) -> dict[str, Any]:

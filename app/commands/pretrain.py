@@ -13,6 +13,7 @@ import typer
 
 from app.commands.checkout import commit
 from app.commands.failures import failing_on
+from app.commands.options import require_device
 
 if TYPE_CHECKING:
     from models.gpt2 import GPT2
@@ -82,13 +83,14 @@ def pretrain(
     learning rate begins to fall. With several processes or GPUs: torchrun --nproc-per-node N -m app.cli
     pretrain ...
     """
+    from app.errors import DemurError
     from models.checkpoint import CARD_FILE, check_target, load_network
     from models.corpora.igsm.spec import IgsmSpec
     from models.errors import ModelsError
     from models.files import read_json
     from models.training.config import PretrainConfig
 
-    with failing_on(ModelsError):
+    with failing_on(DemurError, ModelsError):
         initial, init_weights = load_network(init_from) if init_from else (None, "")
         init_card = read_json(init_from / CARD_FILE) if init_from else None
         config = PretrainConfig(
@@ -116,6 +118,8 @@ def pretrain(
         )
         check_target(out)
         run = run if run is not None else Path("runs") / out.name
+        if device != "auto":
+            require_device(device)
         trained = _train(config, run, device, threads, compile_network, initial)
         _finish(trained, run, out, init_card)
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from app.commands.command_line import CommandLine
 from app.commands.failures import failing_on
 from app.commands.options import CheckpointOption
 from app.commands.probe_labels import label_igsm, label_prompts, labels_of, scale_and_seed
@@ -21,10 +22,8 @@ from app.commands.probe_options import (
 )
 from app.commands.probe_tables import print_base_rates, print_fitted, print_results
 
-app = typer.Typer(
-    name="probe",
-    help="Probes: small networks over hidden states that say when the model has gone wrong.",
-    no_args_is_help=True,
+app = CommandLine(
+    "probe", "Probes: small networks over hidden states that say when the model has gone wrong."
 )
 
 

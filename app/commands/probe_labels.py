@@ -17,13 +17,13 @@ def label_igsm(
 ) -> "list[Labelled]":
     """Labels of some parts, of a checkpoint of the igsm corpus."""
     from models.corpora.igsm.spec import IgsmSpec
-    from probes.errors import LabelsError
+    from models.errors import SpecError
     from probes.igsm_labels import label_all, plan
     from probes.label_source import LabelSource, claim
 
     spec = IgsmSpec.of_checkpoint(loaded.card)
     if spec is None:
-        raise LabelsError(
+        raise SpecError(
             f"the card of {loaded.path} names no igsm corpus, so nobody can judge what the model writes; "
             "give --prompts and --judge"
         )
@@ -45,16 +45,16 @@ def label_prompts(
     """Completions of given prompts at each temperature, marked by a judge; written to the folder."""
     import shlex
 
-    from probes.errors import LabelsError
+    from models.errors import SpecError
     from probes.judged import judge as ask
     from probes.judged import read_prompts, write_completions
     from probes.label_source import LabelSource, claim
     from probes.labels import write_labels
 
     if judge is None:
-        raise LabelsError("--prompts needs --judge, a program that marks what is wrong; see --help")
-    claim(folder, LabelSource.of(loaded.identity, seed, 1.0))
+        raise SpecError("--prompts needs --judge, a program that marks what is wrong; see --help")
     asked = read_prompts(prompts)
+    claim(folder, LabelSource.of(loaded.identity, seed, 1.0))
     chosen = temperatures or [0.0, 0.7, 1.0]
     labels: list[Labelled] = []
     with progress("labelling", len(asked) * len(chosen)) as done:
@@ -90,7 +90,7 @@ def labels_of(
 ) -> "list[Labelled]":
     """Labels of the files given, or else of the run; for an igsm model what is missing is made."""
     from models.corpora.igsm.spec import IgsmSpec
-    from probes.errors import LabelsError
+    from models.errors import SpecError
     from probes.labels import read_labels
 
     if files:
@@ -99,7 +99,7 @@ def labels_of(
         return label_igsm(loaded, folder / "labels", parts, scale, seed, workers)
     found = sorted((folder / "labels").glob("*.jsonl"))
     if not found:
-        raise LabelsError(
+        raise SpecError(
             f"there are no labels in {folder / 'labels'}; make some with demur probe label, or give --labels"
         )
     return [labelled for path in found for labelled in read_labels(path)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.commands.failures import fail, failing_on
+from app.commands.failures import WRONG_USE, fail, failing_on
 from app.commands.options import CheckpointOption, DeviceOption, MaxRowsOption, ProbesOption
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ def _require_checkpoint(folder: Path) -> None:
     if missing:
         raise fail(
             f"{folder} is not a checkpoint: it has no {' and no '.join(missing)}. Name a folder with "
-            "config.json, tokenizer.json and model.safetensors with --checkpoint or DEMUR_CHECKPOINT."
+            "config.json, tokenizer.json and model.safetensors with --checkpoint or DEMUR_CHECKPOINT.",
+            WRONG_USE,
         )
 
 

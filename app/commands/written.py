@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -26,7 +27,7 @@ from models.checkpoint import LoadedCheckpoint
 from models.tokenizer import Tokenizer
 from probes.probe import Probe
 
-# Entropy in nats below which a token gets a colour; 0.69 is a coin's.
+# Entropy in nats below which a token gets a colour, the same in every run; 0.69 is a coin's.
 ENTROPY_COLOURS: Sequence[tuple[float, str]] = (
     (0.01, "green"),
     (0.1, "cyan"),
@@ -118,21 +119,29 @@ def _token_json(token: Token, tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def show(written: Written, tokenizer: Tokenizer, *, with_table: bool) -> None:
-    """Print every completion in colour, and a legend."""
-    console = Console(highlight=False)
+    """Print the completions, and on standard error what is about them.
+
+    In a terminal they are coloured and numbered; else they stand as they are, an empty line between them.
+    """
+    console, aside = Console(highlight=False), Console(highlight=False, stderr=True)
     for choice in written.choices:
-        if len(written.choices) > 1:
-            console.rule(f"{choice.done.index}", align="left", style="dim")
-        console.print(coloured(choice, tokenizer))
+        if console.is_terminal:
+            if len(written.choices) > 1:
+                console.rule(f"{choice.done.index}", align="left", style="dim")
+            console.print(coloured(choice, tokenizer), soft_wrap=True)
+        else:
+            typer.echo(f"\n{choice.text}" if choice.done.index else choice.text)
         if with_table:
             console.print(_table(choice, tokenizer))
-    console.print(_legend())
+    if console.is_terminal:
+        aside.print(_legend(), soft_wrap=True)
     usage = written.usage
     reasons = ", ".join(sorted({choice.done.finish_reason for choice in written.choices}))
-    console.print(
+    aside.print(
         f"{usage.completion_tokens} tokens, {usage.discarded_tokens} discarded, ended by {reasons}, "
         f"seed {written.request.seed}",
         style="dim",
+        soft_wrap=True,
     )
 
 
@@ -155,7 +164,7 @@ def colour(entropy: float | None) -> str:
 
 
 def _legend() -> Text:
-    legend = Text("entropy in nats: ", style="dim")
+    legend = Text("entropy in nats, on the same scale in every run: ", style="dim")
     low = "0"
     for bound, name in ENTROPY_COLOURS:
         label = f"{low} to {bound:g}" if bound != float("inf") else f"{low} and more"

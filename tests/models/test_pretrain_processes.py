@@ -51,7 +51,6 @@ def start(folder: Path, processes: int = 1, stop_step: int = 0) -> "subprocess.P
             str(folder),
             str(stop_step),
         ],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

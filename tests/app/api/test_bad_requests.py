@@ -268,7 +268,7 @@ def test_large_body(narrow_server: Server, chunked: bool) -> None:
 @pytest.mark.parametrize("header", [None, "Bearer wrong", "secret", "Bearer secret2", "Bearer \xe9"])
 def test_wrong_key(narrow_server: Server, header: str | None) -> None:
     headers = [(b"authorization", header.encode("latin-1"))] if header else []
-    response = httpx2.get(f"{narrow_server.url}/v1/models", headers=headers)
+    response = httpx2.get(f"{narrow_server.url}/v1/models", headers=headers, timeout=60)
     assert response.status_code == 401
     assert error_of(response)["code"] == "invalid_api_key"
     assert response.headers["www-authenticate"] == "Bearer"
@@ -276,7 +276,7 @@ def test_wrong_key(narrow_server: Server, header: str | None) -> None:
 
 def test_no_key_is_needed_outside_v1(narrow_server: Server) -> None:
     for route in ("/health/live", "/health/ready", "/metrics"):
-        assert httpx2.get(narrow_server.url + route).status_code == 200
+        assert httpx2.get(narrow_server.url + route, timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -252,7 +252,7 @@ def test_the_commands_of_the_documentation_work(
     script = "set -e\n" + commands.replace("http://localhost:8000", corpus_server.url).replace(
         "localhost:8000", corpus_server.url
     )
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith("data: [DONE]")
     (status,) = corpus.get("/v1/compare").json()["data"]

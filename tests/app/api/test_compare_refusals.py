@@ -60,7 +60,8 @@ def test_a_model_without_a_corpus_has_no_problems_to_compare_on(http: httpx2.Cli
 
 
 def test_a_large_spec_is_refused_unread(narrow_server: Server) -> None:
-    with httpx2.Client(base_url=narrow_server.url, headers={"authorization": "Bearer secret"}) as http:
+    headers = {"authorization": "Bearer secret"}
+    with httpx2.Client(base_url=narrow_server.url, headers=headers, timeout=60) as http:
         answer = http.post("/v1/compare", json=spec(6, name="a" * 3000))
         assert answer.status_code == 413
         assert error_of(answer)["code"] == "body_too_large"

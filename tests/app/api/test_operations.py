@@ -110,7 +110,7 @@ def test_a_request_id_is_kept_if_it_is_one(http: httpx2.Client) -> None:
 def test_cors_answers_the_allowed_origin_only(narrow_server: Server, server: Server) -> None:
     def preflight(url: str, origin: str) -> httpx2.Response:
         headers = {"origin": origin, "access-control-request-method": "POST"}
-        return httpx2.options(f"{url}/v1/completions", headers=headers)
+        return httpx2.options(f"{url}/v1/completions", headers=headers, timeout=60)
 
     allowed = preflight(narrow_server.url, "https://example.org")
     assert allowed.status_code == 200

@@ -48,7 +48,7 @@ def stream_text(url: str, seed: int) -> str:
 
 def metric(url: str, name: str) -> float:
     """A metric without labels."""
-    for line in httpx2.get(f"{url}/metrics").text.splitlines():
+    for line in httpx2.get(f"{url}/metrics", timeout=60).text.splitlines():
         if line.startswith(f"{name} "):
             return float(line.split()[1])
     raise AssertionError(f"{name} is not among the metrics")
@@ -56,7 +56,7 @@ def metric(url: str, name: str) -> float:
 
 def wait_for_metric(url: str, name: str, value: float) -> None:
     """The server learns that a client is gone from its socket, some time after the client has left."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 100
     while (seen := metric(url, name)) != value:
         assert time.monotonic() < deadline, f"{name} is {seen}, not {value}"
 
@@ -141,7 +141,9 @@ def test_overload_is_refused_and_may_be_tried_again(narrow_server: Server) -> No
 
 def test_an_error_after_the_first_byte_is_the_last_event(checkpoint_folder: Path) -> None:
     with served(checkpoint_folder) as (url, service):
-        with httpx2.stream("POST", f"{url}/v1/completions", json=body(1, n=4, max_tokens=100)) as response:
+        with httpx2.stream(
+            "POST", f"{url}/v1/completions", json=body(1, n=4, max_tokens=100), timeout=60
+        ) as response:
             received = events(response)
             first = json.loads(next(received))
             assert service.serving is not None
@@ -155,7 +157,7 @@ def test_an_error_after_the_first_byte_is_the_last_event(checkpoint_folder: Path
             pytest.raises(openai.InternalServerError, match="not running"),
         ):
             client.completions.create(model="tiny", prompt=PROBLEM)
-        assert httpx2.get(f"{url}/health/live").status_code == 503
+        assert httpx2.get(f"{url}/health/live", timeout=60).status_code == 503
 
 
 def test_a_server_that_is_stopped_ends_long_streams_with_an_error(checkpoint_folder: Path) -> None:

@@ -68,9 +68,9 @@ def test_what_is_no_file_of_the_page_is_an_error_of_ours(http: httpx2.Client, pa
 
 
 def test_the_page_is_open_where_the_interface_wants_a_key(narrow_server: Server) -> None:
-    assert httpx2.get(f"{narrow_server.url}/").status_code == 200
-    assert httpx2.get(f"{narrow_server.url}/web/js/main.js").status_code == 200
-    assert httpx2.get(f"{narrow_server.url}/v1/models").status_code == 401
+    assert httpx2.get(f"{narrow_server.url}/", timeout=60).status_code == 200
+    assert httpx2.get(f"{narrow_server.url}/web/js/main.js", timeout=60).status_code == 200
+    assert httpx2.get(f"{narrow_server.url}/v1/models", timeout=60).status_code == 401
 
 
 def test_what_is_vendored_stands_in_its_list_with_its_licence() -> None:

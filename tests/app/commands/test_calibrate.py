@@ -82,12 +82,12 @@ def test_an_engine_is_started_with_it_and_not_with_that_of_other_weights(folder:
 def test_mistakes_are_messages(folder: Path) -> None:
     command = ["calibrate", "--checkpoint", str(folder)]
     wrong = CliRunner().invoke(app, [*command, "--op-min", "4", "--op-max", "2"])
-    assert wrong.exit_code == 1
+    assert wrong.exit_code == 2
     assert "--op-min is 4 and --op-max 2" in wrong.output
     card = folder / checkpoint.CARD_FILE
     card.write_text("{}")
     foreign = CliRunner().invoke(app, command)
-    assert foreign.exit_code == 1
+    assert foreign.exit_code == 2
     assert "names no igsm corpus" in foreign.output
 
 

@@ -75,10 +75,10 @@ def test_the_same_command_goes_on_where_it_was_and_says_so(run: Any, tmp_path: P
     assert resumed.exit_code == 0, resumed.output
     assert "8 of 8 answers are there" in resumed.stderr
     larger = run("--resume", "--count", "9")
-    assert larger.exit_code == 1
+    assert larger.exit_code == 2
     assert "is of another run: problems.count is 4" in larger.stderr
     other = run("-s", "greedy", *SMALL)
-    assert other.exit_code == 1
+    assert other.exit_code == 2
     assert "is of another run: arms[1]" in other.stderr
 
 
@@ -122,7 +122,7 @@ def test_problems_of_a_file_are_judged_by_the_rule_given(run: Any, tmp_path: Pat
     ("arguments", "words"),
     [
         ((), "give a file with arms, or --strategy"),
-        (("-s", "gredy"), "does not match any of the expected tags"),
+        (("-s", "gredy"), "there is no strategy 'gredy'; did you mean greedy?"),
         (("-s", "sample:{temperature: 1}"), "is not JSON"),
         (("-s", "a=b=c"), "write KIND, NAME=KIND"),
         (("-s", "greedy", "--ops", "six"), "write one op, such as 4"),
@@ -144,7 +144,7 @@ def test_a_mistake_is_one_message_and_runs_nothing(
     run: Any, tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
     result = run(*arguments)
-    assert result.exit_code == 1, result.output
+    assert result.exit_code == 2, result.output
     assert words in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.output
     assert not (tmp_path / "run").exists()
@@ -155,7 +155,7 @@ def test_a_file_that_is_no_mapping_is_refused(run: Any, tmp_path: Path, content:
     file = tmp_path / "spec.yaml"
     file.write_text(content)
     result = run(str(file))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "spec.yaml" in result.stderr
 
 

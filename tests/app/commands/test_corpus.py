@@ -50,10 +50,11 @@ def test_problems_are_plain_text_and_reproducible() -> None:
 def test_impossible_request_for_problems_is_an_error_with_its_fix() -> None:
     splits = ("train", "validation", "calibration", "test")
     results = [run("problems", "--op", "1", "--distractors", "0", "--split", split) for split in splits]
-    assert sorted(result.exit_code for result in results) == [0, 1, 1, 1]
+    assert sorted(result.exit_code for result in results) == [0, 2, 2, 2]
     refused = next(result for result in results if result.exit_code)
     assert "raise op or the number of distractors" in refused.output
     assert run("problems", "--op", "0").exit_code == 2
+    assert run("problems", "-n", "9" * 20).exit_code == 2
     assert run("problems", "--split", "dev").exit_code == 2
 
 

@@ -19,7 +19,7 @@ PROBLEM = "Boats are 3 times kites. Kites are 7. How many boats?"
 
 @pytest.fixture
 def run(checkpoint_folder: Path) -> Any:
-    def invoke(*arguments: str, stdin: str | None = None) -> Any:
+    def invoke(*arguments: str, stdin: str | bytes | None = None) -> Any:
         options = ["--checkpoint", str(checkpoint_folder), "--max-tokens", "12"]
         return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["generate", *options, *arguments], input=stdin)
 
@@ -71,14 +71,45 @@ def test_every_other_sampling_field_has_one_option(run: Any) -> None:
     assert as_json(run(PROBLEM, "--seed", "1", "--json", *ordered))["choices"]
 
 
-def test_text_table_and_legend_are_printed(run: Any) -> None:
+def test_standard_output_has_the_answer_and_nothing_else(run: Any) -> None:
+    greedy = (PROBLEM, "--temperature", "0", "--ignore-eos")
+    text = as_json(run(*greedy, "--json"))["choices"][0]["text"]
+    result = run(*greedy)
+    assert (result.exit_code, result.stdout) == (0, f"{text}\n")
+    assert "12 tokens, 0 discarded, ended by length, seed " in result.stderr
+    assert "entropy" not in result.stderr, "without colours there is no legend of them"
+    several = run(*greedy, "-n", "2")
+    assert several.stdout == f"{text}\n\n{text}\n"
+
+
+def test_a_long_answer_is_one_line_in_a_pipe(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    forced = ("--logit-bias", "65=100", "--ignore-eos", "--max-tokens", "40", "--json")
+    text = as_json(run(PROBLEM, *forced))["choices"][0]["text"]
+    assert len(text) >= 40
+    assert run(PROBLEM, *forced[:-1]).stdout == f"{text}\n"
+
+
+def test_a_terminal_gets_colours_and_their_legend(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    result = run(PROBLEM, "--temperature", "0", "-n", "2", "--ignore-eos")
+    assert "\x1b[" in result.stdout
+    assert "entropy in nats, on the same scale in every run" in result.stderr
+    assert "entropy" not in result.stdout
+
+
+def test_a_table_is_printed_where_it_is_asked_for(run: Any) -> None:
     result = run(PROBLEM, "--temperature", "0", "--table", "--ignore-eos")
-    text = as_json(run(PROBLEM, "--temperature", "0", "--json", "--ignore-eos"))["choices"][0]["text"]
     assert result.exit_code == 0
-    assert result.stdout.startswith(text)
-    assert "entropy in nats" in result.output
-    assert "varentropy (nats^2)" in result.output
-    assert "seed " in result.output
+    assert "varentropy (nats^2)" in result.stdout
+
+
+def test_bytes_of_the_shell_that_are_no_text_are_replaced(run: Any) -> None:
+    result = run("Kites \udcff are 7. How many kites?", "--stop", "\udcff", "--seed", "1")
+    assert result.exit_code == 0, result.output
+    piped = run("-", "--seed", "1", stdin=b"Kites \xff are 7. How many kites?")
+    assert piped.exit_code == 0, piped.output
 
 
 @pytest.mark.parametrize(
@@ -90,8 +121,18 @@ def test_text_table_and_legend_are_printed(run: Any) -> None:
         (("--sampling", "tfs=x"), "written as 1.0 is"),
         (("--samplers", "top_q"), "samplers has 'top_q'"),
         (("--signals", "entropi"), "There is no signal 'entropi'"),
-        (("--strategy", "best"), "Kinds are "),
-        (("--strategy", '{"kind": "greedy", "x": 1}'), "--strategy is"),
+        (("--strategy", "best"), "there is no strategy 'best'; there are abstain"),
+        (("--strategy", "gredy"), "did you mean greedy? There are abstain"),
+        (("--strategy", '{"kind": "gredy"}'), "did you mean greedy?"),
+        (("--strategy", '{"kind": "greedy", "foo": 1}'), "unknown field 'strategy.foo'"),
+        (("--strategy", '{"kind": "greedy", "foo": NaN}'), "unknown field 'strategy.foo'"),
+        (("--strategy", '{"kind": "beam", "width": 0}'), "strategy.width is 0"),
+        (("--strategy", '{"kind": "beam", "length_penalty": NaN}'), "strategy.length_penalty is NaN"),
+        (("--strategy", '{"kind": "\\udcff"}'), "there is no strategy"),
+        (("--strategy", '{"width": 2}'), "names no kind"),
+        (("--strategy", '{"kind": 3}'), "names no kind"),
+        (("--strategy", "{kind: beam}"), "which is not JSON"),
+        (("--device", "cuda:99"), "--device is 'cuda:99'; this machine has cpu"),
         (("--logit-bias", "5"), "write a token id, =, and a number"),
         (("-n", "0"), "n is 0"),
         (("--stop", ""), "empty string"),
@@ -99,7 +140,8 @@ def test_text_table_and_legend_are_printed(run: Any) -> None:
 )
 def test_a_bad_option_is_one_message(run: Any, options: tuple[str, ...], says: str) -> None:
     result = run(PROBLEM, *options)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
+    assert result.stdout == ""
     assert result.stderr.startswith("Error: ")
     assert says in result.stderr
     assert "Traceback" not in result.output
@@ -108,7 +150,7 @@ def test_a_bad_option_is_one_message(run: Any, options: tuple[str, ...], says: s
 def test_an_empty_problem_and_a_missing_checkpoint(run: Any, tmp_path: Path) -> None:
     assert "empty" in run("-", stdin="\n").stderr
     result = CliRunner().invoke(app, ["generate", PROBLEM, "--checkpoint", str(tmp_path / "none")])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "there is no checkpoint folder" in " ".join(result.stderr.split())
 
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.commands.serve import serve
 from app.settings import Settings
+from tests.environment import ONE_THREAD
 
 
 def run(*arguments: str, **environment: str) -> tuple[int, str]:
@@ -33,7 +34,7 @@ def test_the_defaults_that_help_tells_are_the_settings_own() -> None:
 
 def test_a_missing_checkpoint(tmp_path: Path) -> None:
     code, output = run("--checkpoint", str(tmp_path))
-    assert code == 1
+    assert code == 2
     assert f"{tmp_path} is not a checkpoint: it has no config.json" in output
     assert "DEMUR_CHECKPOINT" in output
     assert "Traceback" not in output
@@ -55,23 +56,29 @@ def test_a_host_that_is_not_ours(checkpoint_folder: Path, host: str) -> None:
     assert f"cannot listen on {host}:8000" in output
 
 
+def test_a_flag_takes_no_value() -> None:
+    code, output = run("--no-probes=true")
+    assert code == 2
+    assert "does not take a value" in output
+
+
 def test_a_bad_flag_and_a_bad_variable() -> None:
     assert run("--max-rows", "0")[1].startswith("Error: --max-rows is 0")
     code, output = run(DEMUR_PORT="abc")
-    assert code == 1
+    assert code == 2
     assert output.startswith("Error: DEMUR_PORT is 'abc'")
 
 
 def test_uvicorn_starts_the_factory_too(checkpoint_folder: Path) -> None:
     command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", "--port", "0"]
     environment = {"DEMUR_CHECKPOINT": str(checkpoint_folder), "PATH": ""}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, env=environment | ONE_THREAD, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     log = ""
     for line in process.stderr:
         log += line
         if "Uvicorn running" in line:
             process.terminate()
-    assert process.wait(30) in (0, -15), log
+    assert process.wait(100) in (0, -15), log
     process.stderr.close()
     assert "Application startup complete" in log

@@ -38,9 +38,9 @@ def test_a_pattern_finds_its_group(pattern: str, group: int | None, text: str, a
 
 
 def test_a_pattern_that_would_never_end_finds_nothing() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert Pattern(rule="regex", pattern=r"(x+x+)+(?=y)z").read("x" * 60) is None
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_a_pattern_that_would_never_end_finds_nothing() -> None:
     ],
 )
 def test_a_pattern_that_would_take_all_memory_is_never_compiled(pattern: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ValidationError, match=r"10000 copies|without the flag x"):
         Pattern(rule="regex", pattern=pattern)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_cancelling_a_strategy_runs_its_cleanup() -> None:
         stream = engine.submit(Announced.request(cleaned))
         next(stream)
         stream.cancel()
-        assert cleaned.wait(10)
+        assert cleaned.wait(60)
 
 
 class Announced:
@@ -197,7 +197,7 @@ def test_cancelling_ends_the_wait_of_another_task_or_thread() -> None:
         reader = asyncio.create_task(read())
         await asyncio.sleep(0)  # it waits now
         stream.cancel()
-        return await asyncio.wait_for(reader, 10)
+        return await asyncio.wait_for(reader, 60)
 
     with tiny_engine() as engine:
         assert asyncio.run(main(engine)) == []
@@ -206,7 +206,7 @@ def test_cancelling_ends_the_wait_of_another_task_or_thread() -> None:
         reader = threading.Thread(target=lambda: read.extend(stream))
         reader.start()
         stream.cancel()
-        reader.join(10)
+        reader.join(60)
         assert not reader.is_alive()
         assert read == []
 

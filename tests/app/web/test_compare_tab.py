@@ -46,7 +46,7 @@ def test_a_comparison_from_the_form_to_its_report(visit: Visit, server: Server) 
     page.get_by_role("button", name="Delete it with all it has found").click()
     page.locator(".builder").wait_for()
     expect(page.get_by_role("link", name="first")).to_have_count(0)
-    assert httpx2.get(f"{server.url}/v1/compare/{name}").status_code == 404
+    assert httpx2.get(f"{server.url}/v1/compare/{name}", timeout=60).status_code == 404
 
 
 def test_a_template_keeps_what_has_no_field_in_the_form(visit: Visit, server: Server) -> None:
@@ -58,7 +58,7 @@ def test_a_template_keeps_what_has_no_field_in_the_form(visit: Visit, server: Se
         "signals": ["entropy"],
         "latency_problems": 0,
     }
-    first = httpx2.post(f"{server.url}/v1/compare", json=spec).json()["id"]
+    first = httpx2.post(f"{server.url}/v1/compare", json=spec, timeout=60).json()["id"]
     page = visit.go(f"#compare/{first}")
     page.locator(".comparison[data-status=done]").wait_for()
     page.get_by_role("button", name="Use as a template").click()
@@ -66,7 +66,7 @@ def test_a_template_keeps_what_has_no_field_in_the_form(visit: Visit, server: Se
     page.wait_for_url(lambda url: "#compare/" in url and not url.endswith(first))
     second = page.url.rpartition("/")[2]
     of_first, of_second = (
-        httpx2.get(f"{server.url}/v1/compare/{name}/spec").json() for name in (first, second)
+        httpx2.get(f"{server.url}/v1/compare/{name}/spec", timeout=60).json() for name in (first, second)
     )
     assert of_second == of_first | {"baseline": "short"}
 
@@ -78,7 +78,7 @@ def test_a_server_that_goes_away_is_waited_for(visit: Visit, server: Server) -> 
         "problems": {"source": "corpus", "split": "validation", "ops": [1, 1], "count": 1},
         "latency_problems": 0,
     }
-    name = httpx2.post(f"{server.url}/v1/compare", json=spec).json()["id"]
+    name = httpx2.post(f"{server.url}/v1/compare", json=spec, timeout=60).json()["id"]
     seen: list[str] = []
 
     def fail_twice(route: Route) -> None:

@@ -156,7 +156,7 @@ def test_the_page_says_why_there_is_no_model(browser: Browser, server: Server) -
 
 def test_the_cards_say_what_the_server_says(visit: Visit, server: Server) -> None:
     page = visit.go("#probes")
-    for probe in httpx2.get(f"{server.url}/v1/probes").json()["data"]:
+    for probe in httpx2.get(f"{server.url}/v1/probes", timeout=60).json()["data"]:
         page.locator(f".probe-link[href='#probes/{probe['name']}']").click()
         expect(page.locator("#probe-title")).to_have_text(probe["name"].replace("_", " "))
         expect(page.locator(".positive")).to_have_text(probe["card"]["positive"])
@@ -173,7 +173,9 @@ def test_the_cards_say_what_the_server_says(visit: Visit, server: Server) -> Non
 def test_the_cards_draw_the_curves_that_they_hold(visit: Visit, server: Server) -> None:
     page = visit.go("#probes/step_error")
     (probe,) = (
-        each for each in httpx2.get(f"{server.url}/v1/probes").json()["data"] if each["name"] == "step_error"
+        each
+        for each in httpx2.get(f"{server.url}/v1/probes", timeout=60).json()["data"]
+        if each["name"] == "step_error"
     )
     domains = probe["card"]["evidence"]["evaluation"]["domains"]
     roc = page.locator("svg[aria-label^='The whole ROC curve']")

@@ -84,11 +84,11 @@ def test_curl_and_python_make_the_same_text(visit: Visit) -> None:
     page.get_by_text("The same request again").first.click()
     curl, python = page.locator(".snippet pre").all_inner_texts()[:2]
     ran = subprocess.run(
-        [sys.executable, "-c", python], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", python], capture_output=True, text=True, check=True, timeout=120
     )
     assert ran.stdout == visit.written() + "\n"
     if shutil.which("curl"):
-        answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True, timeout=60)
+        answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True, timeout=120)
         assert json.loads(answer.stdout)["choices"][0]["text"] == visit.written()
 
 

@@ -179,7 +179,7 @@ def test_a_client_that_leaves_frees_every_slot(engine: Engine, kind: str) -> Non
     for stream in streams[1:]:
         stream.cancel()
     assert collect(streams[0]).error is None
-    deadline = monotonic() + 5
+    deadline = monotonic() + 60
     while engine.stats().active_requests and monotonic() < deadline:
         sleep(0.01)
     stats = engine.stats()
