@@ -62,7 +62,9 @@ class Problems:
     def __init__(self, checkpoint: LoadedCheckpoint, seed: int) -> None:
         random, spec = Random(seed), IgsmSpec()
         problems = [draw_in_split(random, spec, "test", 3 + index % 3) for index in range(PROBLEMS)]
-        self._prompts = cycle(tuple(checkpoint.tokenizer.encode(render_problem(each))) for each in problems)
+        self._prompts = cycle(
+            tuple(checkpoint.tokenizer.encode_prompt(render_problem(each))) for each in problems
+        )
 
     def next(self) -> tuple[int, ...]:
         return next(self._prompts)

@@ -126,7 +126,7 @@ def draw(
     prompts = [render_problem(problem) + SOLUTION_START for problem in drawn]
 
     def submit(asked: tuple[str, float]) -> Stream:
-        ids = loaded.tokenizer.encode(asked[0])
+        ids = loaded.tokenizer.encode_prompt(asked[0])
         stopping = StoppingParams(engine.context_length - len(ids))
         sampling = SamplingParams(temperature=asked[1])
         return engine.submit(GenerationRequest(tuple(ids), look, sampling, stopping))

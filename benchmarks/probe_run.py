@@ -35,7 +35,7 @@ class Readings:
 def read_parts(run: Path, checkpoint: Path, full: int) -> Readings:
     """Read the ends of steps; of the fitting part, right steps of `full` completions only."""
     loaded = load(checkpoint)
-    positions = standard_positions(loaded.tokenizer, (".", "\n"), (" =",), loaded.model.spec.end_token_id)
+    positions = standard_positions(loaded.tokenizer, (".", "\n"), (" =",), loaded.model.spec.end_token_ids)
     labels = [each for path in sorted((run / "labels").glob("*.jsonl")) for each in read_labels(path)]
     parts = by_part(labels, FITTED_ON)
     layers = tuple(range(1, loaded.model.spec.n_layers + 1))

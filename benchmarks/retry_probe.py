@@ -49,7 +49,7 @@ Floats = NDArray[np.float64]
 
 def table_of(loaded: LoadedCheckpoint, found: Items[Items[Alternative]]) -> Table:
     """Readings at the end of each alternative, in their order."""
-    positions = standard_positions(loaded.tokenizer, (".", "\n"), (" =",), loaded.model.spec.end_token_id)
+    positions = standard_positions(loaded.tokenizer, (".", "\n"), (" =",), loaded.model.spec.end_token_ids)
     layers = range(1, loaded.model.spec.n_layers + 1)
     labels = [_labelled(loaded, each) for ways in found for each in ways]
     with Console(stderr=True).status(f"reading {len(labels)} steps"):

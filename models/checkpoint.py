@@ -4,7 +4,8 @@
 with in float32.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -21,14 +22,15 @@ from models.decoder import Decoder
 from models.errors import ArtifactError
 from models.files import read_bytes, read_json, rewriting, write_json
 from models.gpt2 import GPT2
-from models.hub_adapter import load_hub_model
+from models.hub_adapter import HubModel, load_hub_network
+from models.hub_tokenizer import load_tokenizer
 from models.language_model import LanguageModel
-from models.tokenizer import Tokenizer
+from models.tokenizer import TOKENIZER_FILE, Tokenizer
 
-WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE, CARD_FILE = (
+WEIGHTS_FILE, CONFIG_FILE, GENERATION_FILE, CARD_FILE = (
     "model.safetensors",
     "config.json",
-    "tokenizer.json",
+    "generation_config.json",
     "card.json",
 )
 INDEX_FILE = "model.safetensors.index.json"
@@ -102,21 +104,34 @@ def load(folder: Path, device: str = "cpu") -> LoadedCheckpoint:
             f"there is no checkpoint folder {folder}; give the folder that holds {CONFIG_FILE}"
         )
     config = read_json(folder / CONFIG_FILE)
-    tokenizer = Tokenizer.load(folder / TOKENIZER_FILE)
     weights = _weight_files(folder)
     identity = Identity(
         weights=_digest(*weights),
         config=_digest(folder / CONFIG_FILE),
         tokenizer=_digest(folder / TOKENIZER_FILE),
     )
-    model = _model(folder, config, weights, tokenizer, device)
-    if tokenizer.vocab_size > model.spec.vocab_size:
+    # The network before the tokenizer: one that is no decoder is told so, whatever its tokenizer.
+    with _naming(folder):
+        is_ours = hub_format.is_ours(config)
+        network = _network(config, weights).to(device).eval() if is_ours else load_hub_network(folder, device)
+    tokenizer = load_tokenizer(folder, is_ours)
+    # What a model was trained further on often ends its turns with another token than its texts ended with.
+    ends = (_read_optional(folder / GENERATION_FILE).get("eos_token_id"), tokenizer.end_token_id)
+    name = folder.resolve().name
+    model: LanguageModel[Any]
+    with _naming(folder):
+        if isinstance(network, GPT2):
+            model = Decoder(network, name, config.get("eos_token_id"), *ends)
+        else:
+            model = HubModel(network, name, *ends)
+    # Fine-tuned models are about that pad with a token beyond the model's; no text has it.
+    missing = set(range(model.spec.vocab_size, tokenizer.vocab_size))
+    if missing - tokenizer.special_ids or tokenizer.end_token_id in missing:
         raise ArtifactError(
             f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens, but the model has only "
             f"{model.spec.vocab_size}"
         )
-    card_file = folder / CARD_FILE
-    card = read_json(card_file) if card_file.exists() else {}
+    card = _read_optional(folder / CARD_FILE)
     return LoadedCheckpoint(model, tokenizer, card, identity, folder)
 
 
@@ -136,19 +151,17 @@ def load_network(folder: Path) -> tuple[GPT2, str]:
     return _network(config, weights), _digest(*weights)
 
 
-def _model(
-    folder: Path, config: Mapping[str, Any], weights: Sequence[Path], tokenizer: Tokenizer, device: str
-) -> LanguageModel[Any]:
-    name = folder.resolve().name
+@contextmanager
+def _naming(folder: Path) -> Generator[None]:
+    """Say of which folder it is that something is wrong."""
     try:
-        if not hub_format.is_ours(config):
-            return load_hub_model(folder, name, device)
-        network = _network(config, weights)
+        yield
     except ArtifactError as error:
         raise ArtifactError(f"{folder}: {error}") from error
-    end = config.get("eos_token_id")
-    end_token_id = end if isinstance(end, int) else tokenizer.end_token_id
-    return Decoder(network.to(device).eval(), name, end_token_id)
+
+
+def _read_optional(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.exists() else {}
 
 
 def _network(config: Mapping[str, Any], weights: Sequence[Path]) -> GPT2:

@@ -20,7 +20,7 @@ def complete(
     max_tokens: int | None = None,
     stop: Sequence[int] = (),
 ) -> list[list[int]]:
-    """The model's continuation of each prompt, up to and with its end token or to the end of the context.
+    """The model's continuation of each prompt, up to and with an end token or to the end of the context.
 
     Args:
         prompts: token ids, each at least one and fewer than the context holds; all are run in one batch.
@@ -29,7 +29,7 @@ def complete(
         max_tokens: most tokens of a completion.
         stop: ids that end a completion as the end token does.
     """
-    end, context = model.spec.end_token_id, model.spec.context_length
+    context = model.spec.context_length
     cache = model.new_cache(len(prompts), context)
     output = model.prefill(cache, [PrefillRow(slot, 0, tuple(ids)) for slot, ids in enumerate(prompts)])
     device = output.logits.device
@@ -38,7 +38,7 @@ def complete(
     lengths = torch.tensor([len(ids) for ids in prompts], device=device)
     if max_tokens is not None:
         limits = torch.minimum(limits, lengths + max_tokens - 1)
-    ending = torch.tensor([*stop, *([] if end is None else [end])], dtype=torch.int64, device=device)
+    ending = torch.tensor([*stop, *model.spec.end_token_ids], dtype=torch.int64, device=device)
     written: list[list[int]] = [[] for _ in prompts]
     owners = list(range(len(prompts)))  # whose row each slot is
     is_going = torch.ones(len(prompts), dtype=torch.bool, device=device)

@@ -9,12 +9,14 @@ from torch.nn import functional as F
 
 from models.gpt2 import GPT2, GPT2Config, rotary_angles, rotate
 from models.language_model import (
+    EndTokens,
     ModelSpec,
     PrefillRow,
     StepOutput,
     check_cache_size,
     check_layers,
     check_rows,
+    end_token_ids,
 )
 
 MAX_SPREAD = 2
@@ -48,7 +50,7 @@ class SlotCache:
 class Decoder:
     """A `LanguageModel` over the weights of a `GPT2`, which it shares and never changes."""
 
-    def __init__(self, network: GPT2, name: str, end_token_id: int | None) -> None:
+    def __init__(self, network: GPT2, name: str, *ends: EndTokens) -> None:
         self._network = network
         config = network.config
         self.spec = ModelSpec(
@@ -58,7 +60,7 @@ class Decoder:
             d_model=config.d_model,
             n_layers=config.n_layers,
             parameters=sum(parameter.numel() for parameter in network.parameters()),
-            end_token_id=end_token_id,
+            end_token_ids=end_token_ids(*ends, vocab_size=config.vocab_size),
         )
         positions = torch.arange(config.context_length, device=self._weight.device)
         self._rotation = rotary_angles(config, positions) if config.positions == "rotary" else None

@@ -3,6 +3,7 @@
 ModelsError
 ├── SpecError        a parameter outside its allowed range
 ├── ArtifactError    a file or folder that is missing, damaged or does not fit
+├── TemplateError    a chat that the model's chat template does not take
 └── CapacityError    more tokens or rows than the model or its cache can hold
 """
 
@@ -19,5 +20,14 @@ class ArtifactError(ModelsError):
     """A checkpoint or one of its files is missing, damaged or inconsistent."""
 
 
+class TemplateError(ModelsError, ValueError):
+    """A chat template does not make a prompt of these messages; the message is the template's own."""
+
+
 class CapacityError(ModelsError, ValueError):
     """More tokens or rows were asked for than fit."""
+
+
+def first_line(error: Exception) -> str:
+    """What a library says is wrong, without what it adds: stack traces, or lists of all that it knows."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -82,6 +82,5 @@ def evaluate(
 
 def solve_greedily(model: LanguageModel[Cache], tokenizer: Tokenizer, prompts: Sequence[str]) -> list[str]:
     """The model's greedy continuation of each prompt, up to its end token or the end of the context."""
-    end = model.spec.end_token_id
-    written = complete(model, [tokenizer.encode(prompt) for prompt in prompts])
-    return [tokenizer.decode(ids[:-1] if ids[-1] == end else ids) for ids in written]
+    written = complete(model, [tokenizer.encode_prompt(prompt) for prompt in prompts])
+    return [tokenizer.decode(model.spec.without_end(ids)) for ids in written]

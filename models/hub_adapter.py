@@ -14,14 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.errors import ArtifactError, CapacityError
+from models.errors import ArtifactError, CapacityError, first_line
 from models.language_model import (
+    EndTokens,
     ModelSpec,
     PrefillRow,
     StepOutput,
     check_cache_size,
     check_layers,
     check_rows,
+    end_token_ids,
 )
 
 
@@ -47,25 +49,26 @@ class HubCache:
 
 
 class HubModel:
-    """A `LanguageModel` over a transformers model.
+    """A `LanguageModel` over a transformers model; `ends` are tokens that end a text besides its config's.
 
     Raises:
         ArtifactError: the model lacks a context length, keeps a past that cannot be cut short, or hides the
             residual stream between its blocks.
     """
 
-    def __init__(self, network: Any, name: str) -> None:
+    def __init__(self, network: Any, name: str, *ends: EndTokens) -> None:
         self._network = network
         config = network.config.get_text_config(decoder=True)
         _check_cache(config)
+        vocab_size = _size(config, "vocab_size")
         self.spec = ModelSpec(
             name=name,
-            vocab_size=_size(config, "vocab_size"),
+            vocab_size=vocab_size,
             context_length=_size(config, "max_position_embeddings"),
             d_model=_size(config, "hidden_size"),
             n_layers=_size(config, "num_hidden_layers"),
             parameters=sum(parameter.numel() for parameter in network.parameters()),
-            end_token_id=_end_token_id(config),
+            end_token_ids=end_token_ids(*_ends(network.config, config), *ends, vocab_size=vocab_size),
         )
         self._blocks = _find_blocks(network, self.spec.n_layers)
 
@@ -130,15 +133,16 @@ class HubModel:
         )
 
 
-def load_hub_model(folder: Path, name: str, device: str) -> HubModel:
-    """Load a local folder with `AutoModelForCausalLM`, in float32.
+def load_hub_network(folder: Path, device: str) -> Any:
+    """The network of a local folder, loaded with `AutoModelForCausalLM`, in float32.
 
     Raises:
-        ArtifactError: transformers cannot load it, its weights do not fit its config or are not finite, or
-            it is no model for `HubModel`.
+        ArtifactError: transformers cannot load it, it is no decoder, or its weights do not fit its config or
+            are not finite.
     """
     from transformers import AutoModelForCausalLM
 
+    _check_kind(folder)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -149,7 +153,9 @@ def load_hub_model(folder: Path, name: str, device: str) -> HubModel:
             output_loading_info=True,
         )
     except Exception as error:  # whatever the code of some architecture stumbles over in a damaged file
-        raise ArtifactError(f"transformers cannot load it as a causal language model: {error}") from error
+        raise ArtifactError(
+            f"transformers cannot load it as a causal language model: {first_line(error)}"
+        ) from error
     network, report = loaded
     # transformers fills what is missing with random numbers.
     if absent := sorted(report["missing_keys"]):
@@ -157,7 +163,51 @@ def load_hub_model(folder: Path, name: str, device: str) -> HubModel:
     for parameter_name, parameter in network.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise ArtifactError(f"{parameter_name} holds NaN or infinity")
-    return HubModel(network.to(torch.device(device)).eval().requires_grad_(False), name)
+    network = network.to(torch.device(device)).eval().requires_grad_(False)
+    _check_causal(network)
+    return network
+
+
+def _check_kind(folder: Path) -> None:
+    """Refuse what transformers knows by its config to be no causal language model.
+
+    Raises:
+        ArtifactError: it is of another kind, or of none that transformers knows.
+    """
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
+
+    try:
+        config: Any = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # whatever some config's code stumbles over in a damaged file
+        raise ArtifactError(
+            f"transformers cannot load it as a causal language model: {first_line(error)}"
+        ) from error
+    if config.is_encoder_decoder or type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ArtifactError(_other_kind(config))
+
+
+def _check_causal(network: Any) -> None:
+    """Refuse a model that reads a text in both directions, which shows in what a later token changes.
+
+    Raises:
+        ArtifactError: it is no decoder.
+    """
+    device = network.device
+    with torch.inference_mode():
+        first, second = (
+            network(input_ids=torch.tensor([[0, 0, last]], device=device), use_cache=False).logits[0, :2]
+            for last in (0, 1)
+        )
+    if not torch.allclose(first, second, rtol=1e-4, atol=1e-4 * float(first.abs().max())):
+        raise ArtifactError(_other_kind(network.config))
+
+
+def _other_kind(config: Any) -> str:
+    made = ", ".join(config.architectures or [])
+    return (
+        f"a {config.model_type} model{f' ({made})' if made else ''} is no decoder: it does not continue a "
+        "text word by word; give a causal language model, such as a LlamaForCausalLM or a GPT2LMHeadModel"
+    )
 
 
 def _size(config: Any, name: str) -> int:
@@ -167,12 +217,9 @@ def _size(config: Any, name: str) -> int:
     return value
 
 
-def _end_token_id(config: Any) -> int | None:
-    """The end token; of several the first, which ends a text where the others end a turn of a chat."""
-    end = config.eos_token_id
-    if isinstance(end, list) and end:
-        end = end[0]
-    return end if isinstance(end, int) else None
+def _ends(*configs: Any) -> list[EndTokens]:
+    """What a model of texts and pictures says ends a text may stand in either of its configs."""
+    return [getattr(config, "eos_token_id", None) for config in reversed(configs)]
 
 
 def _check_cache(config: Any) -> None:

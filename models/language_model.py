@@ -12,10 +12,25 @@ from torch import Tensor
 
 from models.errors import CapacityError, SpecError
 
+EndTokens = int | Sequence[int] | None
+"""The tokens that end a text as files of the Hugging Face format have them: one, several, or none."""
+
+
+def end_token_ids(*given: EndTokens, vocab_size: int) -> tuple[int, ...]:
+    """The tokens that end a text, each once, in the order in which the files name them.
+
+    Args:
+        given: what each file says.
+        vocab_size: ids that the model does not have are left out, such as -1 for none.
+    """
+    listed = [each if isinstance(each, Sequence) else [each] for each in given]
+    ids = [id_ for ids in listed for id_ in ids if isinstance(id_, int) and not isinstance(id_, bool)]
+    return tuple(dict.fromkeys(id_ for id_ in ids if 0 <= id_ < vocab_size))
+
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a loaded model is. `end_token_id` is None for a model without an end token."""
+    """What a loaded model is. end_token_ids: each of them ends a text; empty for a model without an end."""
 
     name: str
     vocab_size: int
@@ -23,7 +38,16 @@ class ModelSpec:
     d_model: int
     n_layers: int
     parameters: int
-    end_token_id: int | None
+    end_token_ids: tuple[int, ...]
+
+    @property
+    def end_token_id(self) -> int | None:
+        """The first of the tokens that end a text, which is the one that `config.json` names first."""
+        return self.end_token_ids[0] if self.end_token_ids else None
+
+    def without_end(self, token_ids: Sequence[int]) -> Sequence[int]:
+        """The tokens of a completion without the one that ended it."""
+        return token_ids[:-1] if token_ids and token_ids[-1] in self.end_token_ids else token_ids
 
 
 @dataclass(frozen=True)

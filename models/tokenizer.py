@@ -8,17 +8,31 @@ vocabulary, and with it the output layer, small.
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, trainers
 
+from models.chat_template import ChatTemplate
 from models.errors import ArtifactError, SpecError
 from models.files import read_bytes
 
+TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, CHAT_TEMPLATE_FILE = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+)
 END_OF_TEXT = "<|endoftext|>"
+OWN_SPECIAL_TOKENS: Mapping[str, str] = {"eos_token": END_OF_TEXT}
+OWN_CONFIG: Mapping[str, Any] = {
+    "tokenizer_class": "PreTrainedTokenizerFast",
+    **OWN_SPECIAL_TOKENS,
+    "clean_up_tokenization_spaces": False,
+}
+"""The `tokenizer_config.json` of tokenizers that are trained here; it adds nothing to `tokenizer.json`."""
+
 _SPACE = "\u2581"
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
 
@@ -28,15 +42,38 @@ _SPLIT = r"\. |\n|{phrases} ?\p{{L}}+| ?\p{{N}}+| ?[^\s\p{{L}}\p{{N}}]+|\s"
 
 
 class Tokenizer:
-    """Text to token ids and back; ids are those of the checkpoint's `tokenizer.json`."""
+    """Text to token ids and back; ids are those of the checkpoint's `tokenizer.json`.
 
-    def __init__(self, backend: tokenizers.Tokenizer) -> None:
+    Attributes:
+        vocab_size: one more than the highest token id, special tokens included.
+        end_token_id: the token that ends a text, if there is one.
+        special_ids: tokens that stand for no text, such as those that begin a text or end a turn.
+        chat_template: how a chat becomes a prompt; None for a model that was not made for chats.
+    """
+
+    def __init__(
+        self,
+        backend: tokenizers.Tokenizer,
+        chat_template: ChatTemplate | None = None,
+        end_token_id: int | None = None,
+    ) -> None:
+        """`end_token_id` is that of `<|endoftext|>` unless it is given."""
+        # A file may ask for inputs to be cut or filled up to a length, which is for batches of training.
+        backend.no_truncation()
+        backend.no_padding()
         self._backend = backend
-        self._spell = _speller(backend)
-        self._added = {id_: token.content for id_, token in backend.get_added_tokens_decoder().items()}
+        # Asked for once: the library counts or copies the whole vocabulary each time.
+        added = backend.get_added_tokens_decoder()
+        self._bytes = _spelled(backend, {id_: token.content for id_, token in added.items()})
+        self.vocab_size = len(self._bytes)
+        self.special_ids = frozenset(id_ for id_, token in added.items() if token.special)
+        self.chat_template = chat_template
+        self.end_token_id: int | None = (
+            backend.token_to_id(END_OF_TEXT) if end_token_id is None else end_token_id
+        )
 
     @classmethod
-    def load(cls, path: Path) -> "Tokenizer":
+    def load(cls, path: Path, chat_template: ChatTemplate | None = None) -> "Tokenizer":
         """Read a `tokenizer.json`.
 
         Raises:
@@ -49,42 +86,39 @@ class Tokenizer:
         except Exception as error:  # the library raises bare Exception for every malformed file
             raise ArtifactError(f"{path} is not a tokenizer.json: {error}") from error
         try:
-            return cls(backend)
+            return cls(backend, chat_template)
         except ArtifactError as error:
             raise ArtifactError(f"{path}: {error}") from error
 
-    @property
-    def vocab_size(self) -> int:
-        """Number of token ids, special tokens included."""
-        return self._backend.get_vocab_size(with_added_tokens=True)
-
-    @property
-    def end_token_id(self) -> int | None:
-        """Id of `<|endoftext|>`, or None where the tokenizer has no such token."""
-        return self._backend.token_to_id(END_OF_TEXT)
-
     def encode(self, text: str) -> list[int]:
-        """Token ids of the text; no special token is added."""
+        """Token ids of a piece of text; no special token is added."""
         return self._backend.encode(text, add_special_tokens=False).ids
 
-    def decode(self, token_ids: Sequence[int]) -> str:
+    def encode_prompt(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        """Token ids of a text that the model is to go on from, with the special tokens that its training put
+        around texts: for most models one that begins a text.
+
+        Args:
+            add_special_tokens: false for a text that has them already, as what a chat template renders.
+        """
+        return self._backend.encode(text, add_special_tokens=add_special_tokens).ids
+
+    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
         """Text of the ids; bytes that are not UTF-8 become the replacement character."""
-        return b"".join(self.token_bytes(token_id) for token_id in token_ids).decode(
-            "utf-8", errors="replace"
-        )
+        skipped = self.special_ids if skip_special_tokens else frozenset[int]()
+        return b"".join(
+            self.token_bytes(token_id) for token_id in token_ids if token_id not in skipped
+        ).decode("utf-8", errors="replace")
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The bytes that one token stands for.
+        """The bytes that one token stands for; of a special token, its name.
 
         Raises:
             SpecError: there is no such id.
         """
-        if token_id in self._added:
-            return self._added[token_id].encode()
-        token = self._backend.id_to_token(token_id) if token_id >= 0 else None
-        if token is None:
+        if not 0 <= token_id < self.vocab_size:
             raise SpecError(f"token id {token_id} is not in the vocabulary of {self.vocab_size} tokens")
-        return self._spell(token)
+        return self._bytes[token_id]
 
     def phrase_id(self, phrase: str) -> int:
         """Id of a phrase that is one token.
@@ -102,17 +136,20 @@ class Tokenizer:
         return self._backend.to_str(pretty=True)
 
     def save(self, folder: Path) -> None:
-        """Write `tokenizer.json` and `tokenizer_config.json`, so that `AutoTokenizer` loads the folder."""
-        (folder / "tokenizer.json").write_text(self.to_json() + "\n", encoding="utf-8")
-        config = {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "eos_token": END_OF_TEXT,
-            "clean_up_tokenization_spaces": False,
-        }
-        (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        """Write `tokenizer.json`, `tokenizer_config.json` and the chat template, so that `AutoTokenizer`
+        loads the folder."""
+        (folder / TOKENIZER_FILE).write_text(self.to_json() + "\n", encoding="utf-8")
+        (folder / TOKENIZER_CONFIG_FILE).write_text(json.dumps(OWN_CONFIG, indent=2) + "\n", encoding="utf-8")
+        template = folder / CHAT_TEMPLATE_FILE
+        if self.chat_template is not None:
+            template.write_text(self.chat_template.source, encoding="utf-8")
+        else:
+            template.unlink(missing_ok=True)  # of what was saved there before
 
 
-def train(texts: Iterable[str], phrases: Sequence[str] = ()) -> Tokenizer:
+def train(
+    texts: Iterable[str], phrases: Sequence[str] = (), chat_template: ChatTemplate | None = None
+) -> Tokenizer:
     """Train a tokenizer on texts; `phrases` are multi-word strings to keep together.
 
     Training merges until every chunk of the pre-tokenizer is one token, then drops the merges that no text
@@ -132,7 +169,7 @@ def train(texts: Iterable[str], phrases: Sequence[str] = ()) -> Tokenizer:
     ids = {token: index for index, token in enumerate(vocabulary)}
     backend = _new_backend(models.BPE(vocab=ids, merges=[], ignore_merges=True), phrases)
     backend.add_special_tokens([AddedToken(END_OF_TEXT, special=True, normalized=False)])
-    return Tokenizer(backend)
+    return Tokenizer(backend, chat_template)
 
 
 def _new_backend(model: models.BPE, phrases: Sequence[str]) -> tokenizers.Tokenizer:
@@ -148,14 +185,32 @@ def _new_backend(model: models.BPE, phrases: Sequence[str]) -> tokenizers.Tokeni
     return backend
 
 
-def _speller(backend: tokenizers.Tokenizer) -> Callable[[str], bytes]:
-    """A function from a token's name in the vocabulary to the bytes that it stands for."""
-    decoder: Any = json.loads(backend.to_str())["decoder"] or {}
+def _spelled(backend: tokenizers.Tokenizer, added: Mapping[int, str]) -> list[bytes]:
+    """The bytes that each id stands for; none where a vocabulary leaves an id out."""
+    vocabulary = {id_: name for name, id_ in backend.get_vocab(with_added_tokens=True).items()}
+    learned = {id_: name for id_, name in vocabulary.items() if id_ not in added}
+    spell = _speller(backend, set("".join(learned.values())))
+    table = [b""] * (max(vocabulary, default=-1) + 1)
+    for id_, name in learned.items():
+        table[id_] = spell(name)
+    for id_, name in added.items():
+        # They are found in a text as they are written; but Gemma adds runs of spaces, as low lines.
+        table[id_] = spell(name) if spell is _spell_sentencepiece else name.encode()
+    return table
+
+
+def _speller(backend: tokenizers.Tokenizer, alphabet: Set[str]) -> Callable[[str], bytes]:
+    """A function from a token's name in the vocabulary to the bytes that it stands for.
+
+    Args:
+        alphabet: every character of the names.
+    """
+    decoder: Any = json.loads(backend.decoder.__getstate__()) if backend.decoder else {}
     parts = [decoder, *decoder.get("decoders", [])]
     kinds = {part.get("type") for part in parts}
     if "ByteLevel" in kinds:
         byte_of = _byte_alphabet()
-        if set("".join(backend.get_vocab(with_added_tokens=False))) <= byte_of.keys():
+        if alphabet <= byte_of.keys():
             return lambda token: bytes(byte_of[character] for character in token)
     elif "Metaspace" in kinds or {"type": "Replace", "pattern": {"String": _SPACE}, "content": " "} in parts:
         return _spell_sentencepiece

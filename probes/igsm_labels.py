@@ -130,7 +130,7 @@ def label(
         prompts = [render_problem(problem) for problem in chunk]
         completions = complete(
             model,
-            [tokenizer.encode(prompt) for prompt in prompts],
+            [tokenizer.encode_prompt(prompt) for prompt in prompts],
             job.temperature,
             seed=random.getrandbits(62),
             max_tokens=_LONGEST_STEP * (job.op + 2),
@@ -162,7 +162,7 @@ def _forced(
             prefixes.append((each, tokenizer.encode(written + random.choice(left))))
     rests = complete(
         model,
-        [[*tokenizer.encode(each.prompt), *prefix] for each, prefix in prefixes],
+        [[*tokenizer.encode_prompt(each.prompt), *prefix] for each, prefix in prefixes],
         temperature=1.0,
         seed=random.getrandbits(62),
         max_tokens=_LONGEST_STEP,
@@ -172,7 +172,7 @@ def _forced(
     for (each, prefix), rest in zip(prefixes, rests, strict=True):
         start = len(tokenizer.decode(prefix[:-1]))
         ids = (*prefix, *rest)
-        text = tokenizer.decode([token_id for token_id in ids if token_id != model.spec.end_token_id])
+        text = tokenizer.decode([token_id for token_id in ids if token_id not in model.spec.end_token_ids])
         step = next(
             (s for s in check_solution(each.prompt, text, spec.modulus).steps if s.start >= start), None
         )
@@ -202,7 +202,7 @@ def _judged(
     job: Job,
     domain: str,
 ) -> Labelled:
-    text = tokenizer.decode(ids[:-1] if ids[-1] == model.spec.end_token_id else ids)
+    text = tokenizer.decode(model.spec.without_end(ids))
     report = check_solution(prompt, text, spec.modulus)
     span = first_wrong(report, text)
     needed = {problem.names[index].capitalize() for index in problem.solution_order}

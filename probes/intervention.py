@@ -1,7 +1,7 @@
 """Whether a probe's probabilities still hold after they were acted on: a step that was flagged, taken back
 and written again comes from another distribution than the steps that the probe was calibrated on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ def rewrite(
     flagged: list[tuple[int, Labelled, list[int]]] = []
     for index, labelled in enumerate(labels):
         ids = list(labelled.completion_ids)
-        prompt = tokenizer.encode(labelled.prompt)
+        prompt = tokenizer.encode_prompt(labelled.prompt)
         scores = score_text(model, prompt, ids, [probe])
         start = 0
         for at, score in enumerate(scores):
@@ -66,12 +66,12 @@ def rewrite(
     found: list[tuple[float, bool, int]] = []
     for first in range(0, len(flagged), BATCH):
         chunk = flagged[first : first + BATCH]
-        prompts = [tokenizer.encode(labelled.prompt) for _, labelled, _ in chunk]
+        prompts = [tokenizer.encode_prompt(labelled.prompt) for _, labelled, _ in chunk]
         prefixes = [[*prompt, *kept] for prompt, (_, _, kept) in zip(prompts, chunk, strict=True)]
         steps = complete(model, prefixes, 1.0, seed + first, LONGEST_STEP, stop=probe.position.closing)
         for prompt, (group, labelled, kept), step in zip(prompts, chunk, steps, strict=True):
             score = score_text(model, prompt, [*kept, *step], [probe])[-1].get(probe.name)
-            wrong = _is_wrong(tokenizer, labelled.prompt, kept, step, modulus, model.spec.end_token_id)
+            wrong = _is_wrong(tokenizer, labelled.prompt, kept, step, modulus, model.spec.end_token_ids)
             if score is not None:
                 found.append((score, wrong, group))
     columns = list(zip(*found, strict=True)) if found else [(), (), ()]
@@ -102,9 +102,14 @@ def drift(rewritten: Rewritten) -> tuple[CalibrationDrift, ...]:
 
 
 def _is_wrong(
-    tokenizer: Tokenizer, prompt: str, kept: Sequence[int], step: Sequence[int], modulus: int, end: int | None
+    tokenizer: Tokenizer,
+    prompt: str,
+    kept: Sequence[int],
+    step: Sequence[int],
+    modulus: int,
+    ends: Collection[int],
 ) -> bool:
-    text = tokenizer.decode([token_id for token_id in (*kept, *step) if token_id != end])
+    text = tokenizer.decode([token_id for token_id in (*kept, *step) if token_id not in ends])
     start = len(tokenizer.decode(kept))
     report = check_solution(prompt, text, modulus)
     judged = [each.verdict != "correct" for each in report.steps if each.end > start]

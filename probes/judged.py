@@ -62,7 +62,7 @@ def write_completions(
     Raises:
         LabelsError: a prompt fills the model's context.
     """
-    ids = [tokenizer.encode(prompt.prompt) for prompt in prompts]
+    ids = [tokenizer.encode_prompt(prompt.prompt) for prompt in prompts]
     for prompt, tokens in zip(prompts, ids, strict=True):
         if not 0 < len(tokens) < model.spec.context_length:
             raise LabelsError(
@@ -74,7 +74,7 @@ def write_completions(
     for start in range(0, len(ids), BATCH):
         written += complete(model, ids[start : start + BATCH], temperature, seed + start, max_tokens)
     for prompt, tokens in zip(prompts, written, strict=True):
-        text = tokenizer.decode(tokens[:-1] if tokens[-1] == model.spec.end_token_id else tokens)
+        text = tokenizer.decode(model.spec.without_end(tokens))
         if text:
             fields = prompt.model_dump(exclude_defaults=True)
             labels.append(

@@ -128,4 +128,4 @@ def _untrained(loaded: LoadedCheckpoint) -> Decoder | None:
             for token_id in range(loaded.tokenizer.vocab_size)
         ]
         initialise(network, tokens, seed=0, structures=())
-    return Decoder(network.eval(), "untrained", loaded.model.spec.end_token_id)
+    return Decoder(network.eval(), "untrained", loaded.model.spec.end_token_ids)

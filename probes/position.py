@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from models.language_model import EndTokens, end_token_ids
 from models.tokenizer import Tokenizer
 from probes.errors import LabelsError, ProbeFileError
 
@@ -83,7 +84,7 @@ def split_steps(token_ids: Sequence[int], closing: Collection[int]) -> Iterator[
 
 
 def standard_positions(
-    tokenizer: Tokenizer, step_ends: Collection[str], markers: Collection[str], end_token_id: int | None
+    tokenizer: Tokenizer, step_ends: Collection[str], markers: Collection[str], ends: EndTokens
 ) -> dict[str, Position]:
     """The positions that are tried for every probe, by name.
 
@@ -94,24 +95,26 @@ def standard_positions(
     Args:
         step_ends: a token whose text ends with one of these, spaces behind it apart, closes a step.
         markers: texts that are one token each, such as an equals sign.
+        ends: tokens that end a text, and with it the step.
 
     Raises:
         SpecError: a marker is not one token.
         LabelsError: no token closes a step.
     """
-    ends = tuple(step_ends)
+    endings = tuple(step_ends)
     texts = {
         id_: tokenizer.token_bytes(id_).decode("utf-8", "replace") for id_ in range(tokenizer.vocab_size)
     }
     closing = tuple(
-        id_ for id_, text in texts.items() if text.endswith(ends) or text.rstrip(" ").endswith(ends)
+        id_ for id_, text in texts.items() if text.endswith(endings) or text.rstrip(" ").endswith(endings)
     )
     if not closing:
         raise LabelsError(
-            f"no token of the model ends with {' or '.join(map(repr, ends))}; give another end of a step"
+            f"no token of the model ends with {' or '.join(map(repr, endings))}; give another end of a step"
         )
-    if end_token_id is not None and end_token_id not in closing:
-        closing += (end_token_id,)
+    closing += tuple(
+        id_ for id_ in end_token_ids(ends, vocab_size=tokenizer.vocab_size) if id_ not in closing
+    )
     positions = [
         Position("question", "prompt", closing),
         Position("start", "read", closing),

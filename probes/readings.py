@@ -2,7 +2,7 @@
 completions, by teacher forcing."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -128,14 +128,14 @@ def _read_one(
     layers: Sequence[int],
     keep_correct: bool,
 ) -> dict[str, list[_Reading]]:
-    prompt = tokenizer.encode(labelled.prompt)
+    prompt = tokenizer.encode_prompt(labelled.prompt)
     ids = list(labelled.completion_ids) or tokenizer.encode(labelled.completion)
     ids = ids[: model.spec.context_length - len(prompt)]
     output = model.score([*prompt, *ids][:-1], layers)
     first = len(prompt) - 1
     signals = token_signals(output.logits[first:], torch.tensor(ids, device=output.logits.device))
     hidden = torch.stack([output.hidden[layer][first:] for layer in layers], dim=1).cpu().numpy()
-    ends = _ends(tokenizer, ids, model.spec.end_token_id)
+    ends = _ends(tokenizer, ids, model.spec.end_token_ids)
     closing = set(positions[0].closing)
     found: dict[str, list[_Reading]] = {position.name: [] for position in positions}
     for number, step in split_steps(ids, closing):
@@ -187,12 +187,12 @@ def token_signals(logits: Tensor, chosen: Tensor) -> NDArray[np.float64]:
     return torch.stack([columns[name] for name in PAST], dim=-1).cpu().double().numpy()
 
 
-def _ends(tokenizer: Tokenizer, ids: Sequence[int], end_token_id: int | None) -> list[int]:
-    """Characters of the completion up to and with each token; the end token has none."""
+def _ends(tokenizer: Tokenizer, ids: Sequence[int], end_token_ids: Collection[int]) -> list[int]:
+    """Characters of the completion up to and with each token; an end token has none."""
     ends: list[int] = []
     text = b""
     for token_id in ids:
-        text += b"" if token_id == end_token_id else tokenizer.token_bytes(token_id)
+        text += b"" if token_id in end_token_ids else tokenizer.token_bytes(token_id)
         ends.append(len(text.decode(errors="ignore")))
     return ends
 

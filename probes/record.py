@@ -122,7 +122,7 @@ def _golden(loaded: LoadedCheckpoint, probe: Probe, labels: Sequence[Labelled]) 
     tokenizer: Tokenizer = loaded.tokenizer
     model: Any = loaded.model
     for labelled in sorted(labels, key=lambda each: not each.wrong):
-        prompt = tokenizer.encode(labelled.prompt)
+        prompt = tokenizer.encode_prompt(labelled.prompt)
         ids = list(labelled.completion_ids) or tokenizer.encode(labelled.completion)
         try:
             return golden_example(model, probe, prompt, ids[: model.spec.context_length - len(prompt)])

@@ -4,32 +4,46 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.api.errors import ApiError
-from app.api.schemas.requests import UserMessage
-from models.tokenizer import Tokenizer
+from app.api.schemas.requests import ChatMessage
+from models.errors import TemplateError
+from models.tokenizer import CHAT_TEMPLATE_FILE, Tokenizer
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt. `param` is where in the body it stands, `text` what `echo` repeats."""
+    """One prompt.
+
+    param: where in the body it stands. text: what `echo` repeats. warnings: what of it the model does not read.
+    """
 
     param: str
     text: str
     token_ids: tuple[int, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def read_prompts(
-    given: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]], param: str, tokenizer: Tokenizer
+    given: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]],
+    param: str,
+    tokenizer: Tokenizer,
+    *,
+    add_special_tokens: bool = True,
 ) -> list[Prompt]:
     """The prompts of a field that takes a text, a list of texts, token ids, or a list of token ids.
+
+    add_special_tokens: put around texts what the model's training put around texts; ids are taken as they are.
 
     Raises:
         ApiError: no prompt, an empty one, or a token id outside the vocabulary.
     """
     if isinstance(given, str):
-        return [_of_text(given, param, tokenizer)]
+        return [_of_text(given, param, tokenizer, add_special_tokens)]
     texts = [item for item in given if isinstance(item, str)]
     if texts:
-        return [_of_text(text, f"{param}[{index}]", tokenizer) for index, text in enumerate(texts)]
+        return [
+            _of_text(text, f"{param}[{index}]", tokenizer, add_special_tokens)
+            for index, text in enumerate(texts)
+        ]
     ids = [item for item in given if isinstance(item, int)]
     if ids:
         return [_of_ids(ids, param, tokenizer)]
@@ -39,25 +53,53 @@ def read_prompts(
     return [_of_ids(item, f"{param}[{index}]", tokenizer) for index, item in enumerate(lists)]
 
 
-def read_chat(messages: Sequence[UserMessage], tokenizer: Tokenizer) -> Prompt:
-    """The prompt of a chat: its one problem and the line break that separates it from the solution.
+def read_chat(
+    messages: Sequence[ChatMessage], tokenizer: Tokenizer, *, add_special_tokens: bool = False
+) -> Prompt:
+    """The prompt that the model's chat template makes of a chat.
 
-    Line breaks and blanks after the problem are dropped: in the corpus the question is the end of the line.
+    add_special_tokens: besides those that the template writes.
 
     Raises:
-        ApiError: the message is empty.
+        ApiError: the model has no template, or its template does not take the messages.
     """
-    param = "messages[0].content"
-    problem = messages[0].text.rstrip()
-    if not problem:
-        raise _empty(param, "empty")
-    return _of_text(problem + "\n", param, tokenizer)
+    param = "messages"
+    template = tokenizer.chat_template
+    if template is None:
+        raise ApiError(
+            f"the served model has no chat template, so it does not say how {param} become a prompt; use POST "
+            f"/v1/completions, or put a {CHAT_TEMPLATE_FILE} into the model's folder and start the server again",
+            param=param,
+            code="no_chat_template",
+        )
+    try:
+        rendered = template.render([each.as_turn for each in messages])
+    except TemplateError as error:
+        raise ApiError(
+            f"the model's chat template does not take these {param}: {error}",
+            param=param,
+            code="chat_template_error",
+        ) from error
+    ids = tokenizer.encode_prompt(rendered.text, add_special_tokens=add_special_tokens)
+    warnings = [
+        *(_left_out(number, messages, "leaves it out") for number in rendered.left_out),
+        *(_left_out(number, messages, "changes its words") for number in rendered.changed),
+    ]
+    return Prompt(param, rendered.text, tuple(ids), tuple(warnings))
 
 
-def _of_text(text: str, param: str, tokenizer: Tokenizer) -> Prompt:
+def _left_out(number: int, messages: Sequence[ChatMessage], what: str) -> str:
+    word = "" if what == "leaves it out" else " as it was sent"
+    return (
+        f"messages[{number}] ({messages[number].role}) is not in the prompt{word}: the model's chat template "
+        f"{what}"
+    )
+
+
+def _of_text(text: str, param: str, tokenizer: Tokenizer, add_special_tokens: bool) -> Prompt:
     if not text:
         raise _empty(param, "an empty string")
-    return Prompt(param, text, tuple(tokenizer.encode(text)))
+    return Prompt(param, text, tuple(tokenizer.encode_prompt(text, add_special_tokens=add_special_tokens)))
 
 
 def _of_ids(token_ids: Sequence[int], param: str, tokenizer: Tokenizer) -> Prompt:
@@ -70,7 +112,8 @@ def _of_ids(token_ids: Sequence[int], param: str, tokenizer: Tokenizer) -> Promp
                 param=f"{param}[{index}]",
                 code="invalid_value",
             )
-    return Prompt(param, tokenizer.decode(token_ids), tuple(token_ids))
+    text = tokenizer.decode(token_ids, skip_special_tokens=True)
+    return Prompt(param, text, tuple(token_ids))
 
 
 def _empty(param: str, what: str) -> ApiError:

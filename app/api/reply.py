@@ -1,6 +1,6 @@
 """How a generation is answered, whatever the endpoint: in one piece or as a stream."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from fastapi import Request, Response
@@ -24,14 +24,29 @@ class Answer(Protocol):
         ...
 
 
-async def reply(request: Request, generation: Generation, answer: Answer, *, stream: bool) -> Response:
-    """The response to a generation, which is cancelled if the client goes away."""
+async def reply(
+    request: Request, generation: Generation, answer: Answer, *, stream: bool, warnings: Sequence[str] = ()
+) -> Response:
+    """The response to a generation, which is cancelled if the client goes away.
+
+    warnings: go with the whole answer, or with the first chunk.
+    """
     if stream:
-        return EventStream(
-            answer.chunks(generation), request_id=request_id_of(request), close=generation.cancel
-        )
+        chunks = _warned(answer.chunks(generation), warnings)
+        return EventStream(chunks, request_id=request_id_of(request), close=generation.cancel)
     try:
         collected = await unless_disconnected(request, generation.collect())
     finally:
         generation.cancel()
-    return JsonAnswer(answer.whole(collected))
+    return JsonAnswer(_with(answer.whole(collected), warnings))
+
+
+async def _warned(chunks: AsyncIterator[BaseModel], warnings: Sequence[str]) -> AsyncIterator[BaseModel]:
+    first = True
+    async for chunk in chunks:
+        yield _with(chunk, warnings) if first else chunk
+        first = False
+
+
+def _with(answer: BaseModel, warnings: Sequence[str]) -> BaseModel:
+    return answer.model_copy(update={"warnings": list(warnings)}) if warnings else answer

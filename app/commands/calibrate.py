@@ -113,11 +113,10 @@ def _document(loaded: "LoadedCheckpoint", problem: "Problem") -> "Document":
     from app.engine.calibrating import Document
     from models.corpora.igsm.text import problem_phrases, solution_phrases
 
-    encode = loaded.tokenizer.encode
-    end = loaded.model.spec.end_token_id
-    solution = encode("".join(solution_phrases(problem)))
+    tokenizer, end = loaded.tokenizer, loaded.model.spec.end_token_id
+    solution = tokenizer.encode("".join(solution_phrases(problem)))
     return Document(
-        prompt_ids=tuple(encode("".join(problem_phrases(problem)))),
+        prompt_ids=tuple(tokenizer.encode_prompt("".join(problem_phrases(problem)))),
         completion_ids=(*solution, *(() if end is None else (end,))),
     )
 

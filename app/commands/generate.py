@@ -114,7 +114,7 @@ def generate(
     with failing_on(DemurError, ModelsError, ProbesError):
         loaded, stored = _load(checkpoint, device, probes, no_probes)
         # The line break that separates a problem from its solution is given, so that it is not shown.
-        prompt_ids = tuple(loaded.tokenizer.encode(_problem(problem) + "\n"))
+        prompt_ids = tuple(loaded.tokenizer.encode_prompt(_problem(problem) + "\n"))
         request = GenerationRequest(
             prompt_ids=prompt_ids,
             strategy=_strategy(strategy, temperature),

@@ -129,7 +129,7 @@ def fit(
             marker if marker is not None else ([" ="] if IgsmSpec.of_checkpoint(loaded.card) else [])
         )
         positions = standard_positions(
-            loaded.tokenizer, step_end or [".", "\n"], chosen_markers, loaded.model.spec.end_token_id
+            loaded.tokenizer, step_end or [".", "\n"], chosen_markers, loaded.model.spec.end_token_ids
         )
         fitted = fit_all_probes(
             loaded.model, loaded.tokenizer, positions, found, min_mistakes, workers, progress

@@ -59,7 +59,7 @@ def _question(loaded: "LoadedCheckpoint", problem: "Problem", spec: "IgsmSpec") 
     def is_wrong(solution: str) -> bool:
         return not check_solution(text, solution, spec.modulus).answer_correct
 
-    return Question(tuple(loaded.tokenizer.encode(text)), is_wrong)
+    return Question(tuple(loaded.tokenizer.encode_prompt(text)), is_wrong)
 
 
 def show_risk(table: "RiskTable", console: "Console") -> None:

@@ -35,7 +35,7 @@ class Arms:
         self, engine: Engine, checkpoint: LoadedCheckpoint, spec: ComparisonSpec, judge: Judge
     ) -> None:
         self._engine = engine
-        self._encode = checkpoint.tokenizer.encode
+        self._encode = checkpoint.tokenizer.encode_prompt
         self._spec = spec
         self._judge = judge
         self._strategies = {arm.name: arm.strategy.build() for arm in spec.arms}

@@ -24,7 +24,7 @@ class Finish:
 def find_ending(spec: SequenceSpec, tokens: Sequence[Token], max_length: int) -> Finish | None:
     """How the last of `tokens` ends the text, if it does. A stop on the last possible token is a stop."""
     token_id = tokens[-1].id
-    if token_id == spec.end_token_id and not spec.stopping.ignore_eos:
+    if token_id in spec.end_token_ids and not spec.stopping.ignore_eos:
         return Finish("stop", ended_by_token=True)
     if token_id in spec.stopping.stop_token_ids:
         return Finish("stop", token_id, ended_by_token=True)

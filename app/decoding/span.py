@@ -23,7 +23,7 @@ class SequenceSpec:
     sampling: SamplingParams
     stopping: StoppingParams
     context_length: int
-    end_token_id: int | None
+    end_token_ids: tuple[int, ...]
     vocabulary: Sequence[bytes]
     encode: Callable[[str], Sequence[int]]
     seed: int = 0

@@ -85,7 +85,7 @@ class DecodingLoop:
             sampling=request.sampling,
             stopping=request.stopping,
             context_length=self.context_length,
-            end_token_id=self.model.spec.end_token_id,
+            end_token_ids=self.model.spec.end_token_ids,
             vocabulary=self.vocabulary,
             encode=self._encode,
             seed=request.seed,

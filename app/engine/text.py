@@ -11,14 +11,13 @@ Piece = tuple[Token, str]
 
 
 def vocabulary_of(served: Served) -> list[bytes]:
-    """Bytes of every id; the end token and ids that the tokenizer does not know have no text."""
+    """Bytes of every id; special tokens, those that end a text, and ids that the tokenizer does not know have
+    no text."""
     spec, tokenizer = served.model.spec, served.tokenizer
-    return [
-        tokenizer.token_bytes(token_id)
-        if token_id < tokenizer.vocab_size and token_id != spec.end_token_id
-        else b""
-        for token_id in range(spec.vocab_size)
-    ]
+    silent = {*tokenizer.special_ids, *spec.end_token_ids}
+    known = min(spec.vocab_size, tokenizer.vocab_size)
+    texts = [b"" if token_id in silent else tokenizer.token_bytes(token_id) for token_id in range(known)]
+    return texts + [b""] * (spec.vocab_size - known)
 
 
 class TextStream:

@@ -1,6 +1,6 @@
 """What goes into the engine and what comes out of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +16,9 @@ class TokenizerLike(Protocol):
 
     @property
     def vocab_size(self) -> int: ...
+
+    @property
+    def special_ids(self) -> Set[int]: ...
 
     def token_bytes(self, token_id: int) -> bytes: ...
 

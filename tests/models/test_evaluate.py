@@ -19,7 +19,7 @@ from models.errors import CapacityError
 from models.evaluate import OpResult, draw_set, evaluate, solve_greedily
 from models.gpt2 import Positions
 from models.language_model import ModelSpec, PrefillRow, StepOutput
-from models.tokenizer import Tokenizer
+from models.tokenizer import END_OF_TEXT, Tokenizer
 from tests.models.hub import Reference
 from tests.models.tiny import CONTEXT, tiny_network
 
@@ -78,7 +78,9 @@ class ScriptedModel:
     @property
     def spec(self) -> ModelSpec:
         vocabulary = self.tokenizer.vocab_size
-        return ModelSpec("script", vocabulary, self.context_length, 1, 1, 0, self.tokenizer.end_token_id)
+        return ModelSpec(
+            "script", vocabulary, self.context_length, 1, 1, 0, (self.tokenizer.phrase_id(END_OF_TEXT),)
+        )
 
     def new_cache(self, slots: int, length: int) -> Cache:
         return Cache(slots, length)

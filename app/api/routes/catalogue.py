@@ -152,6 +152,7 @@ def _model(serving: Serving) -> ModelOut:
         layers=spec.n_layers,
         d_model=spec.d_model,
         end_token_id=spec.end_token_id,
+        end_token_ids=list(spec.end_token_ids),
         identity=asdict(checkpoint.identity),
         card=dict(checkpoint.card),
     )

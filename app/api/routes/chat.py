@@ -1,5 +1,6 @@
 """POST /v1/chat/completions."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -26,18 +27,23 @@ router = APIRouter(route_class=StrictJsonRoute)
 async def chat(
     request: Request, body: ChatRequest, serving: Annotated[Serving, Depends(serving_of)]
 ) -> Response:
-    """Solve the problem in a message, `n` times.
+    """Answer a chat, `n` times.
 
-    The chat is rendered as the problem and a line break, which is how solutions begin in the corpus, and the
-    assistant's message is what the model writes next. With `stream: true` the answer is a sequence of
-    server-sent events, and the last one is `[DONE]`, or an error.
+    The model's chat template makes a prompt of the messages, and the assistant's message is what the model
+    writes next. The embedded model reads one problem: its template takes the last message of the user, and
+    `warnings` name what it leaves out. With `stream: true` the answer is a sequence of server-sent events, and
+    the last one is `[DONE]`, or an error.
     """
     service = service_of(request)
     serving.require_model(body.model)
     tokenizer = serving.checkpoint.tokenizer
+    # A template is a program, of whoever made the model, and its words may be many.
+    prompt = await asyncio.to_thread(
+        read_chat, body.messages, tokenizer, add_special_tokens=body.add_special_tokens
+    )
     requests = plan(
         body,
-        [read_chat(body.messages, tokenizer)],
+        [prompt],
         limit=_limit(body),
         top_logprobs=body.top_logprobs,
         score_prompt=False,
@@ -46,7 +52,7 @@ async def chat(
     )
     answer = ChatAnswer(head("chatcmpl", serving, requests[0].seed), body, TokenTexts(tokenizer))
     generation = Generation.submit(serving.engine, requests, service.metrics)
-    return await reply(request, generation, answer, stream=bool(body.stream))
+    return await reply(request, generation, answer, stream=bool(body.stream), warnings=prompt.warnings)
 
 
 def _limit(body: ChatRequest) -> Limit:

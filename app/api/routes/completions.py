@@ -32,7 +32,7 @@ async def complete(
     service = service_of(request)
     serving.require_model(body.model)
     tokenizer = serving.checkpoint.tokenizer
-    prompts = read_prompts(body.prompt, "prompt", tokenizer)
+    prompts = read_prompts(body.prompt, "prompt", tokenizer, add_special_tokens=body.add_special_tokens)
     requests = plan(
         body,
         prompts,

@@ -31,7 +31,7 @@ async def score(
     """
     serving.require_model(body.model)
     tokenizer = serving.checkpoint.tokenizer
-    texts = read_prompts(body.input, "input", tokenizer)
+    texts = read_prompts(body.input, "input", tokenizer, add_special_tokens=body.add_special_tokens)
     require_prompts("input", len(texts), service_of(request).settings)
     for text in texts:
         require_context(text, serving, room=0)

@@ -19,7 +19,8 @@ class ModelOut(BaseModel):
     parameters: int
     layers: int
     d_model: int
-    end_token_id: int | None
+    end_token_id: int | None = Field(description="The first of end_token_ids; null if there is none.")
+    end_token_ids: list[int] = Field(description="Tokens that end a text, each of them.")
     identity: dict[str, Any] = Field(description="Hashes of the checkpoint's files.")
     card: dict[str, Any] = Field(description="How the checkpoint was made and what it reaches.")
 

@@ -102,6 +102,19 @@ CHAT_FOREIGN: Mapping[str, Foreign] = MappingProxyType(
 )
 
 
+MESSAGE_FOREIGN: Mapping[str, Foreign] = MappingProxyType(
+    {
+        "tool_calls": Foreign(_TOOLS, ([],)),
+        "tool_call_id": Foreign(_TOOLS),
+        "function_call": Foreign(_TOOLS),
+        "refusal": Foreign("put what the assistant said into content", ("",)),
+        "audio": Foreign("only text is read"),
+        "annotations": Foreign("only text is read", ([],)),
+        "reasoning_content": Foreign("put what the assistant said into content", ("",)),
+    }
+)
+
+
 def keep_own(data: Any, own: Collection[str], foreign: Mapping[str, Foreign]) -> Any:
     """The request body without nulls and without foreign fields that change nothing.
 

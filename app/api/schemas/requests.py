@@ -3,9 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from app.api.schemas.foreign import CHAT_FOREIGN, COMPLETION_FOREIGN, Foreign, keep_own
+from app.api.schemas.foreign import (
+    CHAT_FOREIGN,
+    COMPLETION_FOREIGN,
+    MESSAGE_FOREIGN,
+    Foreign,
+    keep_own,
+)
 from app.api.schemas.generation import (
     MAX_TOP_LOGPROBS,
     REQUEST_CONFIG,
@@ -14,12 +20,21 @@ from app.api.schemas.generation import (
     SignalNames,
 )
 from app.invalid import refusal
+from models.chat_template import Message
 
 Prompts = Annotated[
     str | list[str] | list[int] | list[list[int]],
     Field(
         description="A string, a list of strings, a list of token ids (0 or more), or a list of such lists. "
         "A problem for the embedded model ends with its question."
+    ),
+]
+
+SpecialTokens = Annotated[
+    bool,
+    Field(
+        description="Put the special tokens around a text that the model's tokenizer puts there, such as the "
+        "one that begins it; they count as tokens of the prompt. Token ids are taken as they are."
     ),
 ]
 
@@ -30,6 +45,7 @@ class CompletionRequest(GenerationFields):
     foreign: ClassVar[Mapping[str, Foreign]] = COMPLETION_FOREIGN
 
     prompt: Prompts
+    add_special_tokens: SpecialTokens = True
     echo: bool = Field(
         default=False, description="Put the prompt in front of the completion, with its logprobs if asked."
     )
@@ -51,18 +67,36 @@ class TextPart(BaseModel):
     text: str
 
 
-class UserMessage(BaseModel):
-    """A message with a problem."""
+class ChatMessage(BaseModel):
+    """A turn of a chat."""
 
     model_config = REQUEST_CONFIG
 
-    role: Literal["user"]
-    content: str | list[TextPart] = Field(description="The problem: a string or a list of text parts.")
+    role: Literal["system", "developer", "user", "assistant"] = Field(
+        description="Who speaks. A developer is a system to a chat template that does not know developers."
+    )
+    content: str | list[TextPart] = Field(description="What is said: a string or a list of text parts.")
+    name: str | None = Field(
+        default=None, max_length=64, description="Of who speaks; most chat templates do not show it."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_tools(cls, data: Any) -> Any:
+        role = data.get("role") if isinstance(data, dict) else None
+        if role in ("tool", "function"):
+            raise refusal(
+                "role",
+                f"role is {role!r}; the model calls no tools, so there is no answer of one. Roles are system, "
+                "developer, user and assistant",
+            )
+        return keep_own(data, cls.model_fields, MESSAGE_FOREIGN)
 
     @property
-    def text(self) -> str:
-        """The content as one string."""
-        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+    def as_turn(self) -> Message:
+        """The message as a chat template is given it."""
+        parts = (self.content,) if isinstance(self.content, str) else tuple(p.text for p in self.content)
+        return Message(self.role, parts, self.name)
 
 
 class ChatRequest(GenerationFields):
@@ -70,9 +104,15 @@ class ChatRequest(GenerationFields):
 
     foreign: ClassVar[Mapping[str, Foreign]] = CHAT_FOREIGN
 
-    messages: list[UserMessage] = Field(
-        description="One message with role user that holds one problem. The model was trained on single "
-        "problems with their solutions, so instructions and earlier turns are refused, not silently dropped."
+    messages: list[ChatMessage] = Field(
+        min_length=1,
+        description="The turns of the chat, which the model's chat template makes a prompt of. The embedded "
+        "model reads one problem, the last message with role user; `warnings` name the messages that it "
+        "leaves out.",
+    )
+    add_special_tokens: bool = Field(
+        default=False,
+        description="Put special tokens around what the chat template renders; templates write their own.",
     )
     max_completion_tokens: int | None = Field(
         default=None, ge=0, le=2**31 - 1, description="The newer name of max_tokens; give one of them."
@@ -84,27 +124,6 @@ class ChatRequest(GenerationFields):
         le=MAX_TOP_LOGPROBS,
         description=f"And of this many likeliest alternatives, 0 to {MAX_TOP_LOGPROBS}; needs logprobs.",
     )
-
-    @field_validator("messages", mode="before")
-    @classmethod
-    def _one_problem(cls, messages: Any) -> Any:
-        if not isinstance(messages, list):
-            return messages
-        for index, message in enumerate(messages):
-            role = message.get("role") if isinstance(message, dict) else None
-            if isinstance(role, str) and role != "user":
-                raise refusal(
-                    f"messages[{index}].role",
-                    f"messages[{index}].role is {role!r}; the model reads one problem and follows no "
-                    "instructions and no earlier turns. Send one message with role 'user'",
-                )
-        if len(messages) != 1:
-            raise refusal(
-                "messages",
-                f"messages has {len(messages)} messages; the model reads one problem. "
-                "Send exactly one message with role 'user'",
-            )
-        return messages
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -124,6 +143,7 @@ class ScoreRequest(BaseModel):
 
     model: ModelName = None
     input: Prompts
+    add_special_tokens: SpecialTokens = True
     signals: SignalNames = Field(default_factory=list[str])
     top_logprobs: int = Field(
         default=0,

@@ -137,8 +137,8 @@ def _end_tokens(sequence: Sequence) -> int:
     """How many tokens end a text."""
     stopping = sequence.spec.stopping
     ends = set(stopping.stop_token_ids)
-    if sequence.spec.end_token_id is not None and not stopping.ignore_eos:
-        ends.add(sequence.spec.end_token_id)
+    if not stopping.ignore_eos:
+        ends.update(sequence.spec.end_token_ids)
     return len(ends)
 
 

@@ -29,7 +29,7 @@ def make(
         sampling=SamplingParams(),
         stopping=StoppingParams(max_tokens=max_tokens, **stopping),
         context_length=context_length,
-        end_token_id=END,
+        end_token_ids=(END,),
         vocabulary=VOCABULARY,
         encode=lambda text: list(text.encode()),
     )
@@ -116,7 +116,7 @@ def test_a_stop_string_is_found_wherever_tokens_divide_it(pieces: list[str], sto
         SamplingParams(),
         StoppingParams(99, tuple(stops)),
         999,
-        None,
+        (),
         [piece.encode() for piece in pieces],
         lambda _: [],
     )

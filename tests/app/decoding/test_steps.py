@@ -14,7 +14,7 @@ from probes.position import split_steps
 
 VOCABULARY = [b"", b"\n", b". ", b".", b"a", b" b", b"7.5", b"! "]
 CLOSING = {1, 2, 3}
-SPEC = SequenceSpec((4,), SamplingParams(), StoppingParams(99), 99, 0, VOCABULARY, lambda _: [])
+SPEC = SequenceSpec((4,), SamplingParams(), StoppingParams(99), 99, (0,), VOCABULARY, lambda _: [])
 
 
 def tokens_of(ids: list[int]) -> tuple[Token, ...]:

@@ -29,7 +29,7 @@ class RecordingCache:
 
 def sequence(ids: list[int]) -> Sequence:
     spec = SequenceSpec(
-        tuple(ids), SamplingParams(), StoppingParams(50), 100, None, [b"x"] * 100, lambda _: []
+        tuple(ids), SamplingParams(), StoppingParams(50), 100, (), [b"x"] * 100, lambda _: []
     )
     return Sequence(spec, Ledger())
 

@@ -16,7 +16,7 @@ from app.errors import StrategyError
 
 
 def sequences(n: int) -> list[Sequence]:
-    spec = SequenceSpec((1,), SamplingParams(), StoppingParams(9), 20, None, [b"x"] * 9, lambda _: [])
+    spec = SequenceSpec((1,), SamplingParams(), StoppingParams(9), 20, (), [b"x"] * 9, lambda _: [])
     return [Sequence(spec, Ledger(), (index,)) for index in range(n)]
 
 

@@ -29,6 +29,7 @@ class ByteTokenizer:
     """Looks ids up in `VOCABULARY`."""
 
     vocab_size: int = len(VOCABULARY)
+    special_ids: frozenset[int] = frozenset()
 
     def token_bytes(self, token_id: int) -> bytes:
         return VOCABULARY[token_id]

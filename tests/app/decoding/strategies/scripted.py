@@ -49,7 +49,7 @@ def begin(
             sampling=sampling or SamplingParams(),
             stopping=StoppingParams(max_tokens=max_tokens),
             context_length=1000,
-            end_token_id=END,
+            end_token_ids=(END,),
             vocabulary=VOCABULARY,
             encode=lambda text: list(text.encode()),
             seed=seed,

@@ -30,7 +30,7 @@ def begin(measured: Calibration | None, max_tokens: int = 50) -> Sequence:
             sampling=SamplingParams(temperature=0.7),
             stopping=StoppingParams(max_tokens=max_tokens),
             context_length=100,
-            end_token_id=END,
+            end_token_ids=(END,),
             vocabulary=VOCABULARY,
             encode=lambda text: list(text.encode()),
             calibration=measured,

@@ -1,0 +1,146 @@
+"""From a chat to the text of its prompt, by the template that the model was trained with.
+
+Templates are Jinja, rendered by transformers in a sandbox: no files, no attributes of Python's own, nothing
+that changes what it was given. Nothing bounds the time that one takes: like the weights beside it, it is the
+choice of whoever put it into the folder.
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from models.errors import ArtifactError, TemplateError
+
+_MARK = "d7m4r9k{}z"
+"""Stands in a message to see whether the message stands in the prompt; no word, and nothing to a template."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A turn of a chat. parts: its text, in one part or several. name: of who speaks, where there is one."""
+
+    role: str
+    parts: tuple[str, ...]
+    name: str | None = None
+
+    @property
+    def is_blank(self) -> bool:
+        """Nothing is said."""
+        return not "".join(self.parts).strip()
+
+
+@dataclass(frozen=True)
+class RenderedChat:
+    """The text of a prompt.
+
+    Attributes:
+        left_out: numbers of the messages that have no part in it.
+        changed: of those that are in it, but not word for word.
+    """
+
+    text: str
+    left_out: tuple[int, ...]
+    changed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ChatTemplate:
+    """A model's chat template.
+
+    Attributes:
+        source: the Jinja.
+        special_tokens: what it may name, such as `bos_token`.
+    """
+
+    source: str
+    special_tokens: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def check(self) -> None:
+        """Read the template, which takes a second the first time.
+
+        Raises:
+            ArtifactError: it is not Jinja.
+        """
+        from jinja2 import TemplateSyntaxError
+
+        try:
+            self._run([{"role": "user", "content": _MARK}])
+        except TemplateSyntaxError as error:
+            raise ArtifactError(f"the chat template is no Jinja: line {error.lineno}: {error}") from error
+        except Exception:
+            return  # It takes no such chat, but it can be read.
+
+    def render(self, messages: Sequence[Message]) -> RenderedChat:
+        """The prompt of a chat, up to where the assistant's next turn begins.
+
+        Raises:
+            TemplateError: the template refuses the messages, or stumbles over them.
+        """
+        text = self._render(messages)
+        said = [number for number, each in enumerate(messages) if not each.is_blank]
+        shown = self._shown(messages)
+        return RenderedChat(
+            text,
+            left_out=tuple(number for number in said if number not in shown),
+            changed=tuple(
+                number
+                for number in said
+                if number in shown and any(part.strip() not in text for part in messages[number].parts)
+            ),
+        )
+
+    def _shown(self, messages: Sequence[Message]) -> Set[int]:
+        """Which messages stand in the prompt, by a mark at the end of each: their words may stand there in
+        another's, or in the template itself."""
+        marks = [_MARK.format(number) for number in range(len(messages))]
+        marked = [
+            replace(each, parts=(*each.parts[:-1], each.parts[-1] + mark)) if each.parts else each
+            for each, mark in zip(messages, marks, strict=True)
+        ]
+        try:
+            text = self._render(marked)
+        except TemplateError:  # it looks at the words; what it says of these says nothing of the others
+            return set(range(len(messages)))
+        return {number for number, mark in enumerate(marks) if mark in text}
+
+    def _render(self, messages: Sequence[Message]) -> str:
+        try:
+            return self._run([self._given(each) for each in messages])
+        except Exception as error:  # the template's own, or Python's where it does what cannot be done
+            raise TemplateError(str(error) or type(error).__name__) from error
+
+    def _run(self, messages: Sequence[Mapping[str, Any]]) -> str:
+        from transformers.utils.chat_template_utils import render_jinja_template
+
+        named: Any = self.special_tokens
+        rendered: Any = render_jinja_template(
+            [list(messages)], chat_template=self.source, add_generation_prompt=True, **named
+        )
+        return rendered[0][0]
+
+    def _given(self, message: Message) -> dict[str, Any]:
+        """A message in the form that the template reads."""
+        strings, parts = self._forms
+        content: Any = "".join(message.parts)
+        if parts and (len(message.parts) > 1 or not strings):
+            content = [{"type": "text", "text": part} for part in message.parts]
+        # Few models were told what a developer is; to all others he is what the system was before.
+        known = message.role != "developer" or "developer" in self.source
+        named = {} if message.name is None else {"name": message.name}
+        return {"role": message.role if known else "system", "content": content} | named
+
+    @cached_property
+    def _forms(self) -> tuple[bool, bool]:
+        """Whether the template reads content that is a string, and content that is a list of parts."""
+        of_string = self._trial(_MARK)
+        of_parts = self._trial([{"type": "text", "text": _MARK}])
+        if _MARK in of_string:
+            return True, of_parts == of_string  # a list that is written out as Python would is not read
+        return _MARK not in of_parts, _MARK in of_parts
+
+    def _trial(self, content: object) -> str:
+        try:
+            return self._run([{"role": "user", "content": content}])
+        except Exception:
+            return ""
