@@ -5,7 +5,8 @@ DemurError
 │   ├── ParameterError      a value outside its allowed range
 │   ├── UnknownNameError    a name that is in no catalogue (signal, strategy)
 │   └── ContextLengthError  more tokens than the model's context holds
-├── OverloadedError         the waiting queue is full; the same request may succeed later HTTP 429
+├── OverloadedError         no room in the line, or waited too long; try again later     HTTP 429
+├── DeadlineError           the request took longer than it may                          HTTP 504
 ├── EngineStoppedError      the engine is not running                                    HTTP 503
 ├── UnknownComparisonError  no comparison has this id                                    HTTP 404
 ├── ComparisonStateError    the comparison is in a state that does not allow this        HTTP 409
@@ -46,7 +47,18 @@ class ContextLengthError(RequestError):
 
 
 class OverloadedError(DemurError):
-    """The waiting queue is full."""
+    """The waiting queue is full, or the request has waited in it for too long.
+
+    `retry_after` is in how many seconds those who wait now will have begun.
+    """
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(f"{message} Try again in {retry_after} s.")
+        self.retry_after = retry_after
+
+
+class DeadlineError(DemurError):
+    """The request took longer than it may."""
 
 
 class EngineStoppedError(DemurError):

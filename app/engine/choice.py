@@ -7,8 +7,9 @@ from app.decoding.live import LiveLog
 from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec
 from app.decoding.types import Token
+from app.engine.groups import Group
 from app.engine.readout import Reading
-from app.engine.slots import Rank
+from app.engine.slots import Standing
 from app.engine.stream import Stream
 from app.engine.tasks import Task
 from app.engine.text import Piece, TextStream
@@ -28,7 +29,7 @@ from app.errors import StrategyError
 class Choice:
     """One completion of a request.
 
-    rank: lower ones go first.
+    standing: among those that share the slots. asking: how many of its branches wait for a token.
     sent: how many tokens of the output went into `text`; emitted: those that came out.
     """
 
@@ -37,9 +38,15 @@ class Choice:
     ledger: Ledger
     task: Task
     text: TextStream
-    rank: Rank
+    standing: Standing
+    asking: int = 0
     sent: int = 0
     emitted: list[Token] = field(default_factory=list[Token])
+
+    @property
+    def demand(self) -> int:
+        """Slots that its branches can use now."""
+        return self.asking + self.standing.resting
 
     def committed(self) -> list[StreamItem]:
         """Items for what the strategy has committed since the last call.
@@ -104,6 +111,7 @@ class ActiveRequest:
     """
 
     request: GenerationRequest
+    group: Group
     stream: Stream
     spec: SequenceSpec
     reading: Reading

@@ -13,6 +13,7 @@ class Counters:
     finished: int = 0
     failed: int = 0
     cancelled: int = 0
+    timed_out: int = 0
     prompt_tokens: int = 0
     cached_prompt_tokens: int = 0
     drawn_tokens: int = 0

@@ -3,16 +3,21 @@
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from weakref import WeakSet
 
 import torch
 
 from app.decoding.calibration import Calibration
 from app.decoding.signals import PROBE_PREFIX, SIGNALS
 from app.decoding.types import Token
+from app.engine.failures import engine_failure, strategy_failure
+from app.engine.groups import Group
 from app.engine.loop import DecodingLoop
+from app.engine.queue import Queue
 from app.engine.readout import Reading
 from app.engine.scoring import ScoreJob
 from app.engine.stream import Stream
@@ -36,7 +41,7 @@ from app.engine.validation import (
     check_request,
     check_thresholds,
 )
-from app.errors import ContextLengthError, DemurError, EngineStoppedError, OverloadedError
+from app.errors import ContextLengthError, DemurError, EngineStoppedError
 from probes.probe import Probe
 
 logger = logging.getLogger(__name__)
@@ -67,8 +72,10 @@ class Engine:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._queued = 0
-        self._refused = 0
+        self._queue = Queue(self.limits.max_waiting)
+        # Whoever waits for anything, kept apart from the loop, in whatever state that is.
+        self._streams: WeakSet[Stream] = WeakSet()
+        self._jobs: WeakSet[ScoreJob] = WeakSet()
 
     @property
     def context_length(self) -> int:
@@ -115,10 +122,32 @@ class Engine:
             OverloadedError: too many requests are waiting.
             EngineStoppedError: the engine is not running.
         """
-        self.check(request)
-        stream = Stream(self._cancel)
-        self._enqueue(lambda: self._loop.submit(request, stream), request.background)
-        return stream
+        return self.submit_all([request])[0]
+
+    def submit_all(self, requests: Sequence[GenerationRequest]) -> list[Stream]:
+        """Take requests of one client that belong together, or none of them; each has its stream.
+
+        They share a turn and the first one's `timeout`, and count as one where requests wait.
+        Raises what `submit` does.
+        """
+        for request in requests:
+            self.check(request)
+        streams = [Stream(self._cancel) for _ in requests]
+        first = requests[0]
+        group = self._group(first.client, first.timeout, first.background)
+
+        def take() -> None:
+            try:
+                for request, stream in zip(requests, streams, strict=True):
+                    self._loop.submit(request, stream, group)
+            except Exception as error:
+                logger.exception("A request could not be taken.")
+                self._loop.under_way.fail_group(group, strategy_failure(first.strategy, error))
+                for stream in streams:
+                    stream.fail(strategy_failure(first.strategy, error))
+
+        self._enqueue(take, group, streams=streams)
+        return streams
 
     def score(
         self, token_ids: Sequence[int], signals: Sequence[str] = (), top_logprobs: int = 0
@@ -127,13 +156,33 @@ class Engine:
 
         Blocks; `score_async` is for event loops. Raises what `submit` does, and `ModelFailureError`.
         """
-        return self._submit_score(token_ids, signals, top_logprobs).result()
+        return self._submit_scores([token_ids], signals, top_logprobs)[0].result()
 
     async def score_async(
         self, token_ids: Sequence[int], signals: Sequence[str] = (), top_logprobs: int = 0
     ) -> list[Token]:
         """`score` for an event loop; cancelling it takes the text out of the queue."""
-        return await asyncio.wrap_future(self._submit_score(token_ids, signals, top_logprobs))
+        return (await self.score_all_async([token_ids], signals, top_logprobs))[0]
+
+    async def score_all_async(
+        self,
+        texts: Sequence[Sequence[int]],
+        signals: Sequence[str] = (),
+        top_logprobs: int = 0,
+        *,
+        client: str = "",
+        timeout: float | None = None,
+    ) -> list[list[Token]]:
+        """`score_async` of several texts that belong together; all are taken, or none.
+
+        client, timeout: as of `GenerationRequest`.
+        """
+        results = self._submit_scores(texts, signals, top_logprobs, client, timeout)
+        try:
+            return [await asyncio.wrap_future(result) for result in results]
+        finally:
+            for result in results:
+                result.cancel()
 
     def stats(self) -> EngineStats:
         """Counters and gauges, from any thread; of a moment that may lie within a tick."""
@@ -141,12 +190,13 @@ class Engine:
         return EngineStats(
             rows_in_use=self.limits.max_rows - loop.slots.free(),
             max_rows=self.limits.max_rows,
-            waiting_requests=self._waiting(),
-            active_requests=len(loop.active),
+            waiting_requests=self._queue.waiting,
+            active_requests=len(loop.under_way),
             requests_finished=counters.finished,
             requests_failed=counters.failed,
             requests_cancelled=counters.cancelled,
-            requests_refused=self._refused,
+            requests_refused=self._queue.refused,
+            requests_timed_out=counters.timed_out,
             prompt_tokens=counters.prompt_tokens,
             cached_prompt_tokens=counters.cached_prompt_tokens,
             drawn_tokens=counters.drawn_tokens,
@@ -159,67 +209,96 @@ class Engine:
             batch_sizes=dict(counters.batch_sizes),
         )
 
-    def _submit_score(
-        self, token_ids: Sequence[int], signals: Sequence[str], top_logprobs: int
-    ) -> "Future[list[Token]]":
-        spec = self.model.spec
-        check_prompt(token_ids, spec.vocab_size)
+    def _submit_scores(
+        self,
+        texts: Sequence[Sequence[int]],
+        signals: Sequence[str],
+        top_logprobs: int,
+        client: str = "",
+        timeout: float | None = None,
+    ) -> "list[Future[list[Token]]]":
         check_readings(signals, top_logprobs, self.limits, self.signals)
         check_no_probes(signals)
-        if len(token_ids) > self.context_length:
-            raise ContextLengthError(
-                f"The text has {len(token_ids)} tokens; the context holds {self.context_length}. Shorten it.",
-                param="prompt",
-            )
-        job = ScoreJob(tuple(token_ids), Reading(tuple(dict.fromkeys(signals)), top_logprobs), Future())
-        self._enqueue(lambda: self._loop.scores.append(job))
-        return job.result
+        for token_ids in texts:
+            check_prompt(token_ids, self.model.spec.vocab_size)
+            if len(token_ids) > self.context_length:
+                raise ContextLengthError(
+                    f"The text has {len(token_ids)} tokens; the context holds {self.context_length}. "
+                    "Shorten it.",
+                    param="prompt",
+                )
+        reading = Reading(tuple(dict.fromkeys(signals)), top_logprobs)
+        jobs = [ScoreJob(tuple(token_ids), reading, Future()) for token_ids in texts]
+        group = self._group(client, timeout)
+        self._enqueue(lambda: self._loop.score(group, jobs), group, jobs=jobs)
+        return [job.result for job in jobs]
 
-    def _waiting(self) -> int:
-        """Live requests that have not begun; those in the background are nobody's hurry."""
-        return self._queued + len(self._loop.live.waiting) + len(self._loop.scores)
+    def _group(self, client: str, timeout: float | None, background: bool = False) -> Group:
+        return Group(client, background, None if background else self._queue, timeout, time.monotonic())
 
-    def _enqueue(self, command: Callable[[], None], background: bool = False) -> None:
+    def _enqueue(
+        self,
+        command: Callable[[], None],
+        group: Group,
+        streams: Sequence[Stream] = (),
+        jobs: Sequence[ScoreJob] = (),
+    ) -> None:
         with self._changed:
             if not self.running:
                 raise EngineStoppedError("The engine is not running; start() it, or try again later.")
-            if not background and self._waiting() >= self.limits.max_waiting:
-                self._refused += 1
-                raise OverloadedError(
-                    f"{self._waiting()} requests are waiting, and no more than "
-                    f"{self.limits.max_waiting} may. Try again later."
-                )
-            self._queued += not background
+            if group.queue is not None:
+                group.queue.join(group.arrived)
+            self._streams.update(streams)
+            self._jobs.update(jobs)
             self._inbox.append(command)
             self._changed.notify()
 
     def _cancel(self, stream: Stream) -> None:
         with self._changed:
-            self._inbox.append(lambda: self._loop.cancel(stream))
-            self._changed.notify()
+            if self.running:
+                self._inbox.append(lambda: self._loop.cancel(stream))
+                self._changed.notify()
+
+    def _run(self) -> None:
+        """The engine's thread. However it ends, nobody waits for it afterwards."""
+        error: DemurError = EngineStoppedError("The engine was stopped.")
+        try:
+            self._serve(error)
+        except BaseException as fault:
+            logger.exception("The engine's thread cannot go on.")
+            error = engine_failure(fault)
+        with self._changed:
+            self._stopping = True
+            self._inbox.clear()
+            streams, jobs = list(self._streams), list(self._jobs)
+        for stream in streams:
+            stream.fail(error)
+        for job in jobs:
+            job.fail(error)
 
     @torch.inference_mode()
-    def _run(self) -> None:
+    def _serve(self, stopped: DemurError) -> None:
         loop = self._loop
         while True:
             with self._changed:
                 while loop.idle and not self._inbox and not self._stopping:
                     self._changed.wait()
                 commands, self._inbox = self._inbox, deque()
-                self._queued = 0
-                for command in commands:
-                    command()
-                if self._stopping:
-                    loop.fail_all(EngineStoppedError("The engine was stopped."))
-                    return
-            try:
-                loop.tick()
-            except Exception as error:
-                # A fault of the engine itself: nobody's request can be trusted to go on.
-                logger.exception("A tick of the engine failed.")
-                failure = DemurError(f"The engine failed: {type(error).__name__}: {error}")
-                failure.__cause__ = error
-                loop.fail_all(failure)
+                stopping = self._stopping
+            for command in commands:
+                self._attempt(command)
+            if stopping:
+                loop.fail_all(stopped)
+                return
+            self._attempt(loop.tick)
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as fault:
+            # A fault of the engine itself: nobody's request can be trusted to go on.
+            logger.exception("The engine failed.")
+            self._loop.fail_all(engine_failure(fault))
 
 
 __all__ = [

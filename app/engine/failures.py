@@ -15,7 +15,7 @@ def model_failure(error: Exception) -> DemurError:
     """What a forward pass or a draw raised, as an error of ours."""
     if isinstance(error, DemurError):
         return error
-    failure = ModelFailureError(f"The model failed: {type(error).__name__}: {error}")
+    failure = ModelFailureError(f"The model failed: {worded(error)}")
     failure.__cause__ = error
     return failure
 
@@ -25,6 +25,21 @@ def strategy_failure(strategy: Strategy, error: Exception) -> DemurError:
     if isinstance(error, DemurError):
         return error
     name = type(strategy).__name__
-    failure = StrategyError(f"The strategy {name} raised {type(error).__name__}: {error}")
+    failure = StrategyError(f"The strategy {name} raised {worded(error)}")
     failure.__cause__ = error
     return failure
+
+
+def engine_failure(fault: BaseException) -> DemurError:
+    """What the engine itself raised, as an error of ours."""
+    failure = DemurError(f"The engine failed: {worded(fault)}")
+    failure.__cause__ = fault
+    return failure
+
+
+def worded(error: BaseException) -> str:
+    """The error's type and message; an error may be unable to say what it means."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__

@@ -7,6 +7,7 @@ strategies that are compared on one problem write the same for a long time.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from app.decoding.commands import Candidates, NextToken
 from app.engine.choice import Choice
-from app.engine.slots import Rank, Slot, SlotTable
+from app.engine.slots import Slot, SlotTable, Standing
 from app.engine.tasks import Task
 from app.engine.turns import Turn
 from models.language_model import KVCache, LanguageModel, PrefillRow, StepOutput
@@ -33,8 +34,8 @@ class Pending:
 class Row:
     """A pending token's place in the forward pass.
 
-    The ids from `start` to `end` go through the model. A row of the same ids as `leader`, which is in the
-    same pass, takes what the leader finds instead.
+    The ids from `start` to `end` go through the model; if more are lacking, its token has to wait. A row of
+    the same ids as `leader`, which is in the same pass, takes what the leader finds instead.
     """
 
     pending: Pending
@@ -48,13 +49,19 @@ class Row:
     def ids(self) -> list[int]:
         return self.request.sequence.context.ids
 
+    @property
+    def whole(self) -> bool:
+        """Nothing lacks after this pass."""
+        return self.end == len(self.ids)
+
 
 @dataclass
 class Outcome:
     """logits (R, V) of `rows`, in their order, and the rows whose forward pass raised.
 
-    hidden: (R, d) states by layer, if some row wants a probe. computed: how many rows went through the model;
-    the others took what one of these found.
+    hidden: (R, d) states by layer, if some row wants a probe. computed: how many of the rows went through the
+    model; the others took what one of these found. prefill_tokens, prefill_seconds: what rows that lacked
+    several ids took.
     """
 
     rows: list[Row] = field(default_factory=list[Row])
@@ -63,13 +70,16 @@ class Outcome:
     failed: list[tuple[Row, Exception]] = field(default_factory=list[tuple[Row, Exception]])
     passes: int = 0
     prefill_tokens: int = 0
+    prefill_seconds: float = 0.0
     computed: int = 0
 
     def put_in_order(self, rows: list[Row], places: Mapping[Row, int]) -> None:
         """Have `rows`, each of whose logits are at its place now."""
         self.rows = rows
         order = [places[row] for row in rows]
-        if self.logits is None or order == list(range(self.computed)):
+        if not rows:
+            self.logits = None
+        if self.logits is None or order == list(range(len(self.logits))):
             return
         index = torch.tensor(order, device=self.logits.device)
         self.logits = self.logits[index]
@@ -92,24 +102,25 @@ class Forward:
         self._probed_layers = probed_layers
 
     def select(self, pending: Iterable[Pending], turn: Turn) -> tuple[list[Row], list[Pending]]:
-        """The rows of this tick, choices of higher rank first, and who has to wait for the next."""
+        """The rows of this tick, of choices that began first before others, and who has to wait for the next.
+
+        A text that lacks more than a turn may read is read in pieces, one a turn.
+        """
+        waiting = [each for each in sorted(pending, key=_number) if each.task.request is not None]
+        self._place(waiting)
         rows: list[Row] = []
         later: list[Pending] = []
         leaders: dict[tuple[int, int], list[Row]] = {}
         computed = prefilled = 0
-        for each in sorted(pending, key=_rank):
+        for each in waiting:
             request = each.task.request
-            if request is None:  # its branch was stopped meanwhile
-                continue
+            assert request is not None, "else its branch was stopped, and it is not among these"
             sequence = request.sequence
             ids = sequence.context.ids
+            slot = self._slots.of(sequence)
             alike = leaders.setdefault((len(ids), ids[-1]), [])
             leader = next((row for row in alike if row.ids == ids), None)
-            if leader is None and computed == turn.rows:
-                later.append(each)
-                continue
-            slot = self._slots.of(sequence) or self._slots.assign(sequence, each.choice.rank)
-            if slot is None:
+            if slot is None or (leader is None and computed == turn.rows):
                 later.append(each)
                 continue
             # The last id always goes through the model: its logits are what is asked for.
@@ -119,17 +130,34 @@ class Forward:
                 if missing > 1 and prefilled and prefilled + missing > turn.prefill_tokens:
                     later.append(each)
                     continue
+                if missing > max(1, turn.prefill_tokens):
+                    row.end = row.start + turn.prefill_tokens
+                    later.append(each)
+                else:
+                    alike.append(row)
                 prefilled += missing if missing > 1 else 0
                 computed += 1
-                alike.append(row)
             self._slots.use(slot)
             rows.append(row)
         if later and not rows:  # live requests hold every slot, and it is the background's turn
             first = later[0]
             assert first.task.request is not None
-            self._slots.assign(first.task.request.sequence, first.choice.rank, seize=True)
+            self._slots.assign(first.task.request.sequence, first.choice.standing, seize=True)
             return self.select(later, turn)
         return rows, later
+
+    def _place(self, waiting: Sequence[Pending]) -> None:
+        """Give slots to sequences that have none: first to choices that have fewer than they are entitled to,
+        then to whom there is room for."""
+        full: set[Standing] = set()
+        for entitled in (True, False):
+            for each in waiting:
+                assert each.task.request is not None
+                sequence, standing = each.task.request.sequence, each.choice.standing
+                if standing in full or (entitled and standing.held >= standing.entitled):
+                    continue
+                if self._slots.of(sequence) is None and self._slots.assign(sequence, standing) is None:
+                    full.add(standing)
 
     def run(self, rows: Sequence[Row]) -> Outcome:
         """The forward pass: one `prefill` for rows that lack several ids, one `step` for the rest."""
@@ -137,16 +165,18 @@ class Forward:
         is_probed = any(row.pending.choice.owner.reading.probes is not None for row in rows)
         layers = self._probed_layers if is_probed else ()
         computed = [row for row in rows if row.leader is None]
-        whole = [row for row in computed if row.end - row.start > 1]
+        several = [row for row in computed if row.end - row.start > 1]
         single = [row for row in computed if row.end - row.start == 1]
         places: dict[Row, int] = {}
-        if whole and self._record(outcome, places, whole, partial(self._prefill, layers)):
-            outcome.prefill_tokens = sum(row.end - row.start for row in whole)
+        began = perf_counter()
+        if several and self._record(outcome, places, several, partial(self._prefill, layers)):
+            outcome.prefill_tokens = sum(row.end - row.start for row in several)
+            outcome.prefill_seconds = perf_counter() - began
         if single:
             self._record(outcome, places, single, partial(self._step, layers))
         self._share(outcome, places, [row for row in rows if row.leader is not None])
         # What becomes of a row must not depend on how its logits came about, so the order is that of `rows`.
-        outcome.put_in_order([row for row in rows if row in places], places)
+        outcome.put_in_order([row for row in rows if row in places and row.whole], places)
         return outcome
 
     def _record(
@@ -168,7 +198,7 @@ class Forward:
         for row in rows:
             row.slot.written(row.end)
             places[row] = len(places)
-        outcome.computed += len(rows)
+        outcome.computed += sum(row.whole for row in rows)
         if outcome.logits is None:
             outcome.logits, outcome.hidden = output.logits, output.hidden
         else:
@@ -195,15 +225,17 @@ class Forward:
                 places[row] = places[row.leader]
 
     def _prefill(self, layers: Sequence[int], rows: list[Row]) -> StepOutput:
-        appended = [PrefillRow(row.slot.index, row.start, tuple(row.ids[row.start :])) for row in rows]
+        appended = [
+            PrefillRow(row.slot.index, row.start, tuple(row.ids[row.start : row.end])) for row in rows
+        ]
         return self._model.prefill(self._cache, appended, layers)
 
     def _step(self, layers: Sequence[int], rows: list[Row]) -> StepOutput:
-        columns = [[row.ids[-1], row.slot.index, row.end - 1] for row in rows]
+        columns = [[row.ids[row.end - 1], row.slot.index, row.end - 1] for row in rows]
         # By way of numpy: torch reads nested lists several times slower.
         token_ids, slots, positions = torch.from_numpy(np.array(columns, dtype=np.int64).T.copy()).unbind()
         return self._model.step(self._cache, token_ids, slots, positions, layers)
 
 
-def _rank(pending: Pending) -> Rank:
-    return pending.choice.rank
+def _number(pending: Pending) -> int:
+    return pending.choice.standing.number

@@ -18,13 +18,18 @@ from models.language_model import LanguageModel
 _CHUNK = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScoreJob:
     """A text to be scored, and where the tokens go."""
 
     token_ids: tuple[int, ...]
     reading: Reading
     result: "Future[list[Token]]"
+
+    def fail(self, error: Exception) -> None:
+        """End with an error, unless it has ended already or nobody waits any more."""
+        if not self.result.done() and (self.result.running() or self.result.set_running_or_notify_cancel()):
+            self.result.set_exception(error)
 
 
 class Scorer:

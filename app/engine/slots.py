@@ -4,23 +4,36 @@ Slots are a cache of sequences, not a property of them: any sequence can be rebu
 ids. So there may be more sequences than slots, and what a freed slot holds serves later sequences
 that begin the same way.
 
-A choice takes slots from choices of lower rank, those that began last first, whether they wait for a
-token or not. So the oldest have all the slots that their branches need, and choices for which there
-is no room wait as a whole. Were slots taken from whatever is idle, branches that wait for each other
-would lose theirs at every token, and all of them would be computed anew again and again.
+Every choice is entitled to a number of slots (`app.engine.lanes`), which nobody takes from it. What it holds
+beyond that goes to whoever has less than its own part, or else to a choice that began earlier; those that
+began last lose theirs first, whether they wait for a token or not. Were slots taken from whatever is idle,
+branches that wait for each other would lose theirs at every token, and all of them would be computed anew
+again and again.
 """
 
 import weakref
 from collections.abc import Sequence as Ids
+from dataclasses import dataclass
 
 from app.decoding.context import Context, Ledger
 from app.decoding.sequence import Sequence
 from models.language_model import KVCache
 
-Rank = tuple[bool, int]
-"""Of a choice: whether it is in the background, and its number in order of beginning. Lower goes first."""
 
-FIRST: Rank = (False, 0)
+@dataclass(eq=False, slots=True)
+class Standing:
+    """Where a choice stands among those that share the slots.
+
+    number: in order of beginning. entitled: slots that nobody takes from it.
+    held: slots of its sequences that go on. resting: of these, those whose sequence waits for no token now.
+    """
+
+    background: bool = False
+    number: int = 0
+    entitled: int = 1
+    held: int = 0
+    resting: int = 0
+
 
 # Shorter prefixes that two prompts happen to share are cheaper to compute than to look after.
 MIN_SHARED_PREFIX = 16
@@ -32,18 +45,19 @@ class Slot:
     context: the ids that were written here; kept after their sequence is gone.
     length: how many of them were written.
     owner: the sequence that goes on here, None once it is gone.
-    rank: that of the owner's choice.
+    standing: that of the owner's choice. counted: it is one of those that the choice holds.
     used: tick of the last use. spent: tokens that the owner's choice had computed by then.
     """
 
-    __slots__ = ("context", "index", "length", "owner", "rank", "spent", "used")
+    __slots__ = ("context", "counted", "index", "length", "owner", "spent", "standing", "used")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.context: Context | None = None
         self.length = 0
         self.owner: weakref.ref[Sequence] | None = None
-        self.rank = FIRST
+        self.standing = Standing()
+        self.counted = False
         self.used = -1
         self.spent = 0
 
@@ -56,6 +70,12 @@ class Slot:
     def free(self) -> bool:
         """No living sequence owns it."""
         return self.owner is None or self.owner() is None
+
+    @property
+    def resting(self) -> bool:
+        """Its owner waits for no token now."""
+        owner = None if self.owner is None else self.owner()
+        return owner is None or not owner.pending
 
     def idle(self, longest: int) -> bool:
         """It has no owner, or one that will hardly go on soon: its text is finished, or its choice has
@@ -90,9 +110,18 @@ class SlotTable:
         """Number of slots that no living sequence owns."""
         return sum(slot.free for slot in self._slots)
 
-    def open(self, rank: Rank) -> int:
-        """Number of slots that a choice of this rank may have."""
-        return sum(self._yields(slot, rank) for slot in self._slots)
+    def count(self) -> None:
+        """Count anew what every choice holds: branches come and go without a word to the table."""
+        for slot in self._slots:
+            slot.standing.held = slot.standing.resting = 0
+        for slot in self._slots:
+            slot.counted = not slot.idle(self._patience)
+            slot.standing.held += slot.counted
+            slot.standing.resting += slot.counted and slot.resting
+
+    def held(self, *, background: bool) -> int:
+        """Number of slots that the choices of one lane held when they were last counted."""
+        return sum(slot.counted and slot.standing.background == background for slot in self._slots)
 
     def use(self, slot: Slot) -> None:
         """Note that the owner goes on."""
@@ -105,25 +134,28 @@ class SlotTable:
         index = sequence.context.slot
         return None if index is None else self._slots[index]
 
-    def assign(self, sequence: Sequence, rank: Rank = FIRST, *, seize: bool = False) -> Slot | None:
+    def assign(self, sequence: Sequence, standing: Standing, *, seize: bool = False) -> Slot | None:
         """Give the sequence a slot that holds as much of its ids as any slot does.
 
-        rank: that of its choice. seize: if no slot yields to it, take what is missed least all the same.
+        standing: that of its choice. seize: if no slot yields to it, take what is missed least all the same.
         None if no slot yields to it.
         """
         source, shared = self._best_prefix(sequence)
-        target = self._take(source, rank)
+        target = self._take(source, standing)
         if target is None and seize:
-            target = min(self._slots, key=self._how_missed)
+            target = min(self._slots, key=lambda slot: self._how_missed(slot, standing))
         if target is None:
             return None
         if source is not None and source is not target:
             self._cache.copy(source.index, target.index, 0, shared)
         if target.context is not None:
             target.context.slot = None
+        target.standing.held -= target.counted
         target.context = sequence.context
         target.owner = weakref.ref(sequence)
-        target.rank = rank
+        target.standing = standing
+        target.counted = True
+        standing.held += 1
         self.use(target)
         sequence.context.slot = target.index
         sequence.origin = None
@@ -142,6 +174,11 @@ class SlotTable:
             if owner is not None and owner.ledger is ledger:
                 slot.owner = None
 
+    def release_all(self) -> None:
+        """Free every slot."""
+        for slot in self._slots:
+            slot.owner = None
+
     def _best_prefix(self, sequence: Sequence) -> tuple[Slot | None, int]:
         """The slot with the longest prefix in common with the sequence, if it is worth having."""
         ids = sequence.context.ids
@@ -157,29 +194,36 @@ class SlotTable:
                     best, most = slot, shared
         return (None, 0) if best is None else (best, most)
 
-    def _take(self, source: Slot | None, rank: Rank) -> Slot | None:
+    def _take(self, source: Slot | None, standing: Standing) -> Slot | None:
         """A slot to overwrite: the source itself if free, else what is missed least."""
         if source is not None and source.free:
             return source
-        candidates = [slot for slot in self._slots if self._yields(slot, rank) and slot is not source]
+        candidates = [slot for slot in self._slots if self._yields(slot, standing) and slot is not source]
         if candidates:
-            return min(candidates, key=self._how_missed)
-        return source if source is not None and self._yields(source, rank) else None
+            return min(candidates, key=lambda slot: self._how_missed(slot, standing))
+        return source if source is not None and self._yields(source, standing) else None
 
-    def _yields(self, slot: Slot, rank: Rank) -> bool:
-        """Whether its owner needs it less than a choice of this rank does."""
-        if slot.rank == rank:
-            owner = None if slot.owner is None else slot.owner()
-            return owner is None or not owner.pending
-        return slot.rank > rank or slot.idle(self._patience)
+    def _yields(self, slot: Slot, taker: Standing) -> bool:
+        """Whether a choice may take it."""
+        if slot.idle(self._patience):
+            return True
+        owner = slot.standing
+        if owner is taker:
+            return slot.resting
+        if owner.background != taker.background:
+            return owner.background
+        if owner.held <= owner.entitled:
+            return False
+        return taker.held < taker.entitled or taker.number < owner.number
 
-    def _how_missed(self, slot: Slot) -> tuple[int, int, int, int]:
-        """Free slots are missed least, then idle ones, then those of the lowest rank; of equals, those not
-        used for longest."""
+    def _how_missed(self, slot: Slot, taker: Standing) -> tuple[int, bool, bool, int, bool, int]:
+        """Free slots are missed least, then idle ones, then those of the background and of choices that began
+        last, resting branches first, and the choice's own come last; of equals, those not used for longest.
+        """
         if slot.free:
-            return (0, 0, 0, slot.used)
-        background, number = slot.rank
-        return (1 if slot.idle(self._patience) else 2, -background, -number, slot.used)
+            return (0, False, False, 0, False, slot.used)
+        order, owner = 1 if slot.idle(self._patience) else 2, slot.standing
+        return (order, owner is taker, not owner.background, -owner.number, not slot.resting, slot.used)
 
 
 def shared_prefix(left: Ids[int], right: Ids[int], limit: int) -> int:

@@ -88,7 +88,11 @@ class Stream:
             return self._drain()
 
     def deliver(self, items: Sequence[StreamItem]) -> Waiter | None:
-        """Add items, in the engine's thread. Returns the task to wake, if one is waiting."""
+        """Add items, in the engine's thread. Returns the task to wake, if one is waiting.
+
+        What a slow consumer leaves here grows no larger than the whole answer: as much as a consumer that
+        collects it has to hold anyway. So the engine need not wait for anybody.
+        """
         with self._changed:
             if self._ended or not items:
                 return None
@@ -101,6 +105,12 @@ class Stream:
                 self._changed.notify_all()
             waiter, self._waiter = self._waiter, None
             return waiter
+
+    def fail(self, error: Exception) -> None:
+        """End it with an error, unless it has ended; from any thread."""
+        waiter = self.deliver([Failed(error)])
+        if waiter is not None:
+            wake([waiter])
 
     def _wait(self) -> "asyncio.Future[None]":
         loop = asyncio.get_running_loop()

@@ -51,7 +51,7 @@ class Task:
             self.done = True
             try:
                 self.coroutine.close()
-            except Exception:
+            except BaseException:
                 # It is being abandoned, so there is nobody left to tell but the log.
                 logger.exception("A strategy raised while it was being stopped.")
 
@@ -82,6 +82,8 @@ def run(
             ready.extend(_returned(current, stop.value))
         except Exception as raised:
             ready.extend(_raised(current, raised))
+        except BaseException as raised:  # SystemExit is not for a strategy to decide
+            ready.extend(_raised(current, StrategyError(f"A strategy raised {type(raised).__name__}.")))
         else:
             ready.extend(_commanded(current, command, waiting))
     return [task for task in waiting if task.request is not None]

@@ -9,6 +9,7 @@ arrives, so these turns are kept short while there was live work a moment ago.
 
 from dataclasses import dataclass
 from math import inf
+from typing import Literal
 
 SHARE = 0.03
 """Of the time of live turns, what the background may take besides, while both have work."""
@@ -65,3 +66,57 @@ class Turns:
         """Note how long a turn took."""
         if turn.contended:
             self._credit += -seconds if turn.background else SHARE * seconds
+
+
+FRESH_IN_A_ROW = 2
+"""Passes for those without a token, before the others go on."""
+
+PREFILL_SECONDS = 0.03
+"""What reading prompts may take in a live pass. On a CPU, that is about a pass over 32 rows, which is what
+whoever comes may have to wait for anyway."""
+
+LEAST_PREFILL_TOKENS = 64
+"""Of a pass, however slow the machine is."""
+
+Kind = Literal["fresh", "read", "all"]
+
+
+class LiveOrder:
+    """Which work comes next while there are live requests.
+
+    A group without a token has a pass of its own, so that its first token waits for no more than the pass
+    that is under way when it arrives. Texts that are only read have every other of the remaining turns.
+    """
+
+    def __init__(self) -> None:
+        self._fresh_in_a_row = 0
+        self._has_read = False
+
+    def next(self, fresh: int, pending: int, *, reading: bool) -> Kind:
+        """fresh: how many of the pending sequences belong to groups without a token. reading: there is a text
+        to be read."""
+        if fresh and (fresh < pending or reading) and self._fresh_in_a_row < FRESH_IN_A_ROW:
+            self._fresh_in_a_row += 1
+            return "fresh"
+        self._fresh_in_a_row = 0
+        self._has_read = reading and not (self._has_read and pending)
+        return "read" if self._has_read else "all"
+
+
+class PrefillPace:
+    """How many prompt tokens a live pass may read, by how fast the last ones were read."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._per_second = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """The most for the next pass."""
+        return min(self._most, max(LEAST_PREFILL_TOKENS, int(self._per_second * PREFILL_SECONDS)))
+
+    def taken(self, tokens: int, seconds: float) -> None:
+        """Note what reading took. Few tokens say little about many."""
+        if 2 * tokens >= self.tokens and seconds > 0:
+            rate = tokens / seconds
+            self._per_second = rate if not self._per_second else 0.7 * self._per_second + 0.3 * rate

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Protocol
 
 from app.decoding.live import Happening
@@ -40,16 +41,19 @@ class EngineLimits:
     """How much the engine takes on.
 
     max_rows: cache slots, which is also the most sequences in one forward pass.
-    max_waiting: requests that may wait for a free slot before further ones are refused.
+    max_waiting: requests, or lists of requests submitted together, that may wait to begin before further
+        ones are refused.
+    max_queue_seconds: how long one of them waits before it is refused after all.
     max_choices: largest `n` of a request.
     max_top_logprobs: largest `top_logprobs` of a request.
     max_prefill_tokens: prompt tokens in one forward pass; keeps long prompts from holding up
-        the sequences that are being written. A single longer prompt is still taken whole.
+        the sequences that are being written. The engine takes fewer where these take long.
     max_context: positions per slot; None = the model's context length.
     """
 
     max_rows: int = 32
     max_waiting: int = 256
+    max_queue_seconds: float = inf
     max_choices: int = 128
     max_top_logprobs: int = 20
     max_prefill_tokens: int = 4096
@@ -65,6 +69,8 @@ class GenerationRequest:
     score_prompt: also deliver the prompt's own tokens with log-probabilities and signals.
     background: may take long; it gets what other requests leave of the engine, and waits without a limit.
     live: also deliver what happens to text that is not committed, as `LiveOut`.
+    client: whose request it is, by any name; clients have equal parts of the engine.
+    timeout: seconds after which it ends with `DeadlineError`; None = it may take as long as it takes.
     """
 
     prompt_ids: tuple[int, ...]
@@ -78,6 +84,8 @@ class GenerationRequest:
     score_prompt: bool = False
     background: bool = False
     live: bool = False
+    client: str = ""
+    timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +189,7 @@ class EngineStats:
     requests_failed: int = 0
     requests_cancelled: int = 0
     requests_refused: int = 0
+    requests_timed_out: int = 0
     prompt_tokens: int = 0
     cached_prompt_tokens: int = 0
     drawn_tokens: int = 0

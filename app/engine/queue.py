@@ -1,0 +1,71 @@
+"""The line of those who wait to begin: how long it may be, and how long it will take."""
+
+import math
+import threading
+from collections import deque
+
+from app.errors import OverloadedError
+
+_REMEMBERED = 64
+"""So many beginnings tell how fast the line moves."""
+
+LONGEST_RETRY_SECONDS = 600
+
+
+class Queue:
+    """Counts live HTTP requests that have not begun. Thread-safe; times are those of `time.monotonic`."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._refused = 0
+        self._begun: deque[float] = deque(maxlen=_REMEMBERED)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return self._waiting
+
+    @property
+    def refused(self) -> int:
+        """How many were not taken, or waited for too long."""
+        return self._refused
+
+    def join(self, now: float) -> None:
+        """One more waits.
+
+        Raises:
+            OverloadedError: as many wait as may.
+        """
+        with self._lock:
+            if self._waiting >= self._limit:
+                self._refused += 1
+                raise OverloadedError(
+                    f"{self._waiting} requests are waiting, and no more than {self._limit} may.",
+                    retry_after=self._seconds_to_wait(now),
+                )
+            self._waiting += 1
+
+    def leave(self, now: float | None = None) -> None:
+        """One begins `now`, or has given up."""
+        with self._lock:
+            self._waiting -= 1
+            if now is not None:
+                self._begun.append(now)
+
+    def too_late(self, now: float, seconds: float) -> OverloadedError:
+        """What a request ends with that has waited for so many seconds."""
+        with self._lock:
+            self._refused += 1
+            return OverloadedError(
+                f"The request has waited for {seconds:g} s and could not begin.",
+                retry_after=self._seconds_to_wait(now),
+            )
+
+    def _seconds_to_wait(self, now: float) -> int:
+        """How long those who wait now will take to begin, at the rate at which the last ones did."""
+        if not self._begun:
+            return 1
+        seconds = self._waiting * max(now - self._begun[0], 0.001) / len(self._begun)
+        return min(max(1, math.ceil(seconds)), LONGEST_RETRY_SECONDS)

@@ -1,0 +1,144 @@
+"""Requests from their submission to their end: what they tell their streams, and what they leave behind."""
+
+import logging
+from collections.abc import Sequence as Items
+
+from app.decoding.sequence import Sequence
+from app.engine.choice import ActiveRequest, Choice
+from app.engine.counters import Counters
+from app.engine.failures import strategy_failure
+from app.engine.groups import Group
+from app.engine.lanes import Lane
+from app.engine.scoring import ScoreJob
+from app.engine.slots import SlotTable
+from app.engine.stream import Stream, Waiter, wake
+from app.engine.types import Failed, RequestDone, StreamItem
+from app.errors import StrategyError
+
+logger = logging.getLogger(__name__)
+
+
+class UnderWay:
+    """All requests that have not ended, each in its lane."""
+
+    def __init__(self, slots: SlotTable, counters: Counters) -> None:
+        self.live = Lane(background=False)
+        self.background = Lane(background=True)
+        self._slots = slots
+        self._counters = counters
+        self._active: dict[Stream, ActiveRequest] = {}
+        self._speaking: dict[ActiveRequest, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._active)
+
+    def of(self, stream: Stream) -> ActiveRequest | None:
+        """The request of a stream, unless it has ended."""
+        return self._active.get(stream)
+
+    def groups(self) -> list[Group]:
+        """Those of all requests."""
+        return list({active.group: None for active in self._active.values()})
+
+    def add(self, active: ActiveRequest) -> None:
+        """A request that was submitted; it waits until it is `enter`ed."""
+        self._active[active.stream] = active
+        active.group.members[active] = None
+
+    def enter(self, active: ActiveRequest) -> None:
+        """Its choices may begin from now on."""
+        self._lane(active).add(active)
+
+    def flush(self) -> None:
+        """Deliver what there is to tell, and wake whoever waits for it."""
+        waiters: list[Waiter] = []
+        for active in self._speaking:
+            waiter = active.stream.deliver(active.take())
+            if waiter is not None:
+                waiters.append(waiter)
+        self._speaking.clear()
+        if waiters:
+            wake(waiters)
+
+    def settle(self, choice: Choice) -> None:
+        """Tell what the choice has committed; if its strategy is done, end it."""
+        active = choice.owner
+        if not choice.task.done:
+            items = choice.committed()
+            if items or active.live is not None:
+                self.say(active, items)
+            return
+        error = choice.task.error
+        if error is None:
+            try:
+                items, result = choice.finished()
+            except StrategyError as wrong:
+                error = wrong
+            else:
+                self.say(active, items)
+                self._close(choice, result)
+                return
+        self.fail(active, strategy_failure(active.request.strategy, error))
+
+    def _close(self, choice: Choice, result: Sequence) -> None:
+        active = choice.owner
+        discarded = choice.ledger.spent - result.position
+        active.completion_tokens += result.position
+        active.discarded_tokens += discarded
+        self._counters.discarded_tokens += discarded
+        self._slots.release(choice.ledger)
+        active.choices.remove(choice)
+        active.group.choices.remove(choice)
+        active.ended += 1
+        if active.ended == active.request.n:
+            self._counters.finished += 1
+            self.say(active, [RequestDone(active.usage)])
+            self.end(active)
+
+    def fail(self, active: ActiveRequest, error: Exception) -> None:
+        """End the request with an error."""
+        if not active.over:
+            self._counters.failed += 1
+            self.say(active, [Failed(error)])
+            self.end(active)
+
+    def end(self, active: ActiveRequest) -> None:
+        """Stop whatever of the request still runs, and free its rows."""
+        active.over = True
+        for choice in active.choices:
+            choice.task.close()
+            self._slots.release(choice.ledger)
+        self._lane(active).remove(active)
+        active.choices.clear()
+        self._active.pop(active.stream, None)
+
+    def fail_all(self, error: Exception) -> None:
+        """End every request, whatever state it is in."""
+        for active in list(self._active.values()):
+            try:
+                self.fail(active, error)
+            except Exception:
+                logger.exception("A request could not be ended in an orderly way.")
+        self._active.clear()
+        for lane in (self.live, self.background):
+            lane.groups.clear()
+            lane.pending.clear()
+        self._slots.release_all()
+
+    def fail_group(self, group: Group, error: Exception) -> None:
+        """End all that is left of a group."""
+        for active in list(group.members):
+            self.fail(active, error)
+        for job in group.reading:
+            if isinstance(job, ScoreJob):
+                job.fail(error)
+        group.reading.clear()
+        group.give_up()
+
+    def say(self, active: ActiveRequest, items: Items[StreamItem]) -> None:
+        """Have these items delivered with the next `flush`."""
+        active.items.extend(items)
+        self._speaking[active] = None
+
+    def _lane(self, active: ActiveRequest) -> Lane:
+        return self.background if active.request.background else self.live
