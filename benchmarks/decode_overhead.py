@@ -41,6 +41,7 @@ class NumberTokenizer:
     """Text for a network without a tokenizer."""
 
     vocab_size: int
+    special_ids: frozenset[int] = frozenset()
 
     def token_bytes(self, token_id: int) -> bytes:
         return b" %d" % token_id

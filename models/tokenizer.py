@@ -28,12 +28,17 @@ _SPLIT = r"\. |\n|{phrases} ?\p{{L}}+| ?\p{{N}}+| ?[^\s\p{{L}}\p{{N}}]+|\s"
 
 
 class Tokenizer:
-    """Text to token ids and back; ids are those of the checkpoint's `tokenizer.json`."""
+    """Text to token ids and back; ids are those of the checkpoint's `tokenizer.json`.
+
+    special_ids: tokens that mean something and say nothing, such as the end of a text.
+    """
 
     def __init__(self, backend: tokenizers.Tokenizer) -> None:
         self._backend = backend
         self._spell = _speller(backend)
-        self._added = {id_: token.content for id_, token in backend.get_added_tokens_decoder().items()}
+        added = backend.get_added_tokens_decoder()
+        self._added = {id_: token.content for id_, token in added.items()}
+        self.special_ids = frozenset(id_ for id_, token in added.items() if token.special)
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
@@ -67,11 +72,23 @@ class Tokenizer:
         """Token ids of the text; no special token is added."""
         return self._backend.encode(text, add_special_tokens=False).ids
 
-    def decode(self, token_ids: Sequence[int]) -> str:
+    def places(self, text: str, token_ids: Sequence[int]) -> list[int] | None:
+        """Where in a text each of its tokens begins, in characters; None if they are not those of the text.
+
+        Special tokens that were added to it have a place too.
+        """
+        for special in (False, True):
+            encoding = self._backend.encode(text, add_special_tokens=special)
+            if encoding.ids == list(token_ids):
+                return [start for start, _ in encoding.offsets]
+        return None
+
+    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
         """Text of the ids; bytes that are not UTF-8 become the replacement character."""
-        return b"".join(self.token_bytes(token_id) for token_id in token_ids).decode(
-            "utf-8", errors="replace"
-        )
+        skipped = self.special_ids if skip_special_tokens else frozenset[int]()
+        return b"".join(
+            self.token_bytes(token_id) for token_id in token_ids if token_id not in skipped
+        ).decode("utf-8", errors="replace")
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes that one token stands for.

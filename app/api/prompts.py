@@ -70,7 +70,8 @@ def _of_ids(token_ids: Sequence[int], param: str, tokenizer: Tokenizer) -> Promp
                 param=f"{param}[{index}]",
                 code="invalid_value",
             )
-    return Prompt(param, tokenizer.decode(token_ids), tuple(token_ids))
+    text = tokenizer.decode(token_ids, skip_special_tokens=True)
+    return Prompt(param, text, tuple(token_ids))
 
 
 def _empty(param: str, what: str) -> ApiError:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.decoding.commands import Candidates, NextToken
+from app.decoding.commands import TokenCommand
 from app.engine.choice import Choice
 from app.engine.slots import Rank, Slot, SlotTable
 from app.engine.tasks import Task
@@ -38,7 +38,7 @@ class Row:
     """
 
     pending: Pending
-    request: NextToken | Candidates
+    request: TokenCommand
     slot: Slot
     start: int
     end: int

@@ -16,7 +16,7 @@ from app.decoding.span import SequenceSpec
 from app.decoding.types import Token
 from app.engine.choice import ActiveRequest, Choice
 from app.engine.counters import Counters
-from app.engine.failures import is_not_a_number, model_failure, strategy_failure
+from app.engine.failures import broken_logits, model_failure, strategy_failure
 from app.engine.forward import Forward, Pending, Row
 from app.engine.lanes import Lane
 from app.engine.readout import reading_of
@@ -36,7 +36,7 @@ from app.engine.types import (
     Served,
     StreamItem,
 )
-from app.errors import ModelFailureError, StrategyError
+from app.errors import StrategyError
 from probes.probe import Probe
 from probes.reader import ProbeReader
 
@@ -221,9 +221,8 @@ class DecodingLoop:
             sequence.pending = False
             if isinstance(reply, Exception):
                 resumed = run(pending.task, error=reply)
-            elif is_not_a_number(reply):
-                problem = "the logits are not all numbers"
-                self._fail(pending.choice.owner, ModelFailureError(f"The model failed: {problem}."))
+            elif broken := broken_logits((reply,) if isinstance(reply, Token) else reply):
+                self._fail(pending.choice.owner, broken)
                 continue
             else:
                 self.counters.drawn_tokens += 1

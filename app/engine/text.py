@@ -11,12 +11,12 @@ Piece = tuple[Token, str]
 
 
 def vocabulary_of(served: Served) -> list[bytes]:
-    """Bytes of every id; the end token and ids that the tokenizer does not know have no text."""
+    """Bytes of every id, for all that shows texts and their tokens. The end token, special tokens and ids
+    that the tokenizer does not know have no text."""
     spec, tokenizer = served.model.spec, served.tokenizer
+    known, silent = tokenizer.vocab_size, {spec.end_token_id, *tokenizer.special_ids}
     return [
-        tokenizer.token_bytes(token_id)
-        if token_id < tokenizer.vocab_size and token_id != spec.end_token_id
-        else b""
+        tokenizer.token_bytes(token_id) if token_id < known and token_id not in silent else b""
         for token_id in range(spec.vocab_size)
     ]
 
