@@ -52,6 +52,11 @@ class Sequence:
         return self.spec.sampling
 
     @property
+    def choice(self) -> int:
+        """Number of the choice that it is written for, from 0, where a request asks for several."""
+        return self.branch[0]
+
+    @property
     def tokens(self) -> collections.abc.Sequence[Token]:
         """The completion's tokens so far. Do not change the list."""
         return self._tokens
