@@ -103,6 +103,17 @@ class Tokenizer:
         """
         return self._backend.encode(text, add_special_tokens=add_special_tokens).ids
 
+    def places(self, text: str, token_ids: Sequence[int]) -> list[int] | None:
+        """Where in a text each of its tokens begins, in characters; None if they are not those of the text.
+
+        Special tokens that were added to it have a place too.
+        """
+        for special in (False, True):
+            encoding = self._backend.encode(text, add_special_tokens=special)
+            if encoding.ids == list(token_ids):
+                return [start for start, _ in encoding.offsets]
+        return None
+
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
         """Text of the ids; bytes that are not UTF-8 become the replacement character."""
         skipped = self.special_ids if skip_special_tokens else frozenset[int]()

@@ -40,7 +40,7 @@ class Trace(NamedTuple):
 
 
 class Traced(Protocol):
-    """A token of the completion; one that was not drawn has no trace."""
+    """A token of the completion, with its trace if later ones need any."""
 
     @property
     def id(self) -> int: ...

@@ -1,6 +1,6 @@
 """Scores of a given text, computed one by one from their definition: what a server must agree with."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,8 @@ def score_text(
     prompt_ids: Sequence[int],
     completion_ids: Sequence[int],
     probes: Sequence[Probe],
-    forced: Collection[int] = (),
 ) -> list[dict[str, float]]:
     """For each token of a completion, the calibrated probabilities of the probes read there, by name.
-
-    Args:
-        forced: indices of completion tokens that were not drawn: nothing is read at them, and they are left
-            out of whatever is pooled over a step.
 
     Raises:
         SpecError, CapacityError: a layer that the model does not have, or a text that does not fit it.
@@ -47,21 +42,22 @@ def score_text(
         for number, step in split_steps(completion_ids, probe.position.closing):
             for at in step:
                 before = completion_ids[step.start : at]
-                if at in forced or not probe.position.is_read(before, completion_ids[at], number):
+                if not probe.position.is_read(before, completion_ids[at], number):
                     continue
                 if probe.tokens and completion_ids[at] not in probe.tokens:
                     continue
-                drawn = [earlier for earlier in range(step.start, at) if earlier not in forced]
-                inputs = _inputs(probe, states, signals, drawn, at, number)
+                inputs = _inputs(probe, states, signals, range(step.start, at), at, number)
                 scores[at][probe.name] = float(probe.scores(inputs[None], completion_ids[at : at + 1])[0])
     return scores
 
 
 def _inputs(
-    probe: Probe, states: Array, signals: NDArray[np.float64], drawn: Sequence[int], at: int, step: int
+    probe: Probe, states: Array, signals: NDArray[np.float64], earlier: Sequence[int], at: int, step: int
 ) -> Array:
-    """(inputs,) of one reading at token `at`, after the tokens `drawn` of the same step."""
-    pooled = states[[*drawn, at]].mean(axis=0) if probe.pooling == "mean" else states[at]
+    """(inputs,) of one reading at token `at`, after the tokens `earlier` of the same step."""
+    pooled = states[[*earlier, at]].mean(axis=0) if probe.pooling == "mean" else states[at]
     if not probe.signals:
         return pooled
-    return np.concatenate((pooled, signal_features(signals[drawn], signals[at, : len(CURRENT)], step)))
+    return np.concatenate(
+        (pooled, signal_features(signals[list(earlier)], signals[at, : len(CURRENT)], step))
+    )

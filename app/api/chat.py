@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.api.answers import Head
 from app.api.generation import Collected, Generation, total
 from app.api.live import LiveItems
-from app.api.rendering import TokenTexts, events_out, sampling_out, scored, usage_out
+from app.api.rendering import Scored, TokenTexts, ending_out, events_out, sampling_out, scored, usage_out
 from app.api.schemas.requests import ChatRequest
 from app.api.schemas.responses import (
     AssistantMessage,
@@ -18,7 +18,6 @@ from app.api.schemas.responses import (
     Delta,
     TokenSignals,
 )
-from app.decoding.types import Token
 from app.engine.types import ChoiceDone, LiveOut, PromptScored, RequestDone, TokenOut, Usage
 
 
@@ -32,18 +31,19 @@ class ChatAnswer:
 
     def whole(self, collected: Collected) -> ChatCompletion:
         """The answer in one piece."""
-        choices = [
-            ChatChoice(
-                index=written.index,
-                message=AssistantMessage(content=written.text),
-                logprobs=self._logprobs(written.done.tokens),
-                finish_reason=written.done.finish_reason,
-                stop_reason=written.done.stop_reason,
-                signals=self._signals(written.done.tokens),
-                events=events_out(written.done.events),
+        choices: list[ChatChoice] = []
+        for written in collected.choices:
+            tokens = scored(written.done.tokens, ended=written.done.ended_by_token)
+            choices.append(
+                ChatChoice(
+                    index=written.index,
+                    message=AssistantMessage(content=written.text),
+                    logprobs=self._logprobs(tokens),
+                    **ending_out(written.done),
+                    signals=self._signals(tokens),
+                    events=events_out(written.done.events),
+                )
             )
-            for written in collected.choices
-        ]
         return ChatCompletion(
             **self.head.fields(),
             sampling=sampling_out(self.body.sampling),
@@ -63,20 +63,20 @@ class ChatAnswer:
                     yield ChatChunk(**self.head.fields(), choices=[], live=live.items(item.happenings))
                 case TokenOut():
                     if item.text or self.body.logprobs or self.body.signals:
+                        tokens = scored([item.token], ended=item.ends)
                         yield self._chunk(
                             ChatChunkChoice(
                                 index=item.index,
                                 delta=Delta(content=item.text),
-                                logprobs=self._logprobs([item.token]),
-                                signals=self._signals([item.token]),
+                                logprobs=self._logprobs(tokens),
+                                signals=self._signals(tokens),
                             )
                         )
                 case ChoiceDone():
                     last = ChatChunkChoice(
                         index=item.index,
                         delta=Delta(content=item.text) if item.text else Delta(),
-                        finish_reason=item.finish_reason,
-                        stop_reason=item.stop_reason,
+                        **ending_out(item),
                         events=events_out(item.events),
                     )
                     said = sampling_out(self.body.sampling)
@@ -91,8 +91,8 @@ class ChatAnswer:
     def _chunk(self, choice: ChatChunkChoice) -> ChatChunk:
         return ChatChunk(**self.head.fields(), choices=[choice])
 
-    def _logprobs(self, tokens: Sequence[Token]) -> ChatLogprobs | None:
+    def _logprobs(self, tokens: Sequence[Scored]) -> ChatLogprobs | None:
         return self.texts.chat_logprobs(tokens) if self.body.logprobs else None
 
-    def _signals(self, tokens: Sequence[Token]) -> list[TokenSignals] | None:
-        return self.texts.signals(scored(tokens)) if self.body.signals else None
+    def _signals(self, tokens: Sequence[Scored]) -> list[TokenSignals] | None:
+        return self.texts.signals(tokens) if self.body.signals else None

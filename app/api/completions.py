@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from app.api.answers import Head
 from app.api.generation import Collected, Generation, total
 from app.api.live import LiveItems
+from app.api.offsets import Offsets
 from app.api.prompts import Prompt
 from app.api.rendering import (
-    Offsets,
     Scored,
     TokenTexts,
+    ending_out,
     events_out,
     sampling_out,
     scored,
@@ -20,6 +21,7 @@ from app.api.rendering import (
 from app.api.schemas.requests import CompletionRequest
 from app.api.schemas.responses import Completion, CompletionChoice, CompletionLogprobs, TokenSignals
 from app.engine.types import ChoiceDone, LiveOut, PromptScored, RequestDone, TokenOut, Usage
+from models.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class CompletionAnswer:
     body: CompletionRequest
     prompts: Sequence[Prompt]
     texts: TokenTexts
+    tokenizer: Tokenizer
 
     def whole(self, collected: Collected) -> Completion:
         """The answer in one piece."""
@@ -37,17 +40,15 @@ class CompletionAnswer:
         for written in collected.choices:
             prompt = self.prompts[written.prompt]
             before = self._before(prompt, collected.scored.get(written.prompt))
-            tokens = [*before, *scored(written.done.tokens)]
-            offsets = Offsets()
-            if self.body.echo and not before:
-                offsets.advance(prompt.text.encode())
+            after = scored(written.done.tokens, ended=written.done.ended_by_token)
+            tokens = [*before, *after]
+            places = [*self._prompt_places(prompt, before), *self.texts.places(after, self._offsets(prompt))]
             choices.append(
                 CompletionChoice(
                     index=written.prompt * self.body.n + written.index,
                     text=(prompt.text if self.body.echo else "") + written.text,
-                    logprobs=self._logprobs(tokens, offsets),
-                    finish_reason=written.done.finish_reason,
-                    stop_reason=written.done.stop_reason,
+                    logprobs=self._logprobs(tokens, places),
+                    **ending_out(written.done),
                     signals=self._signals(tokens),
                     events=events_out(written.done.events),
                 )
@@ -61,11 +62,15 @@ class CompletionAnswer:
 
     async def chunks(self, generation: Generation) -> AsyncIterator[Completion]:
         """The answer as it is written."""
-        offsets: dict[int, Offsets] = {}
+        offsets = {
+            number * self.body.n + index: self._offsets(prompt)
+            for number, prompt in enumerate(self.prompts)
+            for index in range(self.body.n)
+        }
         usages: list[Usage] = []
         if self.body.echo and not self._scores_prompt:
             for number in range(len(self.prompts)):
-                for choice in self._echo(number, None, offsets):
+                for choice in self._echo(number, None):
                     yield self._chunk(choice)
         live = LiveItems(self.texts, bool(self.body.signals), bool(self.body.logprobs))
         async for number, item in generation.items():
@@ -74,7 +79,7 @@ class CompletionAnswer:
                     told = live.items(item.happenings, number * self.body.n)
                     yield Completion(**self.head.fields(), choices=[], live=told)
                 case PromptScored():
-                    for choice in self._echo(number, item, offsets):
+                    for choice in self._echo(number, item):
                         yield self._chunk(choice)
                 case TokenOut():
                     if item.text or self.body.logprobs is not None or self.body.signals:
@@ -94,30 +99,40 @@ class CompletionAnswer:
     def _before(self, prompt: Prompt, prompt_scored: PromptScored | None) -> list[Scored]:
         return scored_prompt(prompt.token_ids, prompt_scored.tokens) if prompt_scored else []
 
-    def _echo(
-        self, number: int, prompt_scored: PromptScored | None, offsets: dict[int, Offsets]
-    ) -> list[CompletionChoice]:
+    def _offsets(self, prompt: Prompt) -> Offsets:
+        """Counts from where a completion of the prompt begins."""
+        return Offsets(len(prompt.text) if self.body.echo else 0)
+
+    def _prompt_places(self, prompt: Prompt, before: Sequence[Scored]) -> list[int]:
+        """Where the tokens of an echoed prompt begin.
+
+        Some tokenizers put a space before a text or write it in another way, so that their tokens do not make
+        the text that was given.
+        """
+        told = "".join(map(self.texts.text, prompt.token_ids))
+        if before and told != prompt.text:
+            places = self.tokenizer.places(prompt.text, prompt.token_ids)
+            if places is not None:
+                return places
+        return self.texts.places(before, Offsets())
+
+    def _echo(self, number: int, prompt_scored: PromptScored | None) -> list[CompletionChoice]:
         """The prompt as the first piece of each of its choices."""
         prompt = self.prompts[number]
         before = self._before(prompt, prompt_scored)
-        choices: list[CompletionChoice] = []
-        for index in range(number * self.body.n, (number + 1) * self.body.n):
-            counter = offsets.setdefault(index, Offsets())
-            logprobs = self._logprobs(before, counter)
-            choices.append(
-                CompletionChoice(
-                    index=index, text=prompt.text, logprobs=logprobs, signals=self._signals(before)
-                )
-            )
-        return choices
+        logprobs = self._logprobs(before, self._prompt_places(prompt, before))
+        return [
+            CompletionChoice(index=index, text=prompt.text, logprobs=logprobs, signals=self._signals(before))
+            for index in range(number * self.body.n, (number + 1) * self.body.n)
+        ]
 
     def _token(self, number: int, item: TokenOut, offsets: dict[int, Offsets]) -> CompletionChoice:
         index = number * self.body.n + item.index
-        tokens = scored([item.token])
+        tokens = scored([item.token], ended=item.ends)
         return CompletionChoice(
             index=index,
             text=item.text,
-            logprobs=self._logprobs(tokens, offsets.setdefault(index, Offsets())),
+            logprobs=self._logprobs(tokens, self.texts.places(tokens, offsets[index])),
             signals=self._signals(tokens),
         )
 
@@ -125,16 +140,15 @@ class CompletionAnswer:
         return CompletionChoice(
             index=number * self.body.n + done.index,
             text=done.text,
-            finish_reason=done.finish_reason,
-            stop_reason=done.stop_reason,
+            **ending_out(done),
             events=events_out(done.events),
         )
 
     def _chunk(self, choice: CompletionChoice) -> Completion:
         return Completion(**self.head.fields(), choices=[choice])
 
-    def _logprobs(self, tokens: Sequence[Scored], offsets: Offsets) -> CompletionLogprobs | None:
-        return None if self.body.logprobs is None else self.texts.completion_logprobs(tokens, offsets)
+    def _logprobs(self, tokens: Sequence[Scored], places: list[int]) -> CompletionLogprobs | None:
+        return None if self.body.logprobs is None else self.texts.completion_logprobs(tokens, places)
 
     def _signals(self, tokens: Sequence[Scored]) -> list[TokenSignals] | None:
         return self.texts.signals(tokens) if self.body.signals else None

@@ -57,7 +57,7 @@ class LiveItems:
             index=index,
             branch=branch,
             position=written.position,
-            token=self.texts.text(token.id),
+            token=self.texts.text(token.id, ends=written.ends),
             token_id=token.id,
             logprob=logprob(token.logprob),
             forced=token.forced or None,

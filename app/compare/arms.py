@@ -173,9 +173,9 @@ def _answer(asked: Asked, items: Sequence[StreamItem]) -> Answer:
 
 
 def _tokens(items: Sequence[StreamItem], answer: Answer, signals: Sequence[str]) -> list[OutcomeToken]:
-    """The tokens with the signals that were asked for; strategies may have read others. The pieces are the
-    whole text: what came out last belongs to the last token."""
-    out = [item for item in items if isinstance(item, TokenOut)]
+    """The text's tokens with the signals that were asked for; strategies may have read others. The pieces are
+    the whole text: what came out last belongs to the last token."""
+    out = [item for item in items if isinstance(item, TokenOut) and not item.ends]
     rest = [""] * (len(out) - 1) + [answer.done.text]
     return [
         OutcomeToken(

@@ -28,6 +28,20 @@ class NextToken:
         return token
 
 
+class ForcedToken:
+    """Asks the engine to read a token of the strategy's own choice, as if it had been drawn."""
+
+    __slots__ = ("sequence", "token_id")
+
+    def __init__(self, sequence: "Sequence", token_id: int) -> None:
+        self.sequence = sequence
+        self.token_id = token_id
+
+    def __await__(self) -> Generator["ForcedToken", Token, Token]:
+        token = yield self
+        return token
+
+
 class Candidates:
     """Asks the engine for the `count` likeliest next tokens of a sequence; nothing is drawn."""
 
@@ -43,4 +57,7 @@ class Candidates:
         return tokens
 
 
-Command = NextToken | Candidates | Gather[Any]
+TokenCommand = NextToken | ForcedToken | Candidates
+"""Takes one row of a forward pass."""
+
+Command = TokenCommand | Gather[Any]

@@ -12,7 +12,7 @@ class Finish:
     """How a sequence ended.
 
     cut: number of bytes at the end of its text from the stop string on.
-    ended_by_token: its last token is an end or stop token and no part of the text.
+    ended_by_token: its last token is an end or stop token, which is a token of the answer but no text.
     """
 
     reason: FinishReason

@@ -18,11 +18,12 @@ Branch = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A token was appended; it is the branch's token number `position`."""
+    """A token was appended; it is the branch's token number `position`. ends: it is no text, but ends it."""
 
     branch: Branch
     position: int
     token: Token
+    ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The handle through which a strategy writes text: draw, extend, fork, rewind, force, finish.
 
-A sequence is plain data. Awaiting `next` or `gather` hands a request object to whatever drives the
+A sequence is plain data. Awaiting `next`, `force` or `gather` hands a request object to whatever drives the
 coroutine (the engine's event loop), which answers with tokens. So a strategy reads like the
 pseudo-code of its paper, and batching, caches and devices stay out of its sight.
 
@@ -9,8 +9,9 @@ Positions count the completion's tokens: 0 is the first token after the prompt.
 
 import collections.abc
 from collections.abc import Mapping
+from dataclasses import replace
 
-from app.decoding.commands import Candidates, NextToken, SamplingPolicy
+from app.decoding.commands import Candidates, ForcedToken, NextToken, SamplingPolicy
 from app.decoding.context import Context, Ledger
 from app.decoding.ending import Finish, find_ending
 from app.decoding.live import Forked, Written
@@ -19,8 +20,6 @@ from app.decoding.sampling_params import SamplingParams
 from app.decoding.span import SequenceSpec, Span, Until
 from app.decoding.types import Event, Token
 from app.errors import StrategyError
-
-NO_SIGNALS: Mapping[str, float] = {}
 
 
 class Sequence:
@@ -51,6 +50,11 @@ class Sequence:
     def sampling(self) -> SamplingParams:
         """The request's own sampling chain."""
         return self.spec.sampling
+
+    @property
+    def choice(self) -> int:
+        """Number of the choice that it is written for, from 0, where a request asks for several."""
+        return self.branch[0]
 
     @property
     def tokens(self) -> collections.abc.Sequence[Token]:
@@ -176,10 +180,10 @@ class Sequence:
         event = Event(to, reason, {"discarded": discarded, **(detail or {})})
         self.ledger.note(self.branch, event, cut=discarded > 0)
 
-    def force(self, token_ids: collections.abc.Sequence[int], reason: str = "force") -> Span:
+    async def force(self, token_ids: collections.abc.Sequence[int], reason: str = "force") -> Span:
         """Append given tokens, up to where they end the text, and note it in the trace.
 
-        Returns the tokens that were appended.
+        Each is read as if it had been drawn, and costs as much. Returns the tokens that were appended.
 
         Raises:
             StrategyError: the sequence is finished, or an id is outside the vocabulary.
@@ -195,14 +199,17 @@ class Sequence:
         for token_id in token_ids:
             if self._finish is not None:
                 break
-            self.accept(Token(token_id, 0.0, NO_SIGNALS, forced=True))
+            await ForcedToken(self, token_id)
         self.ledger.note(self.branch, Event(start, reason, {"forced": self.position - start}))
         return self.span(start)
 
     def finish(self, reason: str) -> None:
-        """End the text here, with finish reason "stop" and `reason` as its stop reason."""
+        """End the text here, with finish reason "stop" and `reason` as its stop reason.
+
+        What is no part of a text that had ended already, such as its end token, stays so.
+        """
         self._require_idle("finish")
-        self._finish = Finish("stop", reason)
+        self._finish = replace(self._finish or Finish("stop"), reason="stop", stop_reason=reason)
         self.record("finish", {"reason": reason})
 
     def decline(self, reason: str, detail: Mapping[str, float | int | str] | None = None) -> None:
@@ -242,11 +249,12 @@ class Sequence:
         self._append(token)
 
     def _append(self, token: Token) -> None:
-        if self.ledger.live is not None:
-            self.ledger.live.add(Written(self.branch, len(self._tokens), token))
         self.context.ids.append(token.id)
         self._tokens.append(token)
         self._finish = find_ending(self.spec, self._tokens, self._max_length)
+        if self.ledger.live is not None:
+            ends = self._finish is not None and self._finish.ended_by_token
+            self.ledger.live.add(Written(self.branch, len(self._tokens) - 1, token, ends))
 
     def _fork(self) -> "Sequence":
         child = Sequence(self.spec, self.ledger, (*self.branch, self._forks))

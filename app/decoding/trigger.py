@@ -41,7 +41,7 @@ class Trigger(BaseModel):
         return value - self.threshold if self.when == "above" else self.threshold - value
 
     def first(self, tokens: Iterable[Token]) -> Firing | None:
-        """The first token that it fires on. Tokens without the signal, such as forced ones, do not count."""
+        """The first token that it fires on. Tokens that lack the signal do not count."""
         for index, token in enumerate(tokens):
             value = token.signals.get(self.signal)
             if value is not None and self.fires_on(value):

@@ -66,11 +66,12 @@ class SamplerState:
 class Token:
     """One token of a sequence and what the model thought when it was chosen.
 
-    logprob: natural logarithm of the raw probability (before any transform). 0.0 when `forced`.
+    logprob: natural logarithm of the raw probability (before any transform).
     signals: the signals that the request or its strategy asked for, by name; a probe has a value only
         where it is read.
     top: the likeliest alternatives by raw probability, likeliest first.
-    forced: a strategy put the token there; nothing was drawn, so it has no signals.
+    forced: a strategy put the token there, and nothing was drawn; what the model thought of it is read all
+        the same.
     adjusted: of a candidate, its log-probability after penalties and logit bias; None otherwise.
     trace: what probes at later tokens of the same step need of this one; None if they need nothing.
     state: what the sampler that drew it needs for the next one; None if it needs nothing.

@@ -86,15 +86,20 @@ class Choice:
         ending = result.ending
         assert ending is not None
         rest = result.tokens[self.sent :]
-        if ending.ended_by_token:
-            rest = rest[:-1]
+        written = rest[:-1] if ending.ended_by_token else rest
         vocabulary = self.owner.spec.vocabulary
-        pieces, text = self.text.finish([(token, vocabulary[token.id]) for token in rest], ending.cut)
+        pieces, text = self.text.finish([(token, vocabulary[token.id]) for token in written], ending.cut)
         items.extend(self._out(pieces))
+        if ending.ended_by_token:
+            self.emitted.append(rest[-1])
+            items.append(TokenOut(self.index, rest[-1], "", ends=True))
         tokens, events = tuple(self.emitted), tuple(self.ledger.events)
         if self.ledger.live is not None:
             self.ledger.live.choose(result.branch, len(tokens))
-        items.append(ChoiceDone(self.index, ending.reason, ending.stop_reason, text, tokens, events))
+        done = ChoiceDone(
+            self.index, ending.reason, ending.stop_reason, text, tokens, events, ending.ended_by_token
+        )
+        items.append(done)
         return items, result
 
     def _out(self, pieces: list[Piece]) -> list[StreamItem]:

@@ -83,6 +83,11 @@ class Engine:
         return self._loop.context_length
 
     @property
+    def vocabulary(self) -> Sequence[bytes]:
+        """The bytes of every token id; empty for tokens without text."""
+        return self._loop.vocabulary
+
+    @property
     def running(self) -> bool:
         """Takes requests."""
         return self._thread is not None and self._thread.is_alive() and not self._stopping

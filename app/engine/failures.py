@@ -1,14 +1,17 @@
 """What went wrong, as the errors that requests end with."""
 
+from collections.abc import Iterable
+
 from app.decoding.strategies.base import Strategy
 from app.decoding.types import Token
 from app.errors import DemurError, ModelFailureError, StrategyError
 
 
-def is_not_a_number(reply: Token | tuple[Token, ...]) -> bool:
-    """Whether it came from logits that are not numbers."""
-    tokens = (reply,) if isinstance(reply, Token) else reply
-    return any(token.logprob != token.logprob or token.adjusted != token.adjusted for token in tokens)
+def broken_logits(tokens: Iterable[Token]) -> ModelFailureError | None:
+    """The error that tokens are answered with which were read from logits that are not numbers."""
+    if all(token.logprob == token.logprob and token.adjusted == token.adjusted for token in tokens):
+        return None
+    return ModelFailureError("The model failed: the logits are not all numbers.")
 
 
 def model_failure(error: Exception) -> DemurError:

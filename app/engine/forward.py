@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.decoding.commands import Candidates, NextToken
+from app.decoding.commands import TokenCommand
 from app.engine.choice import Choice
 from app.engine.slots import Slot, SlotTable, Standing
 from app.engine.tasks import Task
@@ -39,7 +39,7 @@ class Row:
     """
 
     pending: Pending
-    request: NextToken | Candidates
+    request: TokenCommand
     slot: Slot
     start: int
     end: int

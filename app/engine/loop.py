@@ -17,7 +17,7 @@ from app.decoding.types import Token
 from app.engine.choice import ActiveRequest, Choice
 from app.engine.counters import Counters
 from app.engine.deadlines import Deadlines
-from app.engine.failures import is_not_a_number, model_failure
+from app.engine.failures import broken_logits, model_failure
 from app.engine.forward import Forward, Pending, Row
 from app.engine.groups import Group
 from app.engine.lanes import Lane
@@ -32,7 +32,7 @@ from app.engine.text import TextStream, vocabulary_of
 from app.engine.turns import LiveOrder, PrefillPace, Turn, Turns
 from app.engine.types import EngineLimits, GenerationRequest, PromptScored, Served
 from app.engine.under_way import UnderWay
-from app.errors import DeadlineError, ModelFailureError
+from app.errors import DeadlineError
 from probes.probe import Probe
 from probes.reader import ProbeReader
 
@@ -284,9 +284,8 @@ class DecodingLoop:
             sequence.pending = False
             if isinstance(reply, Exception):
                 resumed = run(pending.task, error=reply)
-            elif is_not_a_number(reply):
-                problem = "the logits are not all numbers"
-                self.under_way.fail(pending.choice.owner, ModelFailureError(f"The model failed: {problem}."))
+            elif broken := broken_logits((reply,) if isinstance(reply, Token) else reply):
+                self.under_way.fail(pending.choice.owner, broken)
                 continue
             else:
                 self.counters.drawn_tokens += 1

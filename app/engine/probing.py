@@ -5,7 +5,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from app.decoding.commands import Candidates, NextToken
+from app.decoding.commands import TokenCommand
 from app.decoding.signals import PROBE_PREFIX
 from probes.inputs import CURRENT
 from probes.reader import ProbeReader, ReadingPlan
@@ -23,7 +23,7 @@ class Probing:
         self,
         reader: ProbeReader,
         hidden: Mapping[int, Tensor],
-        requests: Sequence[NextToken | Candidates],
+        requests: Sequence[TokenCommand],
     ) -> None:
         self._reader = reader
         self._hidden = hidden

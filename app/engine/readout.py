@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf, nan
 
 import torch
 from torch import Tensor
@@ -48,8 +49,8 @@ def read_tokens(
 ) -> list[Token]:
     """The chosen tokens of a batch, each with what its own row asked for.
 
-    `distribution.chosen` holds the same `ids`, which the caller has on the host already. A token
-    whose logits were not numbers has log-probability NaN.
+    `distribution.chosen` holds the same `ids`, which the caller has on the host already. A token whose
+    logits were not all numbers below infinity has log-probability NaN.
     """
     names = _union(readings)
     values = _columns(distribution, names, with_logprob=True)
@@ -57,6 +58,9 @@ def read_tokens(
     tokens: list[Token] = []
     for row, (reading, token_id) in enumerate(zip(readings, ids, strict=True)):
         logprob, *read = values[row]
+        # Beside an infinite logit, or NaN, no other has a finite log-probability: only then look at them all.
+        if logprob == -inf and bool(distribution.log_probs[row].isnan().any()):
+            logprob = nan
         known = dict(zip(names, read, strict=True)) if read else _NOTHING
         signals = known
         if reading.signals != names:

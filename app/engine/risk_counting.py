@@ -48,7 +48,7 @@ def grade(
     }
     signals = tuple(doubt.signal for doubt in doubts.values())
     for question, answer in answer_all(questions, lambda each: _submit(engine, each, signals), _AT_ONCE):
-        tokens = answer.done.tokens  # without the one that ended the text
+        tokens = answer.done.text_tokens
         scores: dict[DoubtName, float] = {name: doubt.of(tokens) for name, doubt in doubts.items()}
         yield Graded(scores, question.is_wrong(answer.text))
         on_question()

@@ -13,7 +13,7 @@ from app.decoding.randomness import uniform
 from app.decoding.sampling_params import SamplingParams
 from app.decoding.signals import Distribution
 from app.decoding.types import SamplerState, Token
-from app.engine.failures import is_not_a_number
+from app.engine.failures import broken_logits
 from app.engine.probing import Probing
 from app.engine.readout import Reading, read_signals, read_tokens
 from app.errors import ModelFailureError, ParameterError
@@ -69,7 +69,7 @@ class Sampler:
         if not errors:
             return list(tokens)
         return [
-            token if is_not_a_number(token) else errors.get(row, token) for row, token in enumerate(tokens)
+            token if broken_logits((token,)) else errors.get(row, token) for row, token in enumerate(tokens)
         ]
 
 

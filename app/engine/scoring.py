@@ -10,7 +10,7 @@ import torch
 from app.decoding.signals import Distribution
 from app.decoding.types import Token
 from app.engine.counters import Counters
-from app.engine.failures import model_failure
+from app.engine.failures import broken_logits, model_failure
 from app.engine.readout import Reading, read_tokens
 from models.language_model import LanguageModel
 
@@ -59,6 +59,9 @@ def score_tokens(model: LanguageModel[Any], token_ids: Sequence[int], reading: R
     """The tokens from the second on, each read from the logits before it (teacher forcing).
 
     Probes are left out: they are read while a completion is written.
+
+    Raises:
+        ModelFailureError: the logits are not all numbers.
     """
     if len(token_ids) < 2:
         return []
@@ -70,4 +73,6 @@ def score_tokens(model: LanguageModel[Any], token_ids: Sequence[int], reading: R
         chosen = torch.tensor(ids, device=logits.device)
         distribution = Distribution(logits[start : start + len(ids)], chosen)
         tokens.extend(read_tokens(distribution, [given] * len(ids), ids))
+    if broken := broken_logits(tokens):
+        raise broken
     return tokens

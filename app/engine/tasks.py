@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.decoding.commands import Candidates, Command, NextToken
+from app.decoding.commands import Candidates, Command, ForcedToken, NextToken, TokenCommand
 from app.decoding.gather import Gather
 from app.decoding.types import Token
 from app.errors import StrategyError
@@ -32,7 +32,7 @@ class Task:
     coroutine: Coroutine[Command, Any, Any]
     join: Join | None = None
     index: int = 0
-    request: NextToken | Candidates | None = None
+    request: TokenCommand | None = None
     children: Join | None = None
     done: bool = False
     result: Any = None
@@ -91,7 +91,7 @@ def run(
 
 def _commanded(task: Task, command: object, waiting: list[Task]) -> list[_Resumption]:
     match command:
-        case NextToken(sequence=sequence) | Candidates(sequence=sequence):
+        case NextToken(sequence=sequence) | ForcedToken(sequence=sequence) | Candidates(sequence=sequence):
             if sequence.pending:
                 problem = "two branches draw for the same sequence at once; fork() it"
             elif sequence.finished:

@@ -95,7 +95,7 @@ class Usage:
     completion_tokens: tokens of the returned sequences, the end token or the tokens of a stop
         string included: they were generated, although they are not part of the text.
     discarded_tokens: tokens that were generated and are in no returned sequence: rewound, in
-        abandoned forks, or forced and taken back.
+        abandoned forks.
     cached_tokens: prompt tokens whose keys and values were still in the cache.
     """
 
@@ -121,21 +121,24 @@ class TokenOut:
 
     text: the text that became complete with it; may be empty while a character or a possible
         stop string is unfinished. The pieces and `ChoiceDone.text` together are the whole text.
+    ends: it is the end token or a stop token that ended the text, and no part of it.
     """
 
     index: int
     token: Token
     text: str
+    ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ChoiceDone:
     """Choice `index` is complete.
 
-    text: what was still held back. tokens: all of the choice's `TokenOut` tokens. The end token,
-    stop tokens and tokens that lie wholly in or after a stop string are in neither.
+    text: what was still held back. tokens: all of the choice's `TokenOut` tokens. Tokens that lie wholly in
+        or after a stop string are not among them.
     stop_reason: the stop string, the stop token's id or the strategy's reason; None for the end
         token and for "length".
+    ended_by_token: the last of `tokens` ended the text and is no part of it.
     """
 
     index: int
@@ -144,6 +147,12 @@ class ChoiceDone:
     text: str
     tokens: tuple[Token, ...]
     events: tuple[Event, ...]
+    ended_by_token: bool = False
+
+    @property
+    def text_tokens(self) -> tuple[Token, ...]:
+        """The tokens of the text, without the one that ended it."""
+        return self.tokens[:-1] if self.ended_by_token else self.tokens
 
 
 @dataclass(frozen=True, slots=True)

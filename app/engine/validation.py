@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from app.decoding.calibration import Calibration
 from app.decoding.signals import PROBE_PREFIX
-from app.decoding.strategies.base import Calibrated, Strategy
+from app.decoding.strategies.base import Calibrated, Ranking, Strategy
 from app.engine.sampler import require_biased_ids
 from app.engine.types import EngineLimits, GenerationRequest
 from app.errors import ContextLengthError, ParameterError, UnknownNameError
@@ -37,6 +37,12 @@ def check_request(
         )
     if not 1 <= request.n <= limits.max_choices:
         raise ParameterError(f"n is {request.n}; it must be between 1 and {limits.max_choices}.", param="n")
+    if isinstance(request.strategy, Ranking) and request.n > request.strategy.texts:
+        raise ParameterError(
+            f"n is {request.n}, but a search of width {request.strategy.texts} ends with that many texts; "
+            f"ask for n up to {request.strategy.texts}, or for a width of at least {request.n}.",
+            param="n",
+        )
     if not -(2**63) <= request.seed < 2**64:
         raise ParameterError(f"seed is {request.seed}; it must fit 64 bits.", param="seed")
     check_ids(request.stopping.stop_token_ids, vocab_size, "stop_token_ids")

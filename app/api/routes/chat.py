@@ -50,7 +50,9 @@ async def chat(
         serving=serving,
         settings=service.settings,
     )
-    answer = ChatAnswer(head("chatcmpl", serving, requests[0].seed), body, TokenTexts(tokenizer))
+    answer = ChatAnswer(
+        head("chatcmpl", serving, requests[0].seed), body, TokenTexts(serving.engine.vocabulary)
+    )
     generation = Generation.submit(serving.engine, requests, service.metrics)
     return await reply(request, generation, answer, stream=bool(body.stream), warnings=prompt.warnings)
 

@@ -42,6 +42,7 @@ async def complete(
         serving=serving,
         settings=service.settings,
     )
-    answer = CompletionAnswer(head("cmpl", serving, requests[0].seed), body, prompts, TokenTexts(tokenizer))
+    texts = TokenTexts(serving.engine.vocabulary)
+    answer = CompletionAnswer(head("cmpl", serving, requests[0].seed), body, prompts, texts, tokenizer)
     generation = Generation.submit(serving.engine, requests, service.metrics)
     return await reply(request, generation, answer, stream=bool(body.stream))

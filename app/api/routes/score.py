@@ -42,7 +42,7 @@ async def score(
 
 
 async def _score_all(texts: Sequence[Prompt], body: ScoreRequest, serving: Serving) -> list[Score]:
-    shown = TokenTexts(serving.checkpoint.tokenizer)
+    shown = TokenTexts(serving.engine.vocabulary)
     scores: list[Score] = []
     for index, text in enumerate(texts):
         tokens = await serving.engine.score_async(text.token_ids, body.signals, body.top_logprobs)

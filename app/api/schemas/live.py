@@ -43,8 +43,10 @@ class LiveToken(_Happening):
     forced: bool | None = Field(
         default=None, exclude_if=_is_none, description="True where the strategy put it there undrawn."
     )
-    signals: dict[str, float] | None = Field(
-        default=None, exclude_if=_is_none, description="If the request asks for signals."
+    signals: dict[str, float | None] | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="If the request asks for signals; null where one is not finite.",
     )
     top: list[LiveAlternative] | None = Field(
         default=None,
@@ -88,8 +90,8 @@ class LiveEvent(_Happening):
 
 
 class LiveChosen(_Happening):
-    """The choice is complete and this branch is it: its first `position` tokens are the answer's. What may
-    follow them in the branch ended the text."""
+    """The choice is complete and this branch is it: its first `position` tokens are the answer's, with that
+    which ended the text. What may follow them in the branch is a stop string."""
 
     type: Literal["chosen"] = "chosen"
     position: Position

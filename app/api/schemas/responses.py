@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.schemas.live import LiveField
 
-FinishReasonOut = Literal["stop", "length", "abstain"]
+FinishReasonOut = Literal["stop", "length"]
 
 
 def _is_none(value: object) -> bool:
@@ -14,16 +14,28 @@ def _is_none(value: object) -> bool:
 
 
 # Signals stand beside the other fields, each under its own name.
-NAMED_NUMBERS = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": {"type": "number"}})
+NAMED_NUMBERS = ConfigDict(
+    extra="allow",
+    json_schema_extra={"additionalProperties": {"anyOf": [{"type": "number"}, {"type": "null"}]}},
+)
+
+ForcedField = Annotated[
+    bool | None,
+    Field(
+        default=None, exclude_if=_is_none, description="True where the strategy put the token there undrawn."
+    ),
+]
 
 
 class TokenSignals(BaseModel):
-    """One token and its signals, each under its own name."""
+    """One token and its signals, each under its own name; null where one is not finite. The token that ended
+    the text comes last, and its `token` is empty."""
 
     model_config = NAMED_NUMBERS
 
     token: str
     token_id: int
+    forced: ForcedField = None
 
 
 class EventOut(BaseModel):
@@ -70,12 +82,18 @@ class UsageOut(BaseModel):
 
 
 class CompletionLogprobs(BaseModel):
-    """Columns over the tokens of a completion. `text_offset` counts characters from the start of `text`."""
+    """Columns over the tokens of a completion, with the one that ended it, which has no text. `text_offset`
+    counts characters from the start of `text`."""
 
     tokens: list[str]
     token_logprobs: list[float | None]
     top_logprobs: list[dict[str, float] | None]
     text_offset: list[int]
+    forced: list[bool] | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="Of each token, whether the strategy put it there undrawn; left out where none was.",
+    )
 
 
 class CompletionChoice(BaseModel):
@@ -86,7 +104,9 @@ class CompletionChoice(BaseModel):
     logprobs: CompletionLogprobs | None = None
     finish_reason: FinishReasonOut | None = None
     stop_reason: str | int | None = Field(
-        default=None, description="The stop string, the stop token's id, or the strategy's reason."
+        default=None,
+        description="The stop string, the stop token's id, or the strategy's reason; \"abstain\" where it "
+        "gave no answer.",
     )
     signals: list[TokenSignals] | None = Field(default=None, exclude_if=_is_none)
     events: list[EventOut] | None = Field(default=None, exclude_if=_is_none)
@@ -131,10 +151,11 @@ class ChatTokenLogprob(AlternativeOut):
     """The same of a token that was written, with the likeliest alternatives."""
 
     top_logprobs: list[AlternativeOut]
+    forced: ForcedField = None
 
 
 class ChatLogprobs(BaseModel):
-    """Log-probabilities of a message's tokens."""
+    """Log-probabilities of a message's tokens, and of the one that ended it, which has no text."""
 
     content: list[ChatTokenLogprob]
     refusal: None = None

@@ -33,6 +33,16 @@ class Strategy(Protocol):
 
 
 @runtime_checkable
+class Ranking(Protocol):
+    """A strategy that searches for the best texts: choice i of a request is the one at place i."""
+
+    @property
+    def texts(self) -> int:
+        """How many different texts a search may end with; a request may ask for as many choices."""
+        ...
+
+
+@runtime_checkable
 class Calibrated(Protocol):
     """A strategy that takes thresholds which a request leaves out from the model's calibration."""
 

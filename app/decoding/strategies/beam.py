@@ -1,4 +1,4 @@
-"""Beam search: the likeliest continuations side by side, and at the end the best of those that ended."""
+"""Beam search: the likeliest continuations side by side, and in the end the best of those that ended."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -41,7 +41,11 @@ class Beam:
     """Keeps the `width` likeliest unfinished texts and extends each by every likely token, until no text can
     become better than those that ended. Of those it returns the one with the highest
 
-        score = log p(text) / length ** length_penalty,   length in tokens, the end token included.
+        score = log p(text) / length ** length_penalty,   length in tokens, the end token included,
+
+    and for the choices of one request (`n`) the best, the second best and so on. Each choice searches, and is
+    billed, for itself; what they have in common, which is everything, the engine computes once while it has
+    places in its cache for all. Where fewer texts are possible than choices, those left over decline.
 
     As transformers' beam search does it: of the (1 + number of end tokens) * width likeliest extensions those
     among the first `width` that end the text are finished, and the first `width` of the others run on; when
@@ -82,8 +86,12 @@ class Beam:
                 self._extend(group, [next(looks) for _ in group.running], taken, kept)
                 taken.update(each.sequence.tokens[-1].id for each in group.running)
             _commit_the_only_one(groups)
-        ended = sorted((each for group in groups for each in group.finished), key=lambda each: -each[0])
-        return _chosen(ended)
+        return _chosen(_ranked(groups), sequence.choice)
+
+    @property
+    def texts(self) -> int:
+        """How many different texts a search may end with."""
+        return self.width
 
     @property
     def _size(self) -> int:
@@ -155,18 +163,33 @@ def _commit_the_only_one(groups: list[Group]) -> None:
         alive[0].sequence.commit()
 
 
-def _chosen(ended: list[tuple[float, Hypothesis]]) -> Sequence:
-    """The best, with an account of what it was chosen from."""
-    (score, best), *others = ended
-    sequence = best.sequence
+def _ranked(groups: list[Group]) -> list[tuple[float, Hypothesis]]:
+    """The texts that ended with their scores, best first; each once, whichever groups wrote it."""
+    ended = sorted((each for group in groups for each in group.finished), key=lambda each: -each[0])
+    distinct: dict[tuple[int, ...], tuple[float, Hypothesis]] = {}
+    for score, found in ended:
+        distinct.setdefault(tuple(token.id for token in found.sequence.tokens), (score, found))
+    return list(distinct.values())
+
+
+def _chosen(ended: list[tuple[float, Hypothesis]], place: int) -> Sequence:
+    """The best, or the one at a later place, with an account of what it was chosen from."""
+    if place >= len(ended):
+        sequence = ended[0][1].sequence
+        sequence.decline("beam: fewer texts than choices", {"finished": len(ended), "place": place + 1})
+        return sequence
+    score, found = ended[place]
+    sequence = found.sequence
     detail: dict[str, float | int | str] = {
         "score": score,
-        "logprob": best.logprob,
+        "logprob": found.logprob,
         "finished": len(ended),
         "discarded": sequence.ledger.spent - sequence.position,
     }
-    if others:
-        detail |= {"second_score": others[0][0], "second_text": others[0][1].sequence.text}
+    if place:
+        detail["place"] = place + 1
+    if place + 1 < len(ended):
+        detail |= {"second_score": ended[place + 1][0], "second_text": ended[place + 1][1].sequence.text}
     sequence.record("beam", detail)
     return sequence
 

@@ -48,7 +48,7 @@ class EarlyAnswer:
                     sequence.record("early_answer", detail)
                 else:
                     sequence.rewind(step_begin(span, self.ends), "early_answer", detail)
-                sequence.force(sequence.spec.encode(self.marker), "early_answer_marker")
+                await sequence.force(sequence.spec.encode(self.marker), "early_answer_marker")
                 break
             if is_complete:
                 sequence.commit()

@@ -114,7 +114,7 @@ class EntropyStop:
         if self.then == "end":
             sequence.finish("entropy_settled")
             return
-        sequence.force(sequence.spec.encode(self.marker), "force_answer")
+        await sequence.force(sequence.spec.encode(self.marker), "force_answer")
         while not sequence.finished:
             await sequence.next()
             sequence.commit()

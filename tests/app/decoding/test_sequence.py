@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.decoding.commands import NextToken
+from app.decoding.commands import ForcedToken, NextToken
 from app.decoding.context import Ledger
 from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
-from app.decoding.span import SequenceSpec, text_ends_with
+from app.decoding.span import SequenceSpec, Span, text_ends_with
 from app.decoding.types import StoppingParams, Token
 from app.errors import StrategyError
 
@@ -53,6 +53,20 @@ def drive(coroutine: Coroutine[Any, Any, T], ids: list[int]) -> T:
         assert isinstance(request, NextToken)
         value = Token(next(script), -1.0, {})
         request.sequence.accept(value)
+
+
+def forced(sequence: Sequence, ids: list[int], reason: str = "force") -> Span:
+    """Force tokens, each of which is read at once."""
+    coroutine = sequence.force(ids, reason)
+    value: Token | None = None
+    while True:
+        try:
+            request = coroutine.send(value)
+        except StopIteration as stop:
+            return stop.value
+        assert isinstance(request, ForcedToken)
+        value = Token(request.token_id, -20.0, {}, forced=True)
+        sequence.accept(value)
 
 
 def ids_of(sequence: Sequence) -> list[int]:
@@ -174,21 +188,21 @@ def test_rewind_outside_the_text_is_refused(to: int) -> None:
 
 def test_forced_tokens_are_marked_counted_and_can_end_the_text() -> None:
     sequence = make(max_tokens=5)
-    span = sequence.force([65, END, 66], "hint")
+    span = forced(sequence, [65, END, 66], "hint")
     assert [token.id for token in span.tokens] == [65, END]
     assert all(token.forced for token in span.tokens)
     assert sequence.finished
     assert sequence.ledger.spent == 2
     assert sequence.ledger.events[0].detail == {"forced": 2}
     with pytest.raises(StrategyError, match="ended with 'stop'"):
-        sequence.force([65])
+        forced(sequence, [65])
 
 
 @pytest.mark.parametrize("token_id", [-1, len(VOCABULARY)])
 def test_an_id_outside_the_vocabulary_cannot_be_forced(token_id: int) -> None:
     sequence = make()
     with pytest.raises(StrategyError, match=f"token id {token_id}; ids are 0 to"):
-        sequence.force([65, token_id])
+        forced(sequence, [65, token_id])
     assert ids_of(sequence) == []
 
 

@@ -70,19 +70,22 @@ def test_a_stop_string_over_several_tokens_is_cut(
     assert result.usage.completion_tokens == len(written.encode())
 
 
-def test_the_end_token_is_counted_but_not_returned() -> None:
+def test_the_token_that_ends_a_text_is_among_its_tokens_and_no_part_of_it() -> None:
     with tiny_engine() as engine:
         result = collect(engine.submit(ask(strategy=Script([65, END]), ignore_eos=False)))
         ignored = collect(engine.submit(ask(strategy=Script([65, END, 66]), ignore_eos=True)))
         stopped = collect(engine.submit(ask(strategy=Script([65, 66]), stop_token_ids=(66,))))
-    for each, reason in ((result, None), (stopped, 66)):
+    for each, reason, last in ((result, None, END), (stopped, 66, 66)):
         answer = each.only
-        assert (answer.text, answer.ids) == ("A", [65])
+        assert (answer.text, answer.ids) == ("A", [65, last])
         assert answer.done is not None
         assert (answer.done.finish_reason, answer.done.stop_reason) == ("stop", reason)
+        assert [token.id for token in answer.done.text_tokens] == [65]
         assert each.usage is not None
         assert each.usage.completion_tokens == 2
     assert (ignored.only.text, ignored.only.ids) == ("AB", [65, END, 66])
+    assert ignored.only.done is not None
+    assert ignored.only.done.text_tokens == tuple(ignored.only.tokens)
 
 
 def test_length_is_bounded_by_the_context() -> None:

@@ -27,7 +27,7 @@ OPERATIONS = st.lists(
 
 @dataclass
 class Program:
-    """A strategy that does what it is told and notes what each token was drawn from."""
+    """A strategy that does what it is told and notes after what each token was drawn or forced."""
 
     operations: list[Operation]
     needs: frozenset[str] = frozenset()
@@ -45,7 +45,11 @@ class Program:
                 case "rewind":
                     each.rewind(max(0, each.position - amount), "told to")
                 case "force" if not each.finished:
-                    each.force([(which * 37 + i) % len(VOCABULARY) for i in range(amount)])
+                    before = list(each.context.ids)
+                    ids = [(which * 37 + i) % len(VOCABULARY) for i in range(amount)]
+                    for token in (await each.force(ids)).tokens:
+                        self.drawn.append((list(before), token))
+                        before.append(token.id)
                 case "drop" if len(alive) > 1:
                     alive.remove(each)
                 case "together":
@@ -88,12 +92,10 @@ def test_every_distribution_is_that_of_a_fresh_prefill(
         read = torch.empty(len(VOCABULARY))
         read[[each.token_id for each in token.top]] = torch.tensor([each.logprob for each in token.top])
         torch.testing.assert_close(read, fresh_logprobs(before), atol=1e-4, rtol=0)
-    # Every drawn token is one row of a forward pass, and every one is accounted for.
+    # Every token, drawn or forced, is one row of a forward pass, and every one is accounted for.
     assert stats.forward_rows == stats.drawn_tokens == len(program.drawn)
     assert result.usage is not None
-    forced = sum(int(event.detail["forced"]) for event in result.only.events if event.rule == "force")
-    total = result.usage.completion_tokens + result.usage.discarded_tokens
-    assert total == len(program.drawn) + forced
+    assert result.usage.completion_tokens + result.usage.discarded_tokens == len(program.drawn)
     assert stats.discarded_tokens == result.usage.discarded_tokens
 
 

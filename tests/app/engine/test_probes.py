@@ -39,7 +39,7 @@ class Restless:
             if sequence.tokens[-1].signals["probe:pooled_every"] > 0.4:
                 sequence.rewind(sequence.position - 3, "doubt")
             if round_ == 1:
-                sequence.force([65, 66, 67])
+                await sequence.force([65, 66, 67])
             left, right = sequence.fork(2)
             await gather(left.extend(max_tokens=5), right.extend(max_tokens=3))
             sequence = left if round_ % 2 else right
@@ -82,9 +82,8 @@ def probe_scores(token: Token) -> dict[str, float]:
 def require_defined_scores(asked: GenerationRequest, answer: Answer) -> int:
     """Check every score of an answer; how many there were."""
     names = {name for name in (*asked.signals, *asked.strategy.needs) if name.startswith("probe:")}
-    forced = [index for index, token in enumerate(answer.tokens) if token.forced]
     wanted = [probe for probe in PROBES if f"probe:{probe.name}" in names]
-    expected = score_text(tiny_model(), asked.prompt_ids, answer.ids, wanted, forced)
+    expected = score_text(tiny_model(), asked.prompt_ids, answer.ids, wanted)
     for token, scores in zip(answer.tokens, expected, strict=True):
         assert probe_scores(token) == pytest.approx(scores, abs=1e-4)
     return sum(map(len, expected))

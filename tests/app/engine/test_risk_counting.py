@@ -35,12 +35,14 @@ def test_doubt_is_that_of_the_greedy_answer_without_its_end() -> None:
             answer = collect(engine.submit(asked)).only
             assert set(each.doubts) == {"mean_entropy", "surprisal"}
             assert each.wrong == question.is_wrong(answer.text)
-            if not answer.tokens:
+            assert answer.done is not None
+            tokens = answer.done.text_tokens
+            if not tokens:
                 assert set(each.doubts.values()) == {inf}
                 continue
-            logprobs = [token.logprob for token in answer.tokens]
+            logprobs = [token.logprob for token in tokens]
             assert each.doubts["surprisal"] == pytest.approx(-sum(logprobs), abs=1e-3)
-            entropies = [token.signals["entropy"] for token in answer.tokens]
+            entropies = [token.signals["entropy"] for token in tokens]
             assert each.doubts["mean_entropy"] == pytest.approx(sum(entropies) / len(entropies), abs=1e-4)
 
 

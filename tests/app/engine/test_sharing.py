@@ -98,7 +98,7 @@ class Twins:
         first, second = sequence.fork(2)
         await gather(first.extend(max_tokens=6, sampling=cold), second.extend(max_tokens=6, sampling=cold))
         first.rewind(3, "again")
-        first.force([70])
+        await first.force([70])
         await gather(first.extend(max_tokens=6, sampling=cold), second.extend(max_tokens=6, sampling=cold))
         return first
 
@@ -111,7 +111,7 @@ def test_a_rewind_of_one_leaves_the_other_alone() -> None:
         if not token.forced:
             assert token.id == int(fresh_logprobs(ids).argmax())
         ids.append(token.id)
-    assert counters.forward_rows == 6 + 6 + 6 + 6
+    assert counters.forward_rows == 6 + 6 + 1 + 6 + 6
 
 
 def test_rows_that_cost_nothing_are_not_counted_against_the_batch() -> None:

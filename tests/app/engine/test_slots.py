@@ -9,7 +9,7 @@ from app.decoding.context import Ledger
 from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
 from app.decoding.span import SequenceSpec
-from app.decoding.types import StoppingParams
+from app.decoding.types import StoppingParams, Token
 from app.engine.slots import MIN_SHARED_PREFIX, Slot, SlotTable, Standing, shared_prefix
 
 FIRST = Standing()
@@ -32,6 +32,11 @@ def sequence(ids: list[int]) -> Sequence:
         tuple(ids), SamplingParams(), StoppingParams(50), 100, (), [b"x"] * 100, lambda _: []
     )
     return Sequence(spec, Ledger())
+
+
+def write(each: Sequence, *ids: int) -> None:
+    for token_id in ids:
+        each.accept(Token(token_id, -1.0, {}))
 
 
 def place(table: SlotTable, each: Sequence) -> Slot:
@@ -84,11 +89,11 @@ def test_a_fork_copies_what_it_shares_with_where_it_came_from() -> None:
     cache = RecordingCache(3)
     table = SlotTable(cache)
     parent = sequence([1, 2, 3])
-    parent.force([4, 5])
+    write(parent, 4, 5)
     place(table, parent)
     (child,) = parent.fork()
     parent.rewind(0, "x")
-    parent.force([9])
+    write(parent, 9)
     slot = table.assign(child, FIRST)
     assert slot is not None
     assert slot.valid == 3
@@ -109,10 +114,10 @@ def test_a_short_common_prefix_is_not_worth_a_copy() -> None:
 def test_rewinding_shortens_what_the_slot_holds() -> None:
     table = SlotTable(RecordingCache(1))
     each = sequence([1, 2])
-    each.force([3, 4])
+    write(each, 3, 4)
     slot = place(table, each)
     each.rewind(1, "x")
-    each.force([8, 9])
+    write(each, 8, 9)
     assert slot.valid == 3
 
 

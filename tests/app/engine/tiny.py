@@ -29,7 +29,7 @@ class ByteTokenizer:
     """Looks ids up in `VOCABULARY`."""
 
     vocab_size: int = len(VOCABULARY)
-    special_ids: frozenset[int] = frozenset()
+    special_ids: frozenset[int] = frozenset({END})
 
     def token_bytes(self, token_id: int) -> bytes:
         return VOCABULARY[token_id]
@@ -166,6 +166,6 @@ class Wanderer:
         spans = await gather(left.extend(max_tokens=2), right.extend(max_tokens=4))
         best = left if spans[0].last.logprob > spans[1].last.logprob else right
         if not best.finished:
-            best.force([65, 66])
+            await best.force([65, 66])
         await best.extend(max_tokens=6)
         return best

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.decoding.commands import NextToken
+from app.decoding.commands import ForcedToken, NextToken
 from app.decoding.context import Ledger
 from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
@@ -21,7 +21,7 @@ Writer = Callable[[Sequence, SamplingParams], Token]
 
 @dataclass
 class Run:
-    """What a strategy did: its result, and every token that it was given, in order, with its position."""
+    """What a strategy did: its result, and every token that was drawn for it, in order, with its position."""
 
     result: Sequence
     drawn: list[Token]
@@ -69,11 +69,14 @@ def drive(strategy: Strategy, write: Writer, sequence: Sequence | None = None) -
         resumed: list[Task] = []
         for each in waiting:
             request = each.request
-            assert isinstance(request, NextToken)
-            assert isinstance(request.sampling, SamplingParams)
-            token = write(request.sequence, request.sampling)
-            drawn.append(token)
-            places.append(request.sequence.position)
+            if isinstance(request, ForcedToken):
+                token = Token(request.token_id, -20.0, {}, forced=True)
+            else:
+                assert isinstance(request, NextToken)
+                assert isinstance(request.sampling, SamplingParams)
+                token = write(request.sequence, request.sampling)
+                drawn.append(token)
+                places.append(request.sequence.position)
             request.sequence.pending = False
             request.sequence.accept(token)
             resumed += run(each, token)
