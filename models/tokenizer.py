@@ -9,6 +9,7 @@ vocabulary, and with it the output layer, small.
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from models.files import read_bytes
 END_OF_TEXT = "<|endoftext|>"
 _SPACE = "\u2581"
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
+_LONG_TEXT = 4096
+_SPACE_STEP = {"type": "Replace", "pattern": {"String": " "}, "content": _SPACE}
 
 # Alternatives in order: the sentence end with its space, line breaks, the given multi-word phrases, then
 # words, numbers and punctuation, each with the space before it, as in GPT-2.
@@ -58,6 +61,23 @@ class Tokenizer:
         """Number of token ids, special tokens included."""
         return self._backend.get_vocab_size(with_added_tokens=True)
 
+    @cached_property
+    def longest_token(self) -> int | None:
+        """Bytes of the longest token, so that a text of so many bytes has at least one token for each.
+
+        None where a token may stand for any length of text: where a normaliser may shorten it, or characters
+        that are not in the vocabulary become one unknown token.
+        """
+        described: dict[str, Any] = json.loads(self._backend.to_str())
+        model = described["model"]
+        if model.get("unk_token") is not None and not model.get("byte_fallback"):
+            return None
+        normaliser: dict[str, Any] = described["normalizer"] or {}
+        steps: list[dict[str, Any]] = normaliser.get("normalizers", [normaliser] if normaliser else [])
+        if not all(step["type"] == "Prepend" or step == _SPACE_STEP for step in steps):
+            return None
+        return max(len(self.token_bytes(token_id)) for token_id in range(self.vocab_size))
+
     @property
     def end_token_id(self) -> int | None:
         """Id of `<|endoftext|>`, or None where the tokenizer has no such token."""
@@ -65,7 +85,10 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of the text; no special token is added."""
-        return self._backend.encode(text, add_special_tokens=False).ids
+        if len(text) <= _LONG_TEXT:
+            return self._backend.encode(text, add_special_tokens=False).ids
+        # Unlike `encode` this lets other threads run meanwhile, and a million characters take seconds.
+        return self._backend.encode_batch_fast([text], add_special_tokens=False)[0].ids
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of the ids; bytes that are not UTF-8 become the replacement character."""

@@ -1,6 +1,6 @@
 """How a generation is answered, whatever the endpoint: in one piece or as a stream."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from fastapi import Request, Response
@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from app.api.answers import JsonAnswer
 from app.api.generation import Collected, Generation, unless_disconnected
-from app.api.service import request_id_of
+from app.api.pieces import json_of
+from app.api.service import request_id_of, service_of
 from app.api.streaming import EventStream
 
 
@@ -24,14 +25,39 @@ class Answer(Protocol):
         ...
 
 
-async def reply(request: Request, generation: Generation, answer: Answer, *, stream: bool) -> Response:
-    """The response to a generation, which is cancelled if the client goes away."""
+async def reply(
+    request: Request, generation: Generation, answer: Answer, *, stream: bool, warnings: Sequence[str]
+) -> Response:
+    """The response to a generation, which is cancelled if the client goes away.
+
+    warnings: go with the whole answer, or with the first chunk.
+    """
     if stream:
-        return EventStream(
-            answer.chunks(generation), request_id=request_id_of(request), close=generation.cancel
-        )
+        chunks = _warned(answer.chunks(generation), warnings)
+        return EventStream(chunks, request_id=request_id_of(request), close=generation.cancel)
     try:
         collected = await unless_disconnected(request, generation.collect())
     finally:
         generation.cancel()
-    return JsonAnswer(answer.whole(collected))
+    content = await service_of(request).off_loop.write(
+        _weight(collected), lambda: json_of(_with(answer.whole(collected), warnings))
+    )
+    return JsonAnswer(content)
+
+
+async def _warned(chunks: AsyncIterator[BaseModel], warnings: Sequence[str]) -> AsyncIterator[BaseModel]:
+    first = True
+    async for chunk in chunks:
+        yield _with(chunk, warnings) if first else chunk
+        first = False
+
+
+def _with(answer: BaseModel, warnings: Sequence[str]) -> BaseModel:
+    return answer.model_copy(update={"warnings": list(warnings)}) if warnings else answer
+
+
+def _weight(collected: Collected) -> int:
+    """Numbers and texts of the answer, about: the rows of a request are alike."""
+    rows = [written.done.tokens for written in collected.choices]
+    rows += [collected.scored[each.prompt].tokens for each in collected.choices if collected.scored]
+    return sum(len(row) * (3 + 3 * len(row[0].top) + len(row[0].signals)) for row in rows if row)

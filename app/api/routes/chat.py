@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.api.answers import head
-from app.api.body import StrictJsonRoute
+from app.api.body import StrictJsonRoute, size_of
 from app.api.chat import ChatAnswer
 from app.api.errors import ERROR_RESPONSES
 from app.api.generation import Generation
+from app.api.intake import require_short
 from app.api.plan import Limit, plan
-from app.api.prompts import read_chat
+from app.api.prompts import Prompt, read_chat
 from app.api.rendering import TokenTexts
 from app.api.reply import reply
 from app.api.schemas.requests import ChatRequest
@@ -35,18 +36,24 @@ async def chat(
     service = service_of(request)
     serving.require_model(body.model)
     tokenizer = serving.checkpoint.tokenizer
-    requests = plan(
+
+    def read() -> Prompt:
+        for index, message in enumerate(body.messages):
+            require_short(message.text, f"messages[{index}].content", serving)
+        return read_chat(body.messages, tokenizer)
+
+    planned = plan(
         body,
-        [read_chat(body.messages, tokenizer)],
+        [await service.off_loop.read(await size_of(request), read)],
         limit=_limit(body),
         top_logprobs=body.top_logprobs,
         score_prompt=False,
         serving=serving,
         settings=service.settings,
     )
-    answer = ChatAnswer(head("chatcmpl", serving, requests[0].seed), body, TokenTexts(tokenizer))
-    generation = Generation.submit(serving.engine, requests, service.metrics)
-    return await reply(request, generation, answer, stream=bool(body.stream))
+    answer = ChatAnswer(head("chatcmpl", serving, planned.requests[0].seed), body, TokenTexts(tokenizer))
+    generation = Generation.submit(serving.engine, planned.requests, service.metrics)
+    return await reply(request, generation, answer, stream=bool(body.stream), warnings=planned.warnings)
 
 
 def _limit(body: ChatRequest) -> Limit:

@@ -1,11 +1,11 @@
 """The bodies of requests."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from app.api.schemas.foreign import CHAT_FOREIGN, COMPLETION_FOREIGN, Foreign, keep_own
+from app.api.schemas.foreign import CHAT_FOREIGN, COMPLETION_FOREIGN, SCORE_FOREIGN, Foreign
 from app.api.schemas.generation import (
     MAX_TOP_LOGPROBS,
     REQUEST_CONFIG,
@@ -13,15 +13,9 @@ from app.api.schemas.generation import (
     ModelName,
     SignalNames,
 )
-from app.invalid import refusal
-
-Prompts = Annotated[
-    str | list[str] | list[int] | list[list[int]],
-    Field(
-        description="A string, a list of strings, a list of token ids (0 or more), or a list of such lists. "
-        "A problem for the embedded model ends with its question."
-    ),
-]
+from app.api.schemas.own_fields import keep_own
+from app.api.schemas.prompts import Prompts
+from app.invalid import Listed, refusal
 
 
 class CompletionRequest(GenerationFields):
@@ -57,7 +51,11 @@ class UserMessage(BaseModel):
     model_config = REQUEST_CONFIG
 
     role: Literal["user"]
-    content: str | list[TextPart] = Field(description="The problem: a string or a list of text parts.")
+    content: str | Listed[TextPart] = Field(description="The problem: a string or a list of text parts.")
+
+    name: str | None = Field(
+        default=None, max_length=64, description="Accepted for compatibility; has no effect."
+    )
 
     @property
     def text(self) -> str:
@@ -70,9 +68,11 @@ class ChatRequest(GenerationFields):
 
     foreign: ClassVar[Mapping[str, Foreign]] = CHAT_FOREIGN
 
-    messages: list[UserMessage] = Field(
+    messages: Listed[UserMessage] = Field(
+        min_length=1,
+        max_length=1,
         description="One message with role user that holds one problem. The model was trained on single "
-        "problems with their solutions, so instructions and earlier turns are refused, not silently dropped."
+        "problems with their solutions, so instructions and earlier turns are refused, not silently dropped.",
     )
     max_completion_tokens: int | None = Field(
         default=None, ge=0, le=2**31 - 1, description="The newer name of max_tokens; give one of them."
@@ -97,12 +97,14 @@ class ChatRequest(GenerationFields):
                     f"messages[{index}].role",
                     f"messages[{index}].role is {role!r}; the model reads one problem and follows no "
                     "instructions and no earlier turns. Send one message with role 'user'",
+                    "unsupported_field",
                 )
         if len(messages) != 1:
             raise refusal(
                 "messages",
                 f"messages has {len(messages)} messages; the model reads one problem. "
                 "Send exactly one message with role 'user'",
+                "out_of_range",
             )
         return messages
 
@@ -110,10 +112,16 @@ class ChatRequest(GenerationFields):
     def _consistent(self) -> Self:
         if self.max_tokens is not None and self.max_completion_tokens is not None:
             raise refusal(
-                "max_tokens", "max_tokens and max_completion_tokens are two names of the same limit; give one"
+                "max_tokens",
+                "max_tokens and max_completion_tokens are two names of the same limit; give one",
+                "conflicting_fields",
             )
         if self.top_logprobs and not self.logprobs:
-            raise refusal("top_logprobs", f"top_logprobs is {self.top_logprobs}; it needs logprobs: true")
+            raise refusal(
+                "top_logprobs",
+                f"top_logprobs is {self.top_logprobs}; it needs logprobs: true",
+                "conflicting_fields",
+            )
         return self
 
 
@@ -135,4 +143,4 @@ class ScoreRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _own_fields_only(cls, data: Any) -> Any:
-        return keep_own(data, cls.model_fields, {"prompt": Foreign("on /v1/score use input")})
+        return keep_own(data, cls.model_fields, SCORE_FOREIGN)

@@ -1,6 +1,6 @@
 """The bodies of answers: OpenAI's shapes, and beside them our own fields `signals`, `events` and `seed`."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -92,6 +92,15 @@ class CompletionChoice(BaseModel):
     events: list[EventOut] | None = Field(default=None, exclude_if=_is_none)
 
 
+Warnings = Annotated[
+    list[str] | None,
+    Field(
+        exclude_if=_is_none,
+        description="What was done otherwise than asked. In a stream, with the first chunk.",
+    ),
+]
+
+
 class Completion(BaseModel):
     """Answer of POST /v1/completions; chunks of a stream have the same shape."""
 
@@ -107,6 +116,7 @@ class Completion(BaseModel):
     choices: list[CompletionChoice]
     usage: UsageOut | None = None
     live: LiveField = None
+    warnings: Warnings = None
 
 
 class AlternativeOut(BaseModel):
@@ -162,6 +172,7 @@ class ChatCompletion(BaseModel):
     sampling: SamplingOut
     choices: list[ChatChoice]
     usage: UsageOut
+    warnings: Warnings = None
 
 
 class Delta(BaseModel):
@@ -196,6 +207,7 @@ class ChatChunk(BaseModel):
     choices: list[ChatChunkChoice]
     usage: UsageOut | None = None
     live: LiveField = None
+    warnings: Warnings = None
 
 
 class ScoredToken(BaseModel):
