@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field
 from pydantic_core import PydanticCustomError
@@ -170,7 +170,7 @@ def _known_fields(path: Path, value: object, model: type[BaseModel] | None) -> s
         if all(
             given.get(name) in get_args(field.annotation)
             for name, field in each.model_fields.items()
-            if name in given and len(get_args(field.annotation)) == 1 and isinstance(field.default, str)
+            if name in given and get_origin(field.annotation) is Literal
         )
     ]
     if len(tagged) != 1:
@@ -228,8 +228,16 @@ def _reason(detail: Mapping[str, Any]) -> str:
             return f"there is no {what} {show(detail['ctx']['tag'])}, there are {tags}"
         case "value_error":
             return str(detail["ctx"]["error"])
+        case "too_long":
+            held, most = detail["ctx"]["actual_length"], detail["ctx"]["max_length"]
+            return f"it holds {'more' if held is None else held}; at most {most} are allowed"
+        case "too_short":
+            least = detail["ctx"]["min_length"]
+            held = detail["ctx"]["actual_length"]
+            return f"it holds {held}; at least {least} item{'s are' if least > 1 else ' is'} needed"
         case _:
-            return str(detail["msg"]).replace("Input should", "it should")
+            told = str(detail["msg"])
+            return told.replace("Input should", "it should").replace("String should", "it should")
 
 
 def _bare(quoted: object) -> str:

@@ -173,13 +173,16 @@ def serving(checkpoint: str | None) -> Iterator[Server]:
         yield Server(process, "127.0.0.1", port)
     finally:
         process.terminate()
-        process.wait(60)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def watch(server: Server, over: Callable[[], bool]) -> list[Health]:
     """Ask for health until `over`."""
     answers: list[Health] = []
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=120)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=600)
     while not over():
         began, used = time.perf_counter(), server.processor()
         connection.request("GET", "/health/live")
@@ -192,7 +195,7 @@ def watch(server: Server, over: Callable[[], bool]) -> list[Health]:
 
 def send(server: Server, case: Case, content: bytes | None) -> tuple[int, int, bytes]:
     """Status, size and beginning of the answer."""
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=300)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=600)
     headers = {"content-type": "application/json"}
     connection.request("GET" if content is None else "POST", case.path, content, headers)
     response = connection.getresponse()

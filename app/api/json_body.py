@@ -15,7 +15,8 @@ MAX_NAMES = 1024
 
 # The escapes \ud800 to \udfff: two make one character, one alone is none.
 _MAYBE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+# A text, in which brackets are none, or the beginning of a list or object.
+_TEXT_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+|[\[{]', re.DOTALL)
 
 
 def parse_json(content: bytes) -> object:
@@ -52,14 +53,15 @@ def parse_json(content: bytes) -> object:
 def _require_few(content: bytes) -> None:
     if content.count(b"[") + content.count(b"{") <= MAX_CONTAINERS:
         return
-    bare = _STRING.sub(b"", content)  # brackets in texts are none
-    count = bare.count(b"[") + bare.count(b"{")
-    if count > MAX_CONTAINERS:
-        raise ApiError(
-            f"The body holds {count} lists and objects; at most {MAX_CONTAINERS} are read. "
-            "Send fewer prompts, messages or problems per request",
-            code="out_of_range",
-        )
+    count = 0
+    for found in _TEXT_OR_BRACKET.finditer(content):
+        count += not found[0].startswith(b'"')
+        if count > MAX_CONTAINERS:
+            raise ApiError(
+                f"The body holds more than {MAX_CONTAINERS} lists and objects. "
+                "Send fewer prompts, messages or problems per request",
+                code="out_of_range",
+            )
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

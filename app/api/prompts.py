@@ -68,7 +68,7 @@ def _of_ids(token_ids: Sequence[int], param: str, tokenizer: Tokenizer) -> Promp
             raise ApiError(
                 f"{param}[{index}] is {token_id}; token ids are 0 to {tokenizer.vocab_size - 1}",
                 param=f"{param}[{index}]",
-                code="invalid_value",
+                code="out_of_range",
             )
     return Prompt(param, tokenizer.decode(token_ids), tuple(token_ids))
 
@@ -77,5 +77,5 @@ def _empty(param: str, what: str) -> ApiError:
     return ApiError(
         f"{param} is {what}; the model needs at least one token to go on from",
         param=param,
-        code="invalid_value",
+        code="out_of_range",
     )

@@ -167,20 +167,21 @@ def _load(
 
 
 def _strategy(given: str | None, temperature: float) -> "Strategy":
-    from pydantic import TypeAdapter, ValidationError
-
-    from app.decoding.strategies import STRATEGIES, StrategyParams
+    from app.decoding.strategies import STRATEGIES
+    from app.decoding.strategies.given import strategy_of
     from app.errors import ParameterError
 
     kind = given or ("greedy" if temperature == 0 else "sample")
-    text = kind if kind.startswith("{") else json.dumps({"kind": kind})
-    adapter: TypeAdapter[StrategyParams] = TypeAdapter(StrategyParams)
     try:
-        return adapter.validate_json(text).build()
-    except ValidationError as error:
-        reasons = "; ".join(detail["msg"] for detail in error.errors())
+        data = json.loads(kind) if kind.startswith("{") else {"kind": kind}
+        return strategy_of(data).build()
+    except ParameterError as error:
+        unknown = error.code == "unknown_name" and error.param == "strategy"
+        reason = f"Kinds are {', '.join(STRATEGIES)}." if unknown else error.message
+        raise ParameterError(f"--strategy is {given!r}. {reason}", param="strategy") from error
+    except ValueError as error:
         raise ParameterError(
-            f"--strategy is {given!r}: {reasons}. Kinds are {', '.join(STRATEGIES)}.", param="strategy"
+            f"--strategy is {given!r}, which is not JSON: {error}.", param="strategy"
         ) from error
 
 

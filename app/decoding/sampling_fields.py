@@ -64,14 +64,17 @@ def _bias_object(bias: Any) -> Any:
     return pairs
 
 
+_SamplerName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SAMPLERS)})]
 _Few = Field(max_length=MAX_BIASES)
+_Names = Field(max_length=MAX_BIASES, json_schema_extra={"additionalProperties": False})
 _Bias = Annotated[float, Field(ge=-100, le=100)]
 _Id = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
 _Pair = tuple[Annotated[int, Field(ge=0, lt=10**9)], _Bias | Literal[False]]
 LogitBias = Annotated[
     dict[str, _Bias],
     BeforeValidator(
-        _bias_object, json_schema_input_type=Annotated[dict[_Id, _Bias], _Few] | Annotated[list[_Pair], _Few]
+        _bias_object,
+        json_schema_input_type=Annotated[dict[_Id, _Bias], _Names] | Annotated[list[_Pair], _Few],
     ),
 ]
 
@@ -177,7 +180,7 @@ class SamplingFields(BaseModel):
         description="Token id, as a string, to what is added to its logit, -100 to 100; or a list of "
         "[token id, bias].",
     )
-    samplers: Listed[Annotated[str, Field(max_length=64)]] | None = Field(
+    samplers: Listed[_SamplerName] | None = Field(
         default=None,
         max_length=len(SAMPLERS),
         description=f"The order of the samplers. Default: {', '.join(SAMPLERS)}. Penalties, no-repeat "

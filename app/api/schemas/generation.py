@@ -66,7 +66,7 @@ class GenerationFields(SamplingFields):
         description="The same seed, prompt and parameters give the same text, whatever else the server is "
         "doing. A 64-bit integer. Default: drawn at random; the answer's `seed` says which.",
     )
-    n: int = Field(default=1, ge=1, description="Completions per prompt, 1 or more.")
+    n: int = Field(default=1, ge=1, le=4096, description="Completions per prompt, 1 or more.")
     stop: StopString | Annotated[Listed[StopString], Field(max_length=MAX_STOPS)] = Field(
         default_factory=list,
         description=f"A string or up to {MAX_STOPS} strings, none empty, that end the text and are not part "

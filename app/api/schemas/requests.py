@@ -1,7 +1,7 @@
 """The bodies of requests."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -14,7 +14,7 @@ from app.api.schemas.generation import (
     SignalNames,
 )
 from app.api.schemas.own_fields import keep_own
-from app.api.schemas.prompts import Prompts
+from app.api.schemas.prompts import Prompts, Text
 from app.invalid import Listed, refusal
 
 
@@ -51,7 +51,9 @@ class UserMessage(BaseModel):
     model_config = REQUEST_CONFIG
 
     role: Literal["user"]
-    content: str | Listed[TextPart] = Field(description="The problem: a string or a list of text parts.")
+    content: Text | Annotated[Listed[TextPart], Field(min_length=1)] = Field(
+        description="The problem: a string or a list of text parts."
+    )
 
     name: str | None = Field(
         default=None, max_length=64, description="Accepted for compatibility; has no effect."
