@@ -3,7 +3,10 @@
 DemurError
 ├── RequestError            the request is at fault; `param` names the field             HTTP 400
 │   ├── ParameterError      a value outside its allowed range
-│   ├── UnknownNameError    a name that is in no catalogue (signal, strategy)
+│   │   ├── ConflictError   values that do not go together
+│   │   ├── MissingError    something that is needed and was not given
+│   │   ├── UnknownNameError  a name that is in no catalogue (signal, sampler)
+│   │   └── UnfitError      a value that its range allows and that cannot be used
 │   └── ContextLengthError  more tokens than the model's context holds
 ├── OverloadedError         no room in the line, or waited too long; try again later     HTTP 429
 ├── DeadlineError           the request took longer than it may                          HTTP 504
@@ -17,6 +20,36 @@ DemurError
 └── ModelFailureError       the forward pass raised, or its logits are not numbers       HTTP 500
 """
 
+from typing import ClassVar, Literal
+
+ErrorCode = Literal[
+    "invalid_value",
+    "unknown_field",
+    "unsupported_field",
+    "missing_field",
+    "invalid_type",
+    "out_of_range",
+    "conflicting_fields",
+    "unknown_name",
+    "context_length_exceeded",
+    "invalid_json",
+    "body_too_large",
+    "unsupported_media_type",
+    "invalid_api_key",
+    "route_not_found",
+    "method_not_allowed",
+    "http_error",
+    "model_not_found",
+    "no_corpus",
+    "comparison_not_found",
+    "wrong_state",
+    "overloaded",
+    "not_ready",
+    "storage_failed",
+    "internal_error",
+]
+"""What a program can tell errors apart by; docs/errors.md says of each what to do."""
+
 
 class DemurError(Exception):
     """Base of every error that `app` raises on purpose."""
@@ -25,25 +58,53 @@ class DemurError(Exception):
 class RequestError(DemurError, ValueError):
     """The request is at fault.
 
-    `param` is the name of the field to blame, or None where no single field is.
+    `param` is the name of the field to blame, or None where no single field is. `code` says what kind of
+    mistake it is; each subclass has its own.
     """
 
-    def __init__(self, message: str, param: str | None = None) -> None:
+    default_code: ClassVar[ErrorCode] = "invalid_value"
+
+    def __init__(self, message: str, param: str | None = None, *, code: ErrorCode | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
+        self.code: ErrorCode = code or self.default_code
 
 
 class ParameterError(RequestError):
     """A value is outside its allowed range."""
 
+    default_code = "out_of_range"
 
-class UnknownNameError(RequestError):
+
+class ConflictError(ParameterError):
+    """Values that are allowed one by one do not go together."""
+
+    default_code = "conflicting_fields"
+
+
+class MissingError(ParameterError):
+    """Something is needed that was neither given nor can be taken from elsewhere."""
+
+    default_code = "missing_field"
+
+
+class UnfitError(ParameterError):
+    """A value is of the right type and range, and cannot be used: it says nothing, or not here."""
+
+    default_code = "invalid_value"
+
+
+class UnknownNameError(ParameterError):
     """A name is in no catalogue."""
+
+    default_code = "unknown_name"
 
 
 class ContextLengthError(RequestError):
     """The prompt does not fit the model's context."""
+
+    default_code = "context_length_exceeded"
 
 
 class OverloadedError(DemurError):

@@ -3,28 +3,36 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from pydantic_core import PydanticCustomError
 
+from app.errors import ErrorCode
+
 _SHOWN_CHARACTERS = 80
+_NAME_CHARACTERS = 200
 
 Path = tuple[str | int, ...]
+
+_Item = TypeVar("_Item")
+Listed = Annotated[list[_Item], Field(fail_fast=True)]
+"""A list that is looked at up to its first bad item: one answer needs no account of a million."""
 
 
 @dataclass(frozen=True)
 class Complaint:
-    """What is wrong. param: where in the data, None for all of it. missing: it is not there at all."""
+    """What is wrong. param: where in the data, None for all of it. code: what kind of mistake it is."""
 
     message: str
     param: str | None
-    missing: bool = False
+    code: ErrorCode = "invalid_value"
 
 
-def refusal(param: str, message: str) -> PydanticCustomError:
+def refusal(param: str, message: str, code: ErrorCode = "invalid_value") -> PydanticCustomError:
     """A validation error with its own wording, to blame on the field `param`."""
-    return PydanticCustomError("refused", "{message}", {"message": message, "param": param})
+    return PydanticCustomError("refused", "{message}", {"message": message, "param": param, "code": code})
 
 
 def first_complaint(
@@ -43,29 +51,39 @@ def first_complaint(
         return None
     param = _render(path)
     meaning = _meaning(path, model)
+    code = _code(detail)
     if detail["type"] == "missing":
-        return Complaint(f"{param} is missing{meaning}", param, missing=True)
+        return Complaint(f"{param} is missing{meaning}", param, code)
     if detail["type"] == "extra_forbidden":
-        return Complaint(f"unknown field {param!r}{meaning}", param)
-    return Complaint(f"{param} is {show(_at(data, path))}; {_reason(detail)}{meaning}", param)
+        known = _known_fields(path[:-1], _at(data, path[:-1]), model)
+        return Complaint(f"unknown field {show(param)}{known}", param[:_NAME_CHARACTERS], code)
+    return Complaint(f"{param} is {show(_at(data, path))}; {_reason(detail)}{meaning}", param, code)
 
 
 def show(value: object) -> str:
-    """A value as JSON, cut short."""
-    text = json.dumps(value, ensure_ascii=False, default=repr)
-    return (
-        text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}... ({len(text)} characters)"
-    )
+    """A value as JSON, cut short. A large one takes no longer than its first characters."""
+    if isinstance(value, str):
+        text = json.dumps(value[: _SHOWN_CHARACTERS + 1], ensure_ascii=False)
+        return text if len(value) <= _SHOWN_CHARACTERS else f"{text[:-2]}... ({len(value)} characters)"
+    text = ""
+    for piece in json.JSONEncoder(ensure_ascii=False, default=repr).iterencode(value):
+        text += piece[: _SHOWN_CHARACTERS + 1]
+        if len(text) > _SHOWN_CHARACTERS:
+            items = f" ({len(value)} items)" if isinstance(value, list | dict) else ""
+            return f"{text[:_SHOWN_CHARACTERS]}...{items}"
+    return text
 
 
 def _refused(detail: Mapping[str, Any], data: object) -> Complaint:
     """A refusal names its own field; what lies above it is known from where it was raised."""
-    message, param = str(detail["ctx"]["message"]), str(detail["ctx"]["param"])
+    context = detail["ctx"]
+    message, param, code = str(context["message"]), str(context["param"]), context["code"]
     path = _path(detail, data)
     if path and path[-1] == param.partition("[")[0].partition(".")[0]:
         path = path[:-1]
     where = _render(path)
-    return Complaint(f"{where}: {message}", f"{where}.{param}") if where else Complaint(message, param)
+    full = f"{where}.{param}" if where else param
+    return Complaint(f"{where}: {message}" if where else message, full[:_NAME_CHARACTERS], code)
 
 
 def _most_telling(details: Sequence[Mapping[str, Any]], data: object) -> tuple[Mapping[str, Any], Path]:
@@ -79,7 +97,10 @@ def _most_telling(details: Sequence[Mapping[str, Any]], data: object) -> tuple[M
     same = [(detail, path) for detail, path in located if path[:1] == field]
     shared = _common([path for _, path in same])
     if len(same) > 1 and len(shared) == 1:
-        return {"type": "union"}, shared
+        codes = [_code(detail) for detail, _ in same]
+        # A branch of the right type says what else is wrong.
+        telling = next((code for code in codes if code != "invalid_type"), codes[0])
+        return {"type": "union", "code": telling}, shared
     return max(same, key=lambda entry: len(entry[1]))
 
 
@@ -108,7 +129,7 @@ def _path(detail: Mapping[str, Any], data: object) -> Path:
     return tuple(path)
 
 
-def _at(data: object, path: Path) -> object:
+def _at(data: object, path: Path) -> Any:
     value: Any = data
     for part in path:
         value = value[part]
@@ -130,11 +151,95 @@ def _meaning(path: Path, model: type[BaseModel] | None) -> str:
     return f". {field.description}" if field and field.description else ""
 
 
+def _known_fields(path: Path, value: object, model: type[BaseModel] | None) -> str:
+    """The fields of the object at `path`, whose value is `value`, as the end of a sentence."""
+    held: list[type[BaseModel]] = [] if model is None else [model]
+    for part in path:
+        if isinstance(part, str):
+            held = [
+                inner
+                for outer in held
+                if part in outer.model_fields
+                for inner in _models(outer.model_fields[part].annotation)
+            ]
+    given: Mapping[str, Any] = value if isinstance(value, dict) else {}
+    # Of a union's models that which the object's tag names: {"kind": "beam"}.
+    tagged = [
+        each
+        for each in held
+        if all(
+            given.get(name) in get_args(field.annotation)
+            for name, field in each.model_fields.items()
+            if name in given and get_origin(field.annotation) is Literal
+        )
+    ]
+    if len(tagged) != 1:
+        return ""
+    return f"; known fields are {', '.join(sorted(tagged[0].model_fields))}"
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a field of this type may hold, in lists and unions too."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, UnionType, list) or hasattr(annotation, "__metadata__"):
+        return [each for part in get_args(annotation) for each in _models(part)]
+    return []
+
+
+def _code(detail: Mapping[str, Any]) -> ErrorCode:
+    """What kind of mistake pydantic's type of error is."""
+    kind = str(detail["type"])
+    match kind:
+        case "union":
+            return detail["code"]
+        case "refused":
+            return detail["ctx"]["code"]
+        case "missing" | "union_tag_not_found":
+            return "missing_field"
+        case "extra_forbidden":
+            return "unknown_field"
+        case "union_tag_invalid" | "literal_error" | "enum":
+            return "unknown_name" if isinstance(detail.get("input"), str | dict) else "invalid_type"
+        case "value_error" | "assertion_error":
+            return "conflicting_fields"  # of the models' own checks, which look at several fields
+        case "string_pattern_mismatch":
+            return "invalid_value"
+        case _ if kind.endswith(("_type", "_parsing", "_from_float", "_attributes_type")):
+            return "invalid_type"
+        case _ if kind.startswith(
+            ("greater_than", "less_than", "too_", "string_too_", "finite_", "multiple")
+        ):
+            return "out_of_range"
+        case _ if kind.endswith("_size"):  # integers beyond what a parser reads
+            return "out_of_range"
+        case _:
+            return "invalid_value"
+
+
 def _reason(detail: Mapping[str, Any]) -> str:
     match detail["type"]:
         case "union":
             return "that is none of what it takes"
         case "union_tag_not_found":
-            return f"it has no {detail['ctx']['discriminator']}"
+            return f"it has no {_bare(detail['ctx']['discriminator'])}"
+        case "union_tag_invalid":
+            what, tags = _bare(detail["ctx"]["discriminator"]), _bare(detail["ctx"]["expected_tags"])
+            return f"there is no {what} {show(detail['ctx']['tag'])}, there are {tags}"
+        case "value_error":
+            return str(detail["ctx"]["error"])
+        case "too_long":
+            held, most = detail["ctx"]["actual_length"], detail["ctx"]["max_length"]
+            return f"it holds {'more' if held is None else held}; at most {most} are allowed"
+        case "too_short":
+            least = detail["ctx"]["min_length"]
+            held = detail["ctx"]["actual_length"]
+            return f"it holds {held}; at least {least} item{'s are' if least > 1 else ' is'} needed"
         case _:
-            return str(detail["msg"]).replace("Input should", "it should").replace("Input tag", "its kind")
+            told = str(detail["msg"])
+            return told.replace("Input should", "it should").replace("String should", "it should")
+
+
+def _bare(quoted: object) -> str:
+    """Names without the quotes that pydantic puts around them."""
+    return str(quoted).replace("'", "")

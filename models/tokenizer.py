@@ -9,6 +9,7 @@ vocabulary, and with it the output layer, small.
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ OWN_CONFIG: Mapping[str, Any] = {
 
 _SPACE = "\u2581"
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
+_LONG_TEXT = 4096
+_SPACE_STEP = {"type": "Replace", "pattern": {"String": " "}, "content": _SPACE}
 
 # Alternatives in order: the sentence end with its space, line breaks, the given multi-word phrases, then
 # words, numbers and punctuation, each with the space before it, as in GPT-2.
@@ -90,9 +93,26 @@ class Tokenizer:
         except ArtifactError as error:
             raise ArtifactError(f"{path}: {error}") from error
 
+    @cached_property
+    def longest_token(self) -> int | None:
+        """Bytes of the longest token, so that a text of so many bytes has at least one token for each.
+
+        None where a token may stand for any length of text: where a normaliser may shorten it, or characters
+        that are not in the vocabulary become one unknown token.
+        """
+        described: dict[str, Any] = json.loads(self._backend.to_str())
+        model = described["model"]
+        if model.get("unk_token") is not None and not model.get("byte_fallback"):
+            return None
+        normaliser: dict[str, Any] = described["normalizer"] or {}
+        steps: list[dict[str, Any]] = normaliser.get("normalizers", [normaliser] if normaliser else [])
+        if not all(step["type"] == "Prepend" or step == _SPACE_STEP for step in steps):
+            return None
+        return max(map(len, self._bytes))
+
     def encode(self, text: str) -> list[int]:
         """Token ids of a piece of text; no special token is added."""
-        return self._backend.encode(text, add_special_tokens=False).ids
+        return self.encode_prompt(text, add_special_tokens=False)
 
     def encode_prompt(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
         """Token ids of a text that the model is to go on from, with the special tokens that its training put
@@ -101,7 +121,10 @@ class Tokenizer:
         Args:
             add_special_tokens: false for a text that has them already, as what a chat template renders.
         """
-        return self._backend.encode(text, add_special_tokens=add_special_tokens).ids
+        if len(text) <= _LONG_TEXT:
+            return self._backend.encode(text, add_special_tokens=add_special_tokens).ids
+        # Unlike `encode` this lets other threads run meanwhile, and a million characters take seconds.
+        return self._backend.encode_batch_fast([text], add_special_tokens=add_special_tokens)[0].ids
 
     def places(self, text: str, token_ids: Sequence[int]) -> list[int] | None:
         """Where in a text each of its tokens begins, in characters; None if they are not those of the text.

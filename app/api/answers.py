@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.api.service import Serving, new_id
@@ -31,7 +30,7 @@ def head(prefix: str, serving: Serving, seed: int) -> Head:
 
 
 class JsonAnswer(Response):
-    """A response model as it is, without a second validation."""
+    """A response model as it is, without a second validation: the JSON that `json_of` makes of it."""
 
-    def __init__(self, model: BaseModel) -> None:
-        super().__init__(model.model_dump_json(), media_type="application/json")
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content, media_type="application/json")

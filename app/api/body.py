@@ -1,10 +1,8 @@
 """Strict JSON bodies: type, size and syntax are checked before anything looks at a field."""
 
-import json
-import re
 from collections.abc import Callable, Coroutine
 from email.message import Message
-from typing import Any, NoReturn
+from typing import Any
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -12,31 +10,30 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from app.api.errors import ApiError
-from app.api.service import service_of
-from app.api.validation import of_validation
-
-# The escapes \ud800 to \udfff: two make one character, one alone is none.
-_MAYBE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+from app.api.json_body import parse_json
+from app.api.service import Service, service_of
+from app.api.validation import of_query, validated
 
 
 class StrictJsonRequest(Request):
-    """A request whose body is read once, up to a limit, and parsed as JSON and nothing else."""
+    """A request whose body is read once, up to a limit, and is a valid model or refused."""
 
-    _strict_json: object
+    _model: BaseModel
 
-    async def load(self, limit: int) -> None:
-        """Read and parse the body.
+    async def load(self, model: type[BaseModel], service: Service) -> None:
+        """Read, parse and validate the body; a large one beside the event loop.
 
         Raises:
-            ApiError: 413 over the limit, 415 for another content type, 400 for what is not JSON.
+            ApiError: 413 over the limit, 415 for another content type, 400 for what is not JSON or not valid.
         """
-        content = await _read(self, limit)
+        content = await _read(self, service.settings.max_body_bytes)
         _require_json_type(self.headers.get("content-type"))
         self._body = content  # what Request.body() returns from now on
-        self._strict_json = _parse(content)
+        self._model = await service.off_loop.read(len(content), lambda: validated(parse_json(content), model))
 
     async def json(self) -> Any:
-        return self._strict_json
+        # FastAPI validates what this returns, and takes an instance of the model as it is.
+        return self._model
 
 
 class StrictJsonRoute(APIRoute):
@@ -52,13 +49,18 @@ class StrictJsonRoute(APIRoute):
         async def strict(request: Request) -> Response:
             if body_model is not None:
                 request = StrictJsonRequest(request.scope, request.receive)
-                await request.load(service_of(request).settings.max_body_bytes)
+                await request.load(body_model, service_of(request))
             try:
                 return await handle(request)
             except RequestValidationError as error:
-                raise of_validation(error, body_model, query_model) from error
+                raise of_query(error, query_model) from error
 
         return strict
+
+
+async def size_of(request: Request) -> int:
+    """Bytes of the request's body."""
+    return len(await request.body())
 
 
 async def _read(request: Request, limit: int) -> bytes:
@@ -90,45 +92,3 @@ def _require_json_type(content_type: str | None) -> None:
             param="content-type",
             code="unsupported_media_type",
         )
-
-
-def _parse(content: bytes) -> object:
-    if not content.strip():
-        raise ApiError("The body is empty; send a JSON object", code="invalid_json")
-    try:
-        value = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
-    except json.JSONDecodeError as error:
-        message = f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        raise ApiError(message, code="invalid_json") from error
-    except UnicodeDecodeError as error:
-        message = f"The body is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}"
-        raise ApiError(message, code="invalid_json") from error
-    except RecursionError as error:
-        raise ApiError("The body is nested too deeply", code="invalid_json") from error
-    except ValueError as error:  # Python refuses to read integers of thousands of digits
-        raise ApiError("The body holds an integer of thousands of digits", code="invalid_json") from error
-    if _MAYBE_SURROGATE.search(content):
-        _require_unicode(value)
-    return value
-
-
-def _require_unicode(value: object) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError as error:
-        code_point = ord(error.object[error.start])
-        message = f"The body holds \\u{code_point:04x}, half of a surrogate pair, which is no character"
-        raise ApiError(message, code="invalid_json") from error
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ApiError(f"The body holds {name}, which is not JSON; send a finite number", code="invalid_json")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise ApiError(
-            f"The body holds {text}, which is too large; send a finite number", code="invalid_json"
-        )
-    return value

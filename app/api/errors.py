@@ -10,13 +10,14 @@ from app.api.schemas.catalogue import ErrorEnvelope, ErrorOut
 from app.errors import (
     ComparisonFolderError,
     ComparisonStateError,
-    ContextLengthError,
     DemurError,
     EngineStoppedError,
+    ErrorCode,
     OverloadedError,
     RequestError,
     UnknownComparisonError,
 )
+from app.invalid import show
 from app.redaction import without_folders
 
 INVALID_REQUEST = "invalid_request_error"
@@ -32,7 +33,7 @@ class ApiError(DemurError):
         status: int = 400,
         type: str = INVALID_REQUEST,
         param: str | None = None,
-        code: str | None = None,
+        code: ErrorCode | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
@@ -62,7 +63,7 @@ def not_ready(reason: str) -> ApiError:
 def model_not_found(name: str, served: str) -> ApiError:
     """A model by a name that is not served."""
     return ApiError(
-        f"model is {name!r}, which is not served here; use {served!r}, or leave it out",
+        f"model is {show(name)}, which is not served here; use {served!r}, or leave it out",
         status=404,
         param="model",
         code="model_not_found",
@@ -84,10 +85,8 @@ def to_api_error(error: Exception, request_id: str) -> ApiError:
     match error:
         case ApiError():
             return error
-        case ContextLengthError():
-            return ApiError(error.message, param=error.param, code="context_length_exceeded")
         case RequestError():
-            return ApiError(error.message, param=error.param, code="invalid_value")
+            return ApiError(error.message, param=error.param, code=error.code)
         case OverloadedError():
             return ApiError(
                 str(error),
@@ -119,7 +118,7 @@ def is_ours(error: Exception) -> bool:
 
 def _of_routing(error: HTTPException) -> ApiError:
     headers: dict[str, str] = dict(error.headers or {})
-    known: dict[int, tuple[str, str]] = {
+    known: dict[int, tuple[str, ErrorCode]] = {
         404: ("There is no such route; GET /docs lists those there are", "route_not_found"),
         405: (f"This route takes {headers.get('Allow', 'another method')}", "method_not_allowed"),
     }

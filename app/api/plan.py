@@ -21,6 +21,14 @@ class Limit:
     tokens: int | None
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What the engine is asked for, and what the client should know of it."""
+
+    requests: list[GenerationRequest]
+    warnings: tuple[str, ...]
+
+
 def plan(
     body: GenerationFields,
     prompts: Sequence[Prompt],
@@ -30,7 +38,7 @@ def plan(
     score_prompt: bool,
     serving: Serving,
     settings: Settings,
-) -> list[GenerationRequest]:
+) -> Plan:
     """One engine request per prompt, all with the same seed.
 
     Raises:
@@ -41,13 +49,14 @@ def plan(
     sampling = body.sampling
     params = body.strategy or (GreedyParams() if body.temperature == 0 else SampleParams())
     seed = new_seed() if body.seed is None else body.seed
-    return [
+    rooms = [_room(prompt, limit, serving) for prompt in prompts]
+    requests = [
         GenerationRequest(
             prompt_ids=prompt.token_ids,
             strategy=params.build(),
             sampling=sampling,
             stopping=StoppingParams(
-                max_tokens=_max_tokens(prompt, limit, serving, settings),
+                max_tokens=min(room, settings.default_max_tokens if limit.tokens is None else limit.tokens),
                 stop=body.stops,
                 stop_token_ids=tuple(body.stop_token_ids),
                 ignore_eos=body.ignore_eos,
@@ -59,8 +68,10 @@ def plan(
             score_prompt=score_prompt,
             live=body.live,
         )
-        for prompt in prompts
+        for prompt, room in zip(prompts, rooms, strict=True)
     ]
+    unread = (warning for prompt in prompts for warning in prompt.warnings)
+    return Plan(requests, (*unread, *_warnings(limit, rooms, serving)))
 
 
 def require_prompts(param: str, prompts: int, settings: Settings) -> None:
@@ -69,7 +80,7 @@ def require_prompts(param: str, prompts: int, settings: Settings) -> None:
         raise ApiError(
             f"{param} holds {prompts} prompts; this server takes at most {settings.max_waiting} per request",
             param=param,
-            code="invalid_value",
+            code="out_of_range",
         )
 
 
@@ -85,18 +96,23 @@ def require_context(prompt: Prompt, serving: Serving, room: int) -> None:
         )
 
 
-def _max_tokens(prompt: Prompt, limit: Limit, serving: Serving, settings: Settings) -> int:
+def _room(prompt: Prompt, limit: Limit, serving: Serving) -> int:
+    """Tokens that the context holds after the prompt; there is one at least, unless none is asked for."""
     require_context(prompt, serving, room=0 if limit.tokens == 0 else 1)
-    used = len(prompt.token_ids)
+    return serving.checkpoint.model.spec.context_length - len(prompt.token_ids)
+
+
+def _warnings(limit: Limit, rooms: Sequence[int], serving: Serving) -> tuple[str, ...]:
+    """Says so if some completion may have fewer tokens than it asks for. Clients ask for what they are made
+    with, LangChain for 256, whatever the context."""
+    if limit.tokens is None or limit.tokens <= min(rooms):
+        return ()
     context = serving.checkpoint.model.spec.context_length
-    left = context - used
-    if limit.tokens is None:
-        return min(left, settings.default_max_tokens)
-    if limit.tokens > left:
-        raise ApiError(
-            f"{limit.param} is {limit.tokens}, but after the prompt's {used} tokens the model's context of "
-            f"{context} holds {left} more; ask for at most that, or leave {limit.param} out",
-            param=limit.param,
-            code="context_length_exceeded",
-        )
-    return limit.tokens
+    begins = f"{limit.param} is {limit.tokens}, but the model's context of {context} holds"
+    if len(rooms) == 1:
+        return (f"{begins} {rooms[0]} more tokens after the prompt; at most so many are written",)
+    short = sum(room < limit.tokens for room in rooms)
+    return (
+        f"{begins} fewer after {short} of the {len(rooms)} prompts, {min(rooms)} after the longest; at most "
+        "so many are written",
+    )

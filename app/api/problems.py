@@ -52,12 +52,12 @@ def draw(spec: IgsmSpec, query: ProblemQuery) -> ProblemList:
         raise ApiError(
             f"op is {op}; the corpus of this model has problems of op {ops.min} to {ops.max}",
             param="op",
-            code="invalid_value",
+            code="out_of_range",
         )
     try:
         drawn = draw_set(spec, query.split, op, query.count, query.seed)
     except SpecError as error:
-        raise ApiError(str(error), param="op", code="invalid_value") from error
+        raise ApiError(str(error), param="op", code="out_of_range") from error
     data = [_problem(problem, number, spec, query) for number, problem in enumerate(drawn)]
     return ProblemList(data=data, ops=ops)
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.api.errors import ApiError
-from app.api.schemas.requests import ChatMessage
+from app.api.schemas.requests import ChatMessage, ChatRequest
+from models.chat_template import RenderedChat
 from models.errors import TemplateError
 from models.tokenizer import CHAT_TEMPLATE_FILE, Tokenizer
 
@@ -53,39 +54,38 @@ def read_prompts(
     return [_of_ids(item, f"{param}[{index}]", tokenizer) for index, item in enumerate(lists)]
 
 
-def read_chat(
-    messages: Sequence[ChatMessage], tokenizer: Tokenizer, *, add_special_tokens: bool = False
-) -> Prompt:
-    """The prompt that the model's chat template makes of a chat.
-
-    add_special_tokens: besides those that the template writes.
+def render_chat(messages: Sequence[ChatMessage], tokenizer: Tokenizer) -> RenderedChat:
+    """What the model's chat template makes of a chat.
 
     Raises:
         ApiError: the model has no template, or its template does not take the messages.
     """
-    param = "messages"
     template = tokenizer.chat_template
     if template is None:
         raise ApiError(
-            f"the served model has no chat template, so it does not say how {param} become a prompt; use POST "
+            "the served model has no chat template, so it does not say how messages become a prompt; use POST "
             f"/v1/completions, or put a {CHAT_TEMPLATE_FILE} into the model's folder and start the server again",
-            param=param,
+            param="messages",
             code="no_chat_template",
         )
     try:
-        rendered = template.render([each.as_turn for each in messages])
+        return template.render([each.as_turn for each in messages])
     except TemplateError as error:
         raise ApiError(
-            f"the model's chat template does not take these {param}: {error}",
-            param=param,
+            f"the model's chat template does not take these messages: {error}",
+            param="messages",
             code="chat_template_error",
         ) from error
-    ids = tokenizer.encode_prompt(rendered.text, add_special_tokens=add_special_tokens)
+
+
+def chat_prompt(rendered: RenderedChat, body: ChatRequest, tokenizer: Tokenizer) -> Prompt:
+    """The prompt of a rendered chat; its warnings name the messages that it leaves out."""
+    ids = tokenizer.encode_prompt(rendered.text, add_special_tokens=body.add_special_tokens)
     warnings = [
-        *(_left_out(number, messages, "leaves it out") for number in rendered.left_out),
-        *(_left_out(number, messages, "changes its words") for number in rendered.changed),
+        *(_left_out(number, body.messages, "leaves it out") for number in rendered.left_out),
+        *(_left_out(number, body.messages, "changes its words") for number in rendered.changed),
     ]
-    return Prompt(param, rendered.text, tuple(ids), tuple(warnings))
+    return Prompt("messages", rendered.text, tuple(ids), tuple(warnings))
 
 
 def _left_out(number: int, messages: Sequence[ChatMessage], what: str) -> str:
@@ -110,7 +110,7 @@ def _of_ids(token_ids: Sequence[int], param: str, tokenizer: Tokenizer) -> Promp
             raise ApiError(
                 f"{param}[{index}] is {token_id}; token ids are 0 to {tokenizer.vocab_size - 1}",
                 param=f"{param}[{index}]",
-                code="invalid_value",
+                code="out_of_range",
             )
     text = tokenizer.decode(token_ids, skip_special_tokens=True)
     return Prompt(param, text, tuple(token_ids))
@@ -120,5 +120,5 @@ def _empty(param: str, what: str) -> ApiError:
     return ApiError(
         f"{param} is {what}; the model needs at least one token to go on from",
         param=param,
-        code="invalid_value",
+        code="out_of_range",
     )

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from app.api.answers import JsonAnswer
 from app.api.generation import Collected, Generation, unless_disconnected
-from app.api.service import request_id_of
+from app.api.pieces import json_of
+from app.api.service import request_id_of, service_of
 from app.api.streaming import EventStream
 
 
@@ -25,7 +26,7 @@ class Answer(Protocol):
 
 
 async def reply(
-    request: Request, generation: Generation, answer: Answer, *, stream: bool, warnings: Sequence[str] = ()
+    request: Request, generation: Generation, answer: Answer, *, stream: bool, warnings: Sequence[str]
 ) -> Response:
     """The response to a generation, which is cancelled if the client goes away.
 
@@ -38,7 +39,10 @@ async def reply(
         collected = await unless_disconnected(request, generation.collect())
     finally:
         generation.cancel()
-    return JsonAnswer(_with(answer.whole(collected), warnings))
+    content = await service_of(request).off_loop.write(
+        _weight(collected), lambda: json_of(_with(answer.whole(collected), warnings))
+    )
+    return JsonAnswer(content)
 
 
 async def _warned(chunks: AsyncIterator[BaseModel], warnings: Sequence[str]) -> AsyncIterator[BaseModel]:
@@ -50,3 +54,10 @@ async def _warned(chunks: AsyncIterator[BaseModel], warnings: Sequence[str]) -> 
 
 def _with(answer: BaseModel, warnings: Sequence[str]) -> BaseModel:
     return answer.model_copy(update={"warnings": list(warnings)}) if warnings else answer
+
+
+def _weight(collected: Collected) -> int:
+    """Numbers and texts of the answer, about: the rows of a request are alike."""
+    rows = [written.done.tokens for written in collected.choices]
+    rows += [collected.scored[each.prompt].tokens for each in collected.choices if collected.scored]
+    return sum(len(row) * (3 + 3 * len(row[0].top) + len(row[0].signals)) for row in rows if row)

@@ -9,6 +9,7 @@ from fastapi import Request
 
 from app.api.errors import model_not_found, not_ready
 from app.api.metrics import Metrics
+from app.api.offloop import OffLoop
 from app.api.schemas.catalogue import Health
 from app.compare.jobs import Comparisons
 from app.decoding.calibration import Calibration
@@ -53,6 +54,7 @@ class Service:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
         self.metrics = metrics
+        self.off_loop = OffLoop()
         self.comparisons = Comparisons(settings.comparisons)
         metrics.watch_comparisons(self.comparisons.counts)
         self.serving: Serving | None = None
@@ -73,6 +75,7 @@ class Service:
 
     def stop(self) -> None:
         """Leave comparisons to the next start, end every generation with an error, and take no more."""
+        self.off_loop.close()
         self.comparisons.stop()
         if self.serving is not None:
             self.serving.engine.stop()

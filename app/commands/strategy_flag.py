@@ -4,15 +4,9 @@ import json
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from pydantic import BaseModel, ValidationError
-
-from app.decoding.strategies import STRATEGIES, Strategy, StrategyParams
+from app.decoding.strategies import STRATEGIES, Strategy
+from app.decoding.strategies.given import strategy_of
 from app.errors import ParameterError, UnknownNameError
-from app.invalid import first_complaint
-
-
-class _Flags(BaseModel):
-    strategy: StrategyParams
 
 
 def strategy_of_flag(given: str) -> Strategy:
@@ -32,15 +26,13 @@ def strategy_of_flag(given: str) -> Strategy:
         )
     require_kind(kind, tuple(STRATEGIES))
     try:
-        return _Flags.model_validate({"strategy": asked}).strategy.build()
-    except ValidationError as error:
-        complaint = first_complaint(error.errors(include_url=False), {"strategy": asked}, _Flags)
-    assert complaint is not None, "only what is no object has no field to complain about"
-    names = ", ".join(name for name in STRATEGIES[kind].params_schema["properties"] if name != "kind")
-    raise ParameterError(
-        f"--strategy: {complaint.message.rstrip('.')}. {kind} takes {names or 'no parameters'}.",
-        param=complaint.param,
-    )
+        return strategy_of(asked).build()
+    except ParameterError as error:
+        names = ", ".join(name for name in STRATEGIES[kind].params_schema["properties"] if name != "kind")
+        raise ParameterError(
+            f"--strategy: {error.message.rstrip('.')}. {kind} takes {names or 'no parameters'}.",
+            param=error.param,
+        ) from error
 
 
 def require_kind(kind: str, kinds: Sequence[str]) -> None:

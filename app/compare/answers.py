@@ -81,7 +81,11 @@ class Pattern(BaseModel):
     def _there_is_one(cls, group: int | None, info: ValidationInfo) -> int | None:
         pattern = info.data.get("pattern")
         if group is not None and pattern is not None and group > (there := regex.compile(pattern).groups):
-            raise refusal("group", f"group is {group}, but the pattern has {there} groups; count from 1")
+            raise refusal(
+                "group",
+                f"group is {group}, but the pattern has {there} groups; count from 1",
+                "conflicting_fields",
+            )
         return group
 
     def read(self, text: str) -> str | None:

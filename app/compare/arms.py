@@ -53,7 +53,9 @@ class Arms:
             except RequestError as error:
                 if error.param != "prompt":
                     raise
-                raise ParameterError(f"problem {problem.id!r}: {error.message}", param="problems") from error
+                raise ParameterError(
+                    f"problem {problem.id!r}: {error.message}", param="problems", code=error.code
+                ) from error
         for place, arm in enumerate(self._spec.arms):
             try:
                 self._engine.check(self._request(problems[0], self._strategies[arm.name], arm.sampling))
@@ -61,7 +63,7 @@ class Arms:
                 # What a strategy reads is checked as if the request had asked for it.
                 field = "strategy" if error.param in (None, "signals") else error.param
                 raise ParameterError(
-                    f"arm {arm.name!r}: {error.message}", param=f"arms[{place}].{field}"
+                    f"arm {arm.name!r}: {error.message}", param=f"arms[{place}].{field}", code=error.code
                 ) from error
 
     def ask(self, problem: Problem, arm: Arm) -> Asked:

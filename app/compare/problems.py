@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.compare.answers import is_right
 from app.compare.spec import ComparisonSpec, CorpusProblems, GivenProblems
-from app.errors import ParameterError
+from app.errors import ParameterError, UnfitError
 from models.checkpoint import LoadedCheckpoint
 from models.corpora.igsm.check import check_solution
 from models.corpora.igsm.spec import IgsmSpec
@@ -109,7 +109,7 @@ def judge_of(spec: ComparisonSpec, checkpoint: LoadedCheckpoint) -> Judge:
 def _corpus(checkpoint: LoadedCheckpoint) -> IgsmSpec:
     corpus = IgsmSpec.of_checkpoint(checkpoint.card)
     if corpus is None:
-        raise ParameterError(
+        raise UnfitError(
             f"problems.source is 'corpus', but the card of {checkpoint.model.spec.name!r} names no igsm "
             "corpus, so there are none to draw; give problems with source 'given', or a model of "
             "`demur pretrain`.",

@@ -9,7 +9,7 @@ from app.compare.answers import Marker, Reading
 from app.decoding.sampling_fields import SamplingFields
 from app.decoding.strategies import ComparisonParams
 from app.errors import ParameterError, RequestError
-from app.invalid import first_complaint, refusal
+from app.invalid import Listed, first_complaint, refusal, show
 
 SPEC_CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -49,7 +49,7 @@ class Arm(SamplingFields):
             _ = self.sampling
             self.strategy.build()
         except RequestError as error:
-            raise refusal(error.param or "strategy", error.message) from error
+            raise refusal(error.param or "strategy", error.message, error.code) from error
         return self
 
 
@@ -60,7 +60,7 @@ class CorpusProblems(BaseModel):
 
     source: Literal["corpus"] = "corpus"
     split: Split = Field(default="validation", description="train, validation or test.")
-    ops: list[int] = Field(
+    ops: Listed[Annotated[int, Field(ge=1, le=MAX_OP)]] = Field(
         default=[1, 6],
         min_length=2,
         max_length=2,
@@ -80,13 +80,16 @@ class CorpusProblems(BaseModel):
         low, high = self.ops
         if not 1 <= low <= high <= MAX_OP:
             raise refusal(
-                "ops", f"ops is [{low}, {high}]; it must be [smallest, largest] with 1 <= smallest <= largest"
+                "ops",
+                f"ops is [{low}, {high}]; it must be [smallest, largest] with 1 <= smallest <= largest",
+                "out_of_range",
             )
         if self.count < high - low + 1:
             raise refusal(
                 "count",
                 f"count is {self.count}, but ops {low} to {high} are {high - low + 1}; ask for at least one "
                 "problem of each",
+                "conflicting_fields",
             )
         return self
 
@@ -113,7 +116,7 @@ class GivenProblems(BaseModel):
     model_config = SPEC_CONFIG
 
     source: Literal["given"]
-    items: list[Item] = Field(
+    items: Listed[Item] = Field(
         min_length=1, max_length=MAX_PROBLEMS, description="Prompts, with answers where they are known."
     )
     reading: Reading = Field(
@@ -148,7 +151,7 @@ class ComparisonSpec(BaseModel):
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$",  # of a folder too, so neither . nor ..
         description="1 to 64 letters, digits, _, . or -, the first no dot. Default: none.",
     )
-    arms: list[Arm] = Field(
+    arms: Listed[Arm] = Field(
         min_length=1, max_length=MAX_ARMS, description=f"What is compared: 1 to {MAX_ARMS} arms."
     )
     problems: Annotated[CorpusProblems | GivenProblems, Field(discriminator="source")] = Field(
@@ -169,7 +172,7 @@ class ComparisonSpec(BaseModel):
         le=2**31 - 1,
         description="Most tokens of a completion, 1 or more. Default: what the context holds.",
     )
-    signals: list[str] = Field(
+    signals: Listed[Annotated[str, Field(max_length=128)]] = Field(
         default_factory=list[str],
         max_length=64,
         description="If given, every token's text and these signals are kept with the outcome.",
@@ -194,7 +197,11 @@ class ComparisonSpec(BaseModel):
             if count > 1:
                 raise refusal("arms", f"arms has the name {name!r} {count} times; give each arm its own")
         if self.baseline is not None and self.baseline not in names:
-            raise refusal("baseline", f"baseline is {self.baseline!r}; the arms are {', '.join(names)}")
+            raise refusal(
+                "baseline",
+                f"baseline is {show(self.baseline)}; the arms are {', '.join(names)}",
+                "unknown_name",
+            )
         if isinstance(self.problems, GivenProblems):
             for place, arm in enumerate(self.arms):
                 if arm.strategy.kind == TOLD_WHAT_IS_WRONG:
@@ -202,6 +209,7 @@ class ComparisonSpec(BaseModel):
                         f"arms[{place}].strategy",
                         f"arm {arm.name!r} has the strategy {TOLD_WHAT_IS_WRONG!r}, which is told what is "
                         "wrong by the corpus' checker; use it on problems of the corpus",
+                        "conflicting_fields",
                     )
         return self
 
@@ -227,5 +235,5 @@ def parse_spec(data: object) -> ComparisonSpec:
     except ValidationError as error:
         complaint = first_complaint(error.errors(include_url=False), data, ComparisonSpec)
     if complaint is None:
-        raise ParameterError("A comparison is an object with the field arms, at least.")
-    raise ParameterError(f"{complaint.message.rstrip('.')}.", param=complaint.param)
+        raise ParameterError("A comparison is an object with the field arms, at least.", code="invalid_type")
+    raise ParameterError(f"{complaint.message.rstrip('.')}.", param=complaint.param, code=complaint.code)

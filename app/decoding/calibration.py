@@ -11,7 +11,7 @@ from typing import Literal, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.decoding.risk_table import RiskTable
-from app.errors import CalibrationError, ParameterError
+from app.errors import CalibrationError, MissingError
 from models.checkpoint import Identity
 from models.files import read_bytes, write_atomically
 
@@ -102,10 +102,10 @@ class Calibration(BaseModel):
         """The summary of a signal.
 
         Raises:
-            ParameterError: it was not measured.
+            MissingError: it was not measured.
         """
         if name not in self.signals:
-            raise ParameterError(
+            raise MissingError(
                 f"The calibration holds no signal {name!r}, only {', '.join(self.signals)}; run "
                 "`demur calibrate` again, or give the strategy its thresholds.",
                 param="strategy",
@@ -117,9 +117,9 @@ def refuse_uncalibrated(kind: str, fields: str) -> NoReturn:
     """Raise for a strategy that lacks thresholds where nothing was calibrated.
 
     Raises:
-        ParameterError: always; names the fields to give.
+        MissingError: always; names the fields to give.
     """
-    raise ParameterError(
+    raise MissingError(
         f"strategy {kind!r} was given no {fields}, and the checkpoint has no {CALIBRATION_FILE} to take it "
         "from; give it, or run `demur calibrate` and load the checkpoint again.",
         param="strategy",

@@ -1,14 +1,17 @@
 """The fields of a request that say how a token is drawn."""
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, Field
 
 from app.decoding.sampling_params import DEFAULTS, RANGES, SAMPLERS, SamplingParams
-from app.invalid import refusal
+from app.invalid import Listed, refusal, show
 
 MAX_BIASES = 1024
 MAX_BREAKERS = 64
+
+_TOKEN_ID = re.compile("[0-9]{1,9}")
 
 _UNBOUNDED = 2**31 - 1
 
@@ -27,6 +30,53 @@ def _number(name: str, description: str, *, off: float | None = None) -> Any:
         le=allowed.high,
         description=f"{description} {span}; {allowed.meaning}{'' if off is None else f', as does {off:g}'}.",
     )
+
+
+def _bias_object(bias: Any) -> Any:
+    """Biases as an object, also where they come as llama.cpp has them: `[[token id, bias], ...]`."""
+    if not isinstance(bias, dict | list):
+        return bias
+    if len(bias) > MAX_BIASES:
+        raise refusal(
+            "logit_bias",
+            f"logit_bias has {len(bias)} entries; at most {MAX_BIASES} are allowed",
+            "out_of_range",
+        )
+    if isinstance(bias, dict):
+        for key in bias:
+            if not _TOKEN_ID.fullmatch(key):
+                raise refusal(
+                    "logit_bias", f"logit_bias has the key {show(key)}; keys are token ids such as '42'"
+                )
+        return bias
+    pairs: dict[str, Any] = {}
+    for place, pair in enumerate(bias):
+        if not (isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is int and 0 <= pair[0] < 10**9):
+            raise refusal(
+                "logit_bias",
+                f"logit_bias[{place}] is {show(pair)}; in a list each entry is [token id, bias], such as "
+                "[42, -100]; the bias is a number from -100 to 100",
+                "invalid_type",
+            )
+        if pair[1] is False:  # llama.cpp's word for never
+            pair = [pair[0], -100]
+        pairs[str(pair[0])] = pair[1]
+    return pairs
+
+
+_SamplerName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SAMPLERS)})]
+_Few = Field(max_length=MAX_BIASES)
+_Names = Field(max_length=MAX_BIASES, json_schema_extra={"additionalProperties": False})
+_Bias = Annotated[float, Field(ge=-100, le=100)]
+_Id = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
+_Pair = tuple[Annotated[int, Field(ge=0, lt=10**9)], _Bias | Literal[False]]
+LogitBias = Annotated[
+    dict[str, _Bias],
+    BeforeValidator(
+        _bias_object,
+        json_schema_input_type=Annotated[dict[_Id, _Bias], _Names] | Annotated[list[_Pair], _Few],
+    ),
+]
 
 
 class SamplingFields(BaseModel):
@@ -120,32 +170,22 @@ class SamplingFields(BaseModel):
     dry_base: float = _number("dry_base", "Of dry_multiplier.")
     dry_allowed_length: int = _number("dry_allowed_length", "Of dry_multiplier.")
     dry_penalty_last_n: int = _number("dry_penalty_last_n", "Of dry_multiplier.")
-    dry_sequence_breakers: list[Annotated[str, Field(min_length=1, max_length=40)]] = Field(
+    dry_sequence_breakers: Listed[Annotated[str, Field(min_length=1, max_length=40)]] = Field(
         default=list(DEFAULTS["dry_sequence_breakers"]),
         max_length=MAX_BREAKERS,
         description=f"Of dry_multiplier: up to {MAX_BREAKERS} strings over which no repetition reaches.",
     )
-    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] = Field(
+    logit_bias: LogitBias = Field(
         default_factory=dict,
-        max_length=MAX_BIASES,
-        description="Token id, as a string, to what is added to its logit, -100 to 100.",
+        description="Token id, as a string, to what is added to its logit, -100 to 100; or a list of "
+        "[token id, bias].",
     )
-    samplers: list[str] | None = Field(
+    samplers: Listed[_SamplerName] | None = Field(
         default=None,
         max_length=len(SAMPLERS),
         description=f"The order of the samplers. Default: {', '.join(SAMPLERS)}. Penalties, no-repeat "
         "n-grams and DRY come first, mirostat or adaptive-p last; one that is turned on is listed.",
     )
-
-    @field_validator("logit_bias")
-    @classmethod
-    def _keys_are_token_ids(cls, bias: dict[str, float]) -> dict[str, float]:
-        for key in bias:
-            if not (key.isascii() and key.isdecimal() and len(key) <= 9):
-                raise refusal(
-                    "logit_bias", f"logit_bias has the key {key!r}; keys are token ids such as '42'"
-                )
-        return bias
 
     @property
     def sampling(self) -> SamplingParams:

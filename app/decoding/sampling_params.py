@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from app.decoding.ranges import Range, in_single_precision, require_range
-from app.errors import ParameterError
+from app.errors import ConflictError, ParameterError, UnfitError, UnknownNameError
 
 DRY_BREAKERS = ("\n", ":", '"', "*")
 
@@ -250,7 +250,7 @@ class SamplingParams:
     def _require_one(self, first: str, second: str, why: str) -> None:
         values = vars(self)
         if all(values[name] != DEFAULTS[name] for name in (first, second)):
-            raise ParameterError(
+            raise ConflictError(
                 f"{first} is {values[first]} and {second} is {values[second]}, but {why}; "
                 f"leave one of them at {DEFAULTS[first]} and {DEFAULTS[second]}.",
                 param=second,
@@ -260,7 +260,7 @@ class SamplingParams:
         for info in SAMPLERS.values():
             if info.name not in samplers and self.is_on(info.name):
                 switch = next(each for each in info.switches if vars(self)[each] != DEFAULTS[each])
-                raise ParameterError(
+                raise ConflictError(
                     f"{switch} is {vars(self)[switch]}, but samplers does not list {info.name!r}, which "
                     f"applies it; add it, or leave {switch} at {DEFAULTS[switch]}.",
                     param="samplers",
@@ -276,16 +276,16 @@ def _require_order(samplers: tuple[str, ...]) -> None:
     """Raise `ParameterError` unless the names are known, no two are the same, and the kinds in order."""
     for name in samplers:
         if name not in SAMPLERS:
-            raise ParameterError(f"samplers has {name!r}; there are {', '.join(SAMPLERS)}.", param="samplers")
-        if samplers.count(name) > 1:
-            raise ParameterError(
-                f"samplers has {name!r} more than once; each is applied once.", param="samplers"
+            raise UnknownNameError(
+                f"samplers has {name!r}; there are {', '.join(SAMPLERS)}.", param="samplers"
             )
+        if samplers.count(name) > 1:
+            raise UnfitError(f"samplers has {name!r} more than once; each is applied once.", param="samplers")
     for before, after in pairwise(samplers):
         if _PLACES[SAMPLERS[before].kind] > _PLACES[SAMPLERS[after].kind]:
             firsts = [name for name, info in SAMPLERS.items() if info.kind == "history"]
             lasts = [name for name, info in SAMPLERS.items() if info.kind == "feedback"]
-            raise ParameterError(
+            raise UnfitError(
                 f"samplers has {after!r} after {before!r}; {', '.join(firsts)} come before all others, since "
                 f"they work on the model's own logits, and {' and '.join(lasts)} after, since they draw.",
                 param="samplers",

@@ -13,6 +13,7 @@ StepEnds = Annotated[
         max_length=16,
         description="A step ends with a token whose text ends with one of these, spaces behind it apart.",
     ),
+    Field(fail_fast=True),
 ]
 
 STEP_ENDS = (".", "\n")

@@ -8,7 +8,7 @@ from app.decoding.signals import PROBE_PREFIX
 from app.decoding.strategies.base import Calibrated, Ranking, Strategy
 from app.engine.sampler import require_biased_ids
 from app.engine.types import EngineLimits, GenerationRequest
-from app.errors import ContextLengthError, ParameterError, UnknownNameError
+from app.errors import ConflictError, ContextLengthError, ParameterError, UnknownNameError
 
 
 def check_request(
@@ -94,7 +94,7 @@ def check_no_probes(signals: Sequence[str]) -> None:
     """Raise `ParameterError` for a probe where a given text is scored, an echoed prompt too."""
     for name in signals:
         if name.startswith(PROBE_PREFIX):
-            raise ParameterError(
+            raise ConflictError(
                 f"signals has {name!r}, but probes are read while a completion is written, not on a given "
                 "text. Ask for it with a completion, without echo, or leave it out.",
                 param="signals",

@@ -1,17 +1,16 @@
 """POST /v1/chat/completions."""
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.api.answers import head
-from app.api.body import StrictJsonRoute
+from app.api.body import StrictJsonRoute, size_of
 from app.api.chat import ChatAnswer
 from app.api.errors import ERROR_RESPONSES
 from app.api.generation import Generation
+from app.api.intake import take_chat
 from app.api.plan import Limit, plan
-from app.api.prompts import read_chat
 from app.api.rendering import TokenTexts
 from app.api.reply import reply
 from app.api.schemas.requests import ChatRequest
@@ -36,25 +35,19 @@ async def chat(
     """
     service = service_of(request)
     serving.require_model(body.model)
-    tokenizer = serving.checkpoint.tokenizer
-    # A template is a program, of whoever made the model, and its words may be many.
-    prompt = await asyncio.to_thread(
-        read_chat, body.messages, tokenizer, add_special_tokens=body.add_special_tokens
-    )
-    requests = plan(
+    planned = plan(
         body,
-        [prompt],
+        [await service.off_loop.read(await size_of(request), lambda: take_chat(body, serving))],
         limit=_limit(body),
         top_logprobs=body.top_logprobs,
         score_prompt=False,
         serving=serving,
         settings=service.settings,
     )
-    answer = ChatAnswer(
-        head("chatcmpl", serving, requests[0].seed), body, TokenTexts(serving.engine.vocabulary)
-    )
-    generation = Generation.submit(serving.engine, requests, service.metrics)
-    return await reply(request, generation, answer, stream=bool(body.stream), warnings=prompt.warnings)
+    named = head("chatcmpl", serving, planned.requests[0].seed)
+    answer = ChatAnswer(named, body, TokenTexts(serving.engine.vocabulary))
+    generation = Generation.submit(serving.engine, planned.requests, service.metrics)
+    return await reply(request, generation, answer, stream=bool(body.stream), warnings=planned.warnings)
 
 
 def _limit(body: ChatRequest) -> Limit:

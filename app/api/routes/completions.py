@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.api.answers import head
-from app.api.body import StrictJsonRoute
+from app.api.body import StrictJsonRoute, size_of
 from app.api.completions import CompletionAnswer, scores_prompt
 from app.api.errors import ERROR_RESPONSES
 from app.api.generation import Generation
+from app.api.intake import take_completion
 from app.api.plan import Limit, plan
-from app.api.prompts import read_prompts
 from app.api.rendering import TokenTexts
 from app.api.reply import reply
 from app.api.schemas.requests import CompletionRequest
@@ -31,9 +31,10 @@ async def complete(
     """
     service = service_of(request)
     serving.require_model(body.model)
-    tokenizer = serving.checkpoint.tokenizer
-    prompts = read_prompts(body.prompt, "prompt", tokenizer, add_special_tokens=body.add_special_tokens)
-    requests = plan(
+    prompts = await service.off_loop.read(
+        await size_of(request), lambda: take_completion(body, serving, service.settings)
+    )
+    planned = plan(
         body,
         prompts,
         limit=Limit("max_tokens", body.max_tokens),
@@ -42,7 +43,8 @@ async def complete(
         serving=serving,
         settings=service.settings,
     )
+    named = head("cmpl", serving, planned.requests[0].seed)
     texts = TokenTexts(serving.engine.vocabulary)
-    answer = CompletionAnswer(head("cmpl", serving, requests[0].seed), body, prompts, texts, tokenizer)
-    generation = Generation.submit(serving.engine, requests, service.metrics)
-    return await reply(request, generation, answer, stream=bool(body.stream))
+    answer = CompletionAnswer(named, body, prompts, texts, serving.checkpoint.tokenizer)
+    generation = Generation.submit(serving.engine, planned.requests, service.metrics)
+    return await reply(request, generation, answer, stream=bool(body.stream), warnings=planned.warnings)

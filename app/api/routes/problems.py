@@ -2,14 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.api import problems
-from app.api.body import StrictJsonRoute
+from app.api.answers import JsonAnswer
+from app.api.body import StrictJsonRoute, size_of
 from app.api.errors import ERROR_RESPONSES
+from app.api.pieces import json_of
 from app.api.schemas.catalogue import ErrorEnvelope
 from app.api.schemas.problems import CheckOut, CheckRequest, ProblemList, ProblemQuery
-from app.api.service import Serving, serving_of
+from app.api.service import Serving, service_of, serving_of
 
 router = APIRouter(route_class=StrictJsonRoute, tags=["problems"])
 
@@ -17,21 +19,29 @@ _ERRORS = {status: ERROR_RESPONSES[status] for status in (400, 503, "default")} 
     404: {"model": ErrorEnvelope, "description": "The served model has no corpus: code `no_corpus`."}
 }
 
-# Both are plain functions, so that FastAPI runs them in a thread: a thousand problems take a while to draw.
 
-
-@router.get("/v1/problems", responses=_ERRORS)
-def draw(
-    query: Annotated[ProblemQuery, Query()], serving: Annotated[Serving, Depends(serving_of)]
-) -> ProblemList:
+@router.get("/v1/problems", response_model=ProblemList, responses=_ERRORS)
+async def draw(
+    request: Request,
+    query: Annotated[ProblemQuery, Query()],
+    serving: Annotated[Serving, Depends(serving_of)],
+) -> Response:
     """Problems of the corpus that the served model was trained on, each with its graph and a right solution.
 
     The same query gives the same problems, and they are those that a comparison and `demur evaluate` draw.
     """
-    return problems.draw(problems.corpus_of(serving), query)
+    corpus = problems.corpus_of(serving)
+    off_loop = service_of(request).off_loop
+    return JsonAnswer(await off_loop.draw(lambda: json_of(problems.draw(corpus, query))))
 
 
-@router.post("/v1/problems/check", responses=_ERRORS)
-def check(body: CheckRequest, serving: Annotated[Serving, Depends(serving_of)]) -> CheckOut:
+@router.post("/v1/problems/check", response_model=CheckOut, responses=_ERRORS)
+async def check(
+    request: Request, body: CheckRequest, serving: Annotated[Serving, Depends(serving_of)]
+) -> Response:
     """Judge a solution step by step, as the corpus checker does; any two texts give a verdict."""
-    return problems.check(problems.corpus_of(serving), body.prompt, body.completion)
+    corpus = problems.corpus_of(serving)
+    content = await service_of(request).off_loop.read(
+        await size_of(request), lambda: json_of(problems.check(corpus, body.prompt, body.completion))
+    )
+    return JsonAnswer(content)

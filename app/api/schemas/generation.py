@@ -5,10 +5,11 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from app.api.schemas.foreign import Foreign, keep_own
+from app.api.schemas.foreign import Foreign
+from app.api.schemas.own_fields import keep_own, keep_own_options
 from app.decoding.sampling_fields import SamplingFields
 from app.decoding.strategies import StrategyParams
-from app.invalid import refusal
+from app.invalid import Listed, refusal
 
 REQUEST_CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -22,7 +23,7 @@ ModelName = Annotated[
 ]
 StopString = Annotated[str, Field(min_length=1, max_length=256)]
 SignalNames = Annotated[
-    list[str],
+    Listed[Annotated[str, Field(max_length=128)]],
     Field(
         max_length=64,
         description="Names of signals to return for every token, as GET /v1/signals lists them: "
@@ -36,6 +37,8 @@ class StreamOptions(BaseModel):
     """Options of a streamed answer."""
 
     model_config = REQUEST_CONFIG
+
+    _no_foreign = model_validator(mode="before")(keep_own_options)
 
     include_usage: bool = Field(
         default=False,
@@ -63,14 +66,13 @@ class GenerationFields(SamplingFields):
         description="The same seed, prompt and parameters give the same text, whatever else the server is "
         "doing. A 64-bit integer. Default: drawn at random; the answer's `seed` says which.",
     )
-    n: int = Field(default=1, ge=1, description="Completions per prompt, 1 or more.")
-    stop: StopString | list[StopString] = Field(
+    n: int = Field(default=1, ge=1, le=4096, description="Completions per prompt, 1 or more.")
+    stop: StopString | Annotated[Listed[StopString], Field(max_length=MAX_STOPS)] = Field(
         default_factory=list,
-        max_length=256,
         description=f"A string or up to {MAX_STOPS} strings, none empty, that end the text and are not part "
         "of it.",
     )
-    stop_token_ids: list[Annotated[int, Field(ge=0)]] = Field(
+    stop_token_ids: Listed[Annotated[int, Field(ge=0)]] = Field(
         default_factory=list[int],
         max_length=MAX_STOP_TOKEN_IDS,
         description=f"Up to {MAX_STOP_TOKEN_IDS} token ids that end the text as the end token does.",
@@ -79,9 +81,9 @@ class GenerationFields(SamplingFields):
         default=None,
         ge=0,
         le=2**31 - 1,
-        description="Most tokens of a completion, 0 or more; with the prompt they have to fit the model's "
-        "context. Default: what the context still holds, up to the server's default_max_tokens; unlike "
-        "OpenAI's 16, which would cut every solution short.",
+        description="Most tokens of a completion, 0 or more. What does not fit the model's context after the "
+        "prompt is left away, and the answer's `warnings` say so. Default: what the context still holds, up "
+        "to the server's default_max_tokens; unlike OpenAI's 16, which would cut every solution short.",
     )
     ignore_eos: bool = Field(default=False, description="Go on past the model's end token.")
     stream: bool = Field(
@@ -103,17 +105,21 @@ class GenerationFields(SamplingFields):
     def _own_fields_only(cls, data: Any) -> Any:
         return keep_own(data, cls.model_fields, cls.foreign)
 
-    @field_validator("stop")
+    @field_validator("stop", mode="before")
     @classmethod
-    def _few_stops(cls, stop: str | list[str]) -> str | list[str]:
+    def _few_stops(cls, stop: Any) -> Any:
         if isinstance(stop, list) and len(stop) > MAX_STOPS:
-            raise refusal("stop", f"stop has {len(stop)} strings; at most {MAX_STOPS} are allowed")
+            raise refusal(
+                "stop", f"stop has {len(stop)} strings; at most {MAX_STOPS} are allowed", "out_of_range"
+            )
         return stop
 
     @model_validator(mode="after")
     def _stream_options_need_stream(self) -> Self:
         if self.stream_options is not None and not self.stream:
-            raise refusal("stream_options", "stream_options has no meaning without stream: true")
+            raise refusal(
+                "stream_options", "stream_options has no meaning without stream: true", "conflicting_fields"
+            )
         return self
 
     @property

@@ -9,8 +9,8 @@ from app.api.schemas.foreign import (
     CHAT_FOREIGN,
     COMPLETION_FOREIGN,
     MESSAGE_FOREIGN,
+    SCORE_FOREIGN,
     Foreign,
-    keep_own,
 )
 from app.api.schemas.generation import (
     MAX_TOP_LOGPROBS,
@@ -19,16 +19,12 @@ from app.api.schemas.generation import (
     ModelName,
     SignalNames,
 )
-from app.invalid import refusal
+from app.api.schemas.own_fields import keep_own
+from app.api.schemas.prompts import Prompts
+from app.invalid import Listed, refusal
 from models.chat_template import Message
 
-Prompts = Annotated[
-    str | list[str] | list[int] | list[list[int]],
-    Field(
-        description="A string, a list of strings, a list of token ids (0 or more), or a list of such lists. "
-        "A problem for the embedded model ends with its question."
-    ),
-]
+MAX_MESSAGES = 1024
 
 SpecialTokens = Annotated[
     bool,
@@ -75,7 +71,7 @@ class ChatMessage(BaseModel):
     role: Literal["system", "developer", "user", "assistant"] = Field(
         description="Who speaks. A developer is a system to a chat template that does not know developers."
     )
-    content: str | list[TextPart] = Field(description="What is said: a string or a list of text parts.")
+    content: str | Listed[TextPart] = Field(description="What is said: a string or a list of text parts.")
     name: str | None = Field(
         default=None, max_length=64, description="Of who speaks; most chat templates do not show it."
     )
@@ -89,6 +85,7 @@ class ChatMessage(BaseModel):
                 "role",
                 f"role is {role!r}; the model calls no tools, so there is no answer of one. Roles are system, "
                 "developer, user and assistant",
+                "unsupported_field",
             )
         return keep_own(data, cls.model_fields, MESSAGE_FOREIGN)
 
@@ -104,8 +101,9 @@ class ChatRequest(GenerationFields):
 
     foreign: ClassVar[Mapping[str, Foreign]] = CHAT_FOREIGN
 
-    messages: list[ChatMessage] = Field(
+    messages: Listed[ChatMessage] = Field(
         min_length=1,
+        max_length=MAX_MESSAGES,
         description="The turns of the chat, which the model's chat template makes a prompt of. The embedded "
         "model reads one problem, the last message with role user; `warnings` name the messages that it "
         "leaves out.",
@@ -129,10 +127,16 @@ class ChatRequest(GenerationFields):
     def _consistent(self) -> Self:
         if self.max_tokens is not None and self.max_completion_tokens is not None:
             raise refusal(
-                "max_tokens", "max_tokens and max_completion_tokens are two names of the same limit; give one"
+                "max_tokens",
+                "max_tokens and max_completion_tokens are two names of the same limit; give one",
+                "conflicting_fields",
             )
         if self.top_logprobs and not self.logprobs:
-            raise refusal("top_logprobs", f"top_logprobs is {self.top_logprobs}; it needs logprobs: true")
+            raise refusal(
+                "top_logprobs",
+                f"top_logprobs is {self.top_logprobs}; it needs logprobs: true",
+                "conflicting_fields",
+            )
         return self
 
 
@@ -155,4 +159,4 @@ class ScoreRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _own_fields_only(cls, data: Any) -> Any:
-        return keep_own(data, cls.model_fields, {"prompt": Foreign("on /v1/score use input")})
+        return keep_own(data, cls.model_fields, SCORE_FOREIGN)

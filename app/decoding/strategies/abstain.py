@@ -12,7 +12,7 @@ from app.decoding.risk import RiskKind, choose, lowest_level
 from app.decoding.risk_table import RiskCounts
 from app.decoding.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.errors import ParameterError
+from app.errors import MissingError, ParameterError
 
 KIND = "abstain"
 
@@ -68,7 +68,7 @@ class Abstain:
             refuse_uncalibrated(KIND, "threshold")
         table = calibration.risk
         if table is None or self.score not in table.scores:
-            raise ParameterError(
+            raise MissingError(
                 f"strategy {KIND!r} by score {self.score!r} needs counts of wrong answers, which the "
                 "calibration lacks; run `demur calibrate --risk-problems 2000` with its probes, take "
                 "another score, or give a threshold (without a guarantee).",

@@ -12,7 +12,7 @@ from app.decoding.lookahead import above, draw_unless, look_ahead, mean_logprob
 from app.decoding.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
 from app.decoding.types import Token
-from app.errors import ParameterError
+from app.errors import MissingError
 
 KIND = "adadec"
 
@@ -40,14 +40,14 @@ class AdaDec:
         """The entropy in nats above which to pause.
 
         Raises:
-            ParameterError: none was given, and there is none in the calibration.
+            MissingError: none was given, and there is none in the calibration.
         """
         if self.threshold is not None:
             return self.threshold
         if calibration is None:
             refuse_uncalibrated(KIND, "threshold")
         if calibration.adadec.threshold is None:
-            raise ParameterError(
+            raise MissingError(
                 "strategy 'adadec' was given no threshold, and `demur calibrate` learned none, as entropy "
                 "does not tell where this model is wrong; give one, in nats.",
                 param="strategy",

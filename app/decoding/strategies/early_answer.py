@@ -1,7 +1,7 @@
 """Early answer: stop working and answer, once a signal says that no more is needed."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -75,7 +75,7 @@ class EarlyAnswerParams(BaseModel):
     model_config = PARAMS_CONFIG
 
     kind: Literal["early_answer"] = "early_answer"
-    triggers: tuple[Trigger, ...] = Field(
+    triggers: Annotated[tuple[Trigger, ...], Field(fail_fast=True)] = Field(
         default=(Trigger(signal="probe:unnecessary", threshold=0.5),),
         min_length=1,
         max_length=16,

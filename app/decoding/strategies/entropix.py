@@ -16,7 +16,7 @@ from app.decoding.sequence import Sequence
 from app.decoding.steps import STEP_ENDS, StepEnds, is_step_end
 from app.decoding.strategies.base import PARAMS_CONFIG
 from app.decoding.types import Token
-from app.errors import ParameterError
+from app.errors import ConflictError
 
 KIND = "entropix"
 Quadrant = Literal["argmax", "pause", "branch", "resample", "sample"]
@@ -105,7 +105,7 @@ class Entropix:
         for signal in ("entropy", "varentropy"):
             low, high = values[f"{signal}_low"], values[f"{signal}_high"]
             if low > high:
-                raise ParameterError(
+                raise ConflictError(
                     f"{signal}_low is {low:.4g}, above {signal}_high, which is {high:.4g}; thresholds that "
                     "are left out are the calibrated ones. Lower the one or raise the other.",
                     param="strategy",

@@ -9,7 +9,7 @@ from app.decoding.retry import Attempt, Check, Objection, Retry, write_checked
 from app.decoding.sequence import Sequence
 from app.decoding.steps import STEP_ENDS
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.errors import ParameterError
+from app.errors import UnfitError
 from models.corpora.igsm.check import check_parsed
 from models.corpora.igsm.parse import MODULUS, ParsedProblem, ProblemSyntaxError, parse_problem
 
@@ -33,7 +33,7 @@ class OracleRetry:
         try:
             problem = parse_problem(sequence.spec.prompt.strip(), self.modulus)
         except ProblemSyntaxError as error:
-            raise ParameterError(
+            raise UnfitError(
                 f"oracle_retry needs an igsm problem as its prompt: {error}. Use it on the corpus' problems.",
                 param="prompt",
             ) from error

@@ -1,0 +1,60 @@
+"""Work that would hold the event loop for long, done beside it.
+
+Python runs one thread at a time and changes threads every 5 ms, so that work in a thread delays the loop by
+little, and less the fewer such threads there are. Hence one for reading requests and one for writing answers,
+in which large ones take their turns: their memory is bounded too, and neither waits for the other.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+SMALL_BODY = 4096
+"""Bytes of a request that is read on the loop, in about a millisecond."""
+
+SMALL_ANSWER = 1000
+"""Numbers and texts of an answer that is written on the loop, in a few milliseconds."""
+
+
+class Lane:
+    """A thread that does one thing after the other. The thread begins with the first."""
+
+    def __init__(self, name: str) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"demur-{name}")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What `work` returns or raises, in the lane's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+class OffLoop:
+    """The lanes of a server."""
+
+    def __init__(self) -> None:
+        self._reading = Lane("read")
+        self._writing = Lane("write")
+        self._drawing = Lane("draw")
+
+    async def read(self, body_bytes: int, work: Callable[[], T]) -> T:
+        """Do what has to be done with a request of this size before the engine sees it."""
+        return work() if body_bytes <= SMALL_BODY else await self._reading.run(work)
+
+    async def write(self, weight: int, work: Callable[[], T]) -> T:
+        """Make an answer that holds so many numbers and texts, about."""
+        return work() if weight <= SMALL_ANSWER else await self._writing.run(work)
+
+    async def draw(self, work: Callable[[], T]) -> T:
+        """Make what takes seconds: problems, and comparisons of them."""
+        return await self._drawing.run(work)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        for lane in (self._reading, self._writing, self._drawing):
+            lane.close()
