@@ -112,6 +112,7 @@ def test_given_prompts_without_answers_show_their_texts(visit: Visit) -> None:
     page.get_by_label("for latency").fill("0")
     page.get_by_role("button", name="Compare", exact=True).click()
     page.locator(".comparison[data-status=done]").wait_for()
+    expect(page.locator(".texts .asked")).to_have_text([prompt])
     expect(page.locator(".texts .written")).to_have_count(2)
     expect(page.locator(".texts .written").first).to_contain_text("Answer: 10")
     assert page.locator(".texts .token[data-heat]").count() > 20

@@ -41,7 +41,7 @@ export function builderView(catalogue, submitted) {
     },
     "Add an arm",
   );
-  const full = h("p", { class: "help", role: "status" });
+  const full = h("p", { class: "help" });
   let editors = [];
   let unshown = {}; // fields of a template that have no place in the form
   const complained = [];
