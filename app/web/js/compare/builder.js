@@ -153,8 +153,8 @@ export function builderView(catalogue, submitted) {
       editor.complain(error.message);
       complained.push(editor);
     }
-    alert.textContent = error.message;
-    alert.hidden = false;
+    alert.textContent = editor ? "" : error.message;
+    alert.hidden = Boolean(editor);
   }
 
   function write(spec) {
