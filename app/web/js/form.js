@@ -194,6 +194,7 @@ function group(field, inner) {
       if (message)
         for (let node = element; node; node = node.parentElement)
           if (node.tagName === "DETAILS") node.open = true;
+      if (message) element.scrollIntoView({ block: "nearest" });
     },
   };
   return self;

@@ -71,7 +71,7 @@ function arrange(graph) {
   layout.setGraph({ rankdir: "LR", nodesep: 12, ranksep: 34, marginx: 0, marginy: 0 });
   layout.setDefaultEdgeLabel(() => ({}));
   for (const quantity of graph.quantities) {
-    const letters = Math.max(quantity.name.length + 7, definition(quantity).length);
+    const letters = Math.max(quantity.name.length + 9, definition(quantity).length);
     layout.setNode(quantity.name, { width: Math.max(72, letters * LETTER + 18), height: HEIGHT });
   }
   for (const quantity of graph.quantities) {
@@ -91,18 +91,33 @@ function nodeElement(quantity, { x, y, width, height }, asked) {
   return {
     element,
     state(step) {
-      const state = !step ? "open" : step.verdict === "correct" ? "right" : "wrong";
+      const state = stateOf(quantity, step);
       element.setAttribute(
         "class",
         `node ${state}${quantity.needed ? "" : " distractor"}${asked ? " asked" : ""}`,
       );
-      const solved =
-        state === "right" ? ` = ${quantity.value} ✓` : state === "wrong" ? " ✗" : asked ? " ?" : "";
-      name.textContent = quantity.name + solved;
-      title.textContent = step?.detail ?? "";
+      const { value } = quantity;
+      const solved = {
+        right: ` = ${value} ✓`,
+        wrong: " ✗",
+        carried: ` = ${step?.written} ≠ ${value}`,
+        open: asked ? " ?" : "",
+      };
+      name.textContent = quantity.name + solved[state];
+      title.textContent = state === "carried" ? followed(quantity) : (step?.detail ?? "");
     },
   };
 }
+
+function stateOf(quantity, step) {
+  if (!step) return "open";
+  if (step.verdict !== "correct") return "wrong";
+  return carried(quantity, step) ? "carried" : "right";
+}
+
+/** Whether a correct step has another value than the true one, since a value that it uses was wrong before. */
+const carried = ({ value }, { written }) => typeof written === "number" && written !== value;
+const followed = ({ value }) => `as follows from a wrong value before it; right is ${value}`;
 
 function definition({ kind, operands, constant }) {
   switch (kind) {
@@ -125,7 +140,9 @@ function told(quantity, step, question) {
   const solved = !step
     ? "not solved yet"
     : step.verdict === "correct"
-      ? `solved: ${quantity.value}`
+      ? carried(quantity, step)
+        ? `solved: ${step.written}, ${followed(quantity)}`
+        : `solved: ${quantity.value}`
       : `${step.verdict.replace("_", " ")}: ${step.detail}`;
   return `${quantity.name} is ${definition(quantity)}${asked}${needed}; ${solved}.`;
 }

@@ -13,6 +13,12 @@ import { count, duration, sentence } from "./wording.js";
 
 const ENDINGS = { stop: "complete", length: "cut at its limit", abstain: "declined to answer" };
 
+/** A step with the number that it ends in: one that follows from a wrong value is correct, but not the true one. */
+function withWritten(step, text) {
+  const [number] = [...text].slice(step.start, step.end).join("").match(/\d+(?=\D*$)/) ?? [];
+  return { ...step, written: number === undefined ? null : Number(number) };
+}
+
 /**
  * @param {{catalogue: object, colour: () => object, scale: () => {low: number, high: number}}} context
  *   `colour`: the signal that colours the tokens, `scale`: between which of its values
@@ -134,7 +140,7 @@ export function runView(context) {
     const of = run;
     try {
       const answer = await post("problems/check", { prompt: body.prompt, completion: text });
-      if (of === run) check = answer;
+      if (of === run) check = { ...answer, steps: answer.steps.map((step) => withWritten(step, text)) };
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (of === run) check = { problem_error: error.message, unasked: true, graph: null, steps: [] };

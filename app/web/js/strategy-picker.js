@@ -39,6 +39,11 @@ export function strategyPicker(catalogue, { label, changed }) {
   let editor = null;
   let writing = false;
 
+  function note(message) {
+    error.textContent = message ?? "";
+    error.hidden = !message;
+  }
+
   function tell() {
     if (writing) return;
     const { kind, ...own } = read();
@@ -57,7 +62,7 @@ export function strategyPicker(catalogue, { label, changed }) {
     writing = true;
     const kind = fields[strategy.kind] ? strategy.kind : "sample";
     select.value = kind;
-    self.complain(kind === strategy.kind ? null : `There is no strategy ${strategy.kind} here; this is another.`);
+    note(kind === strategy.kind ? null : `There is no strategy ${strategy.kind} here; this is another.`);
     caution.hidden = !missing.get(kind);
     caution.textContent = `With its defaults it cannot run here: ${missing.get(kind)}`;
     summary.replaceChildren(...prose(catalogue.strategies.find((one) => one.kind === kind).summary));
@@ -79,8 +84,8 @@ export function strategyPicker(catalogue, { label, changed }) {
       return (inner.length && editor.at(inner)) || self;
     },
     complain(message) {
-      error.textContent = message ?? "";
-      error.hidden = !message;
+      note(message);
+      if (message) select.focus();
     },
     open: () => (parameters.open = true),
   };

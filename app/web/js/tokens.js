@@ -8,6 +8,7 @@ import { badgeOf, reasonOf, sentence } from "./wording.js";
 const VISIBLE = { "\n": "↵", "\t": "⇥" };
 const END = "end";
 const NO_TEXT = "∅";
+const pictureOf = (control) => String.fromCharCode(0x2400 + control.charCodeAt(0)); // ␀, ␁ and so on
 
 /**
  * @param {(token: import("./live.js").Token, index: number|null) => void} onPick hovered or focused; `index`
@@ -111,10 +112,10 @@ export function tokensView(onPick, ends) {
     );
   }
 
-  /** Line ends and bytes that make no character yet, as signs. */
+  /** Control characters and bytes that make no character yet, as signs. */
   function visible(token) {
     const text = completed.get(token) || token.token.replace(/^bytes:/, (mark) => (isBytes(token) ? "" : mark));
-    return text.replace(/[\n\t]/g, (letter) => VISIBLE[letter]) || NO_TEXT;
+    return text.replace(/[\0-\x1f]/g, (letter) => VISIBLE[letter] ?? pictureOf(letter)) || NO_TEXT;
   }
 
   function scrapElement(scrap) {

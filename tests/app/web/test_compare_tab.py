@@ -112,6 +112,7 @@ def test_given_prompts_without_answers_show_their_texts(visit: Visit) -> None:
     page.get_by_label("for latency").fill("0")
     page.get_by_role("button", name="Compare", exact=True).click()
     page.locator(".comparison[data-status=done]").wait_for()
+    expect(page.locator(".texts .asked")).to_have_text([prompt])
     expect(page.locator(".texts .written")).to_have_count(2)
     expect(page.locator(".texts .written").first).to_contain_text("Answer: 10")
     assert page.locator(".texts .token[data-heat]").count() > 20
@@ -128,6 +129,7 @@ def test_what_is_wrong_with_a_comparison_stands_where_it_is_wrong(visit: Visit) 
     arm.get_by_label("temperature").first.fill("1000")
     page.get_by_role("button", name="Compare", exact=True).click()
     expect(arm.locator("[aria-invalid=true]")).to_have_value("1000")
+    expect(page.locator("[role=alert]:visible, .field-error:visible")).to_have_count(1)  # said once
     visit.forgive("status of 400")
     page.get_by_label("My own").check()
     page.locator("#cmp-lines").fill('{"prompt": "Kites are 7."}\n{oops')

@@ -164,6 +164,28 @@ def test_a_colour_means_the_same_value_in_every_run(visit: Visit, server: Server
     assert {min(levels), max(levels)} == {0, 8}
 
 
+def test_the_graph_shows_the_value_that_was_written_where_it_follows_from_a_wrong_one(visit: Visit) -> None:
+    prompt = "Masks are 7. Kites are 3 more than masks. Boats are 2 times kites. How many boats?"
+    text = (
+        "Masks are 7. Kites are 3 more than masks = 7 + 3 = 9. Boats are 2 times kites = 2 * 9 = 7. Answer: 7"
+    )
+    live = [{"type": "token", "index": 0, "branch": "0", "position": 0, "token": text, "token_id": 1}]
+    chunks = [
+        {"choices": [], "live": live},
+        {"choices": [{"index": 0, "text": text, "finish_reason": "stop"}]},
+    ]
+    body = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+    head = {"content-type": "text/event-stream"}
+    visit.page.route("**/v1/completions", lambda route: route.fulfill(status=200, headers=head, body=body))
+    page = visit.go(place(prompt=prompt))
+    page.get_by_role("button", name="Run").click()
+    visit.wait_until_done()
+    names = page.locator(".run:visible .node .name").all_text_contents()
+    assert sorted(names) == ["boats = 7 ≠ 9", "kites ✗", "masks = 7 ✓"]  # 2 * 10 is 9 modulo 11
+    expect(page.locator(".node.carried")).to_have_count(1)
+    expect(page.locator(".graph:visible li", has_text="boats")).to_contain_text("right is 9")
+
+
 def test_arms_can_be_added_up_to_what_the_server_takes(visit: Visit, server: Server) -> None:
     schemas = httpx2.get(f"{server.url}/openapi.json").json()["components"]["schemas"]
     most = schemas["ComparisonSpec"]["properties"]["arms"]["maxItems"]

@@ -78,6 +78,7 @@ export function armEditor(catalogue, { changed, removed }) {
     complain(message) {
       error.textContent = message ?? "";
       error.hidden = !message;
+      if (message) name.focus();
     },
     removable: (yes) => (drop.disabled = !yes),
     focus: () => name.focus(),

@@ -41,7 +41,7 @@ export function builderView(catalogue, submitted) {
     },
     "Add an arm",
   );
-  const full = h("p", { class: "help", role: "status" });
+  const full = h("p", { class: "help" });
   let editors = [];
   let unshown = {}; // fields of a template that have no place in the form
   const complained = [];
@@ -153,8 +153,8 @@ export function builderView(catalogue, submitted) {
       editor.complain(error.message);
       complained.push(editor);
     }
-    alert.textContent = error.message;
-    alert.hidden = false;
+    alert.textContent = editor ? "" : error.message;
+    alert.hidden = Boolean(editor);
   }
 
   function write(spec) {

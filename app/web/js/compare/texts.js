@@ -47,7 +47,7 @@ export async function textsView(id, arms, signal, vocabulary) {
             h(
               "tr",
               {},
-              h("th", { scope: "row" }, h("p", { class: "written" }, problem.prompt.trim())),
+              h("th", { scope: "row" }, h("p", { class: "asked" }, problem.prompt.trim())),
               arms.map((arm) => textCell(byArm.get(arm), paint)),
             ),
           ),
