@@ -86,7 +86,7 @@ class Curves(Result):
 
 
 class DomainResult(Result):
-    """A probe on the test rows of one domain: "id" is of problem sizes that the model was trained on, "ood" of
+    """A probe on the test rows of one domain: "id" has problem sizes that the model was trained on, "ood"
     larger ones."""
 
     domain: str
