@@ -86,7 +86,8 @@ class Curves(Result):
 
 
 class DomainResult(Result):
-    """A probe on the test rows of one domain, such as "id" or "ood"."""
+    """A probe on the test rows of one domain: "id" has problem sizes that the model was trained on, "ood"
+    larger ones."""
 
     domain: str
     rows: int

@@ -27,9 +27,15 @@ def calibrate(
     problems: Annotated[
         int, typer.Option("-n", "--problems", min=1, max=MANY, help="Problems to read.")
     ] = 1000,
-    split: Annotated[Split, typer.Option(help="Which split the problems come from.")] = "validation",
+    split: Annotated[
+        Split, typer.Option(help="Which split the problems come from; no two share a solution template.")
+    ] = "validation",
     op_min: Annotated[
-        int | None, typer.Option(min=1, help="Smallest op.  [default: that of the training]")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Smallest op, how many quantities an answer needs.  [default: that of the training]",
+        ),
     ] = None,
     op_max: Annotated[
         int | None, typer.Option(min=1, help="Largest op.  [default: that of the training]")

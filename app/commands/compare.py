@@ -48,10 +48,14 @@ def compare(
     ] = None,
     split: Annotated[
         Literal["train", "validation", "test"] | None,
-        typer.Option(help="Split of the corpus.  [default: validation]"),
+        typer.Option(help="Split of the corpus; no two share a solution template.  [default: validation]"),
     ] = None,
     ops: Annotated[
-        str | None, typer.Option(metavar="LOW-HIGH", help="Range of ops, or one.  [default: 1-6]")
+        str | None,
+        typer.Option(
+            metavar="LOW-HIGH",
+            help="How many quantities an answer needs: a range, or one number.  [default: 1-6]",
+        ),
     ] = None,
     count: Annotated[
         int | None, typer.Option("-n", "--count", help="Problems, over all ops.  [default: 500]")

@@ -15,10 +15,15 @@ from models.corpora.igsm.split import Split
 if TYPE_CHECKING:
     from models.corpora.igsm.spec import IgsmSpec
 
-app = CommandLine("corpus", "Problems of the igsm corpus: print them, check solutions, describe them.")
+app = CommandLine(
+    "corpus",
+    "Word problems modulo 11, the igsm corpus: print them, check solutions, describe them (docs/igsm.md).",
+)
 
 ModulusOption = Annotated[int, typer.Option(min=3, max=99, help="All arithmetic is modulo this number.")]
-SplitOption = Annotated[Split, typer.Option(help="Which split the problems belong to.")]
+SplitOption = Annotated[
+    Split, typer.Option(help="Which split the problems belong to; no two share a solution template.")
+]
 SeedOption = Annotated[int, typer.Option(help="Same seed and options, same problems.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON lines instead.")]
 
@@ -31,12 +36,15 @@ def problems(
         typer.Option(
             min=1,
             max=40,
-            help="Number of quantities that the answer needs.  [default: any that is trained on]",
+            help="How many quantities the answer needs, the steps of a solution.  "
+            "[default: any that is trained on]",
         ),
     ] = None,
     distractors: Annotated[
         int | None,
-        typer.Option(min=0, max=20, help="Number of quantities beside them.  [default: any up to 3]"),
+        typer.Option(
+            min=0, max=20, help="How many quantities the answer does not need.  [default: any up to 3]"
+        ),
     ] = None,
     split: SplitOption = "test",
     seed: SeedOption = 0,
@@ -101,7 +109,10 @@ def check(
         unnecessary  the answer does not need it
         not_ready    it depends on something not yet defined
         formula      the restated sentence is not the problem's
-        arithmetic   a number put in or the result is wrong
+        arithmetic   a number put in, the operator or the result is wrong
+
+    A step is judged by what the solution has stated before it: a wrong value that is carried on counts once.
+    What follows the answer is one more step, which cannot be read. docs/igsm.md has an example of each.
 
     Examples:
 

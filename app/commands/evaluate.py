@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
 def evaluate(
     checkpoint: CheckpointOption = None,
-    split: Annotated[Split, typer.Option(help="Which split the problems come from.")] = "test",
+    split: Annotated[
+        Split, typer.Option(help="Which split the problems come from; no two share a solution template.")
+    ] = "test",
     problems: Annotated[
         int, typer.Option("-n", "--problems", min=1, max=MANY, help="Problems per op.")
     ] = 1000,
     op_min: Annotated[
-        int | None, typer.Option(min=1, help="Smallest op.  [default: that of the training]")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Smallest op, how many quantities an answer needs.  [default: that of the training]",
+        ),
     ] = None,
     op_max: Annotated[
         int | None, typer.Option(min=1, help="Largest op.  [default: 4 beyond the training]")

@@ -46,7 +46,9 @@ def pretrain(
     prompt_weight: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Weight of prompt tokens in the loss; solutions weigh 1.")
     ] = 0.2,
-    op_max: Annotated[int, typer.Option(min=1, help="Largest op that is trained on.")] = 5,
+    op_max: Annotated[
+        int, typer.Option(min=1, help="Largest op, the number of quantities that an answer needs.")
+    ] = 5,
     op_weights: Annotated[
         str | None,
         typer.Option(help="How often each op is drawn, as in 1,1,2,2,3.  [default: all alike]"),

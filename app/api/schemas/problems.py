@@ -63,7 +63,7 @@ class ProblemOut(BaseModel):
 
     id: str = Field(description="op/number: the number counts from 0 within its op, split and seed.")
     split: Split
-    op: int
+    op: int = Field(description="How many quantities the answer needs: the steps of a solution.")
     seed: int
     prompt: str = Field(
         description="The `prompt` of /v1/completions, as it is, with the line break after it."
@@ -111,7 +111,12 @@ class StepOut(BaseModel):
     start: int = Field(description="Where it begins in the completion, in Unicode characters.")
     end: int = Field(description="Where it ends; exclusive.")
     quantity: str | None = Field(description="What it computes; null where it cannot be read.")
-    verdict: Verdict
+    verdict: Verdict = Field(
+        description="The first that applies: `syntax` it cannot be read, `unknown` the problem does not "
+        "define its quantity, `repeated` an earlier step did, `unnecessary` the answer does not need it, "
+        "`not_ready` it depends on what no earlier step defines, `formula` the restated sentence is not the "
+        "problem's, `arithmetic` a number put in, the operator or the result is wrong, or else `correct`."
+    )
     detail: str = Field(description="What is wrong with it; empty where nothing is.")
 
 
@@ -123,7 +128,10 @@ class CheckOut(BaseModel):
         description="Why the prompt is no problem of the corpus; then nothing else is judged."
     )
     graph: GraphOut | None
-    steps: list[StepOut]
+    steps: list[StepOut] = Field(
+        description="The sentences of the solution, each judged by what the solution says before it: a wrong "
+        "value that is carried on consistently counts once. Text after the answer is a step of its own."
+    )
     answer: str | None = Field(description="The answer as written; null where there is none.")
     expected: str | None = Field(description="The right answer.")
     answer_correct: bool

@@ -8,7 +8,8 @@ A step gets the first verdict that applies, in this order:
     unnecessary  the answer does not need it
     not_ready    an operand of it, in the problem, is not yet defined by an earlier step
     formula      the restated sentence is not the problem's: its kind, constant or an operand differs
-    arithmetic   the numbers put in, the operator or the result are wrong
+    arithmetic   the numbers put in, the operator or the result are wrong; all results are modulo the corpus's
+                 modulus, from 0 to one less than it
     correct      none of these
 
 The second to fifth are about the choice of the quantity, so they are decided by the step's first word.
@@ -21,11 +22,12 @@ once: later steps that carry its result on are correct, though the answer is the
 with the true value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import add, mul, sub
 from typing import Literal
 
-from models.corpora.igsm.grammar import Kind, ParsedDefinition, Sentence
+from models.corpora.igsm.grammar import Equation, Kind, ParsedDefinition, Sentence
 from models.corpora.igsm.parse import (
     MODULUS,
     ParsedProblem,
@@ -41,6 +43,8 @@ Verdict = Literal[
 ]
 
 _OPERATOR: Mapping[Kind, str] = {"more": "+", "times": "*", "sum": "+", "difference": "-"}
+_WORD: Mapping[Kind, str] = {"more": "more than", "times": "times", "sum": "plus", "difference": "minus"}
+_COMPUTE: Mapping[str, Callable[[int, int], int]] = {"+": add, "*": mul, "-": sub}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +172,27 @@ def _judge_numbers(
     right = stated[definition.operands[-1]]
     operator = _OPERATOR[definition.kind]
     result = evaluate(definition, stated, problem.modulus)
-    if (equation.left, equation.operator, equation.right, equation.result) != (left, operator, right, result):
-        return "arithmetic", f"it should go on with = {left} {operator} {right} = {result}"
+    if (equation.left, equation.operator, equation.right) != (left, operator, right):
+        wrong = _wrong_input(definition, equation, left, operator, right)
+        return "arithmetic", f"{wrong}; it should go on with = {left} {operator} {right} = {result}"
+    if equation.result != result:
+        exact = _COMPUTE[operator](left, right)
+        reduced = "" if exact == result else f", which is {result} modulo {problem.modulus}"
+        return "arithmetic", f"{left} {operator} {right} is {exact}{reduced}, not {equation.result}"
     return "correct", ""
+
+
+def _wrong_input(
+    definition: ParsedDefinition, equation: Equation, left: int, operator: str, right: int
+) -> str:
+    """What is wrong with what an equation computes from; its three parts are given as they should be."""
+    said = [f"an earlier step says that {operand} are" for operand in definition.operands]
+    left_said = said[0] if len(said) == 2 else "the problem's number is"
+    if equation.left != left:
+        return f"{left_said} {left}, not {equation.left}"
+    if equation.right != right:
+        return f"{said[-1]} {right}, not {equation.right}"
+    return f"{_WORD[definition.kind]} is {operator}, not {equation.operator}"
 
 
 def _in_words(definition: ParsedDefinition) -> str:

@@ -51,12 +51,36 @@ def test_correct_solution_in_either_order() -> None:
         ((KITES, "Pens are 2 times kites = 2 + 7 = 9."), "formula", "pens are 2 more than kites"),
         ((KITES, BOATS, PENS, "Oars are pens minus boats = 9 - 10 = 10."), "formula", "boats minus pens"),
         ((KITES, BOATS, PENS, "Oars are boats plus pens = 10 - 9 = 1."), "formula", "boats minus pens"),
-        ((KITES, "Boats are 3 times kites = 3 * 7 = 21."), "arithmetic", "= 3 \\* 7 = 10"),
+        (
+            (KITES, "Boats are 3 times kites = 3 * 7 = 21."),
+            "arithmetic",
+            r"^3 \* 7 is 21, which is 10 modulo 11, not 21$",
+        ),
         ((KITES, "Boats are 3 times kites = 3 * 8 = 2."), "arithmetic", "= 3 \\* 7 = 10"),
         ((KITES, "Boats are 3 times kites = 4 * 7 = 10."), "arithmetic", "= 3 \\* 7 = 10"),
         ((KITES, "Boats are 3 times kites = 3 + 7 = 10."), "arithmetic", "= 3 \\* 7 = 10"),
         ((KITES, "Boats are 3 times kites = 7 * 3 = 10."), "arithmetic", "= 3 \\* 7 = 10"),
-        ((KITES, BOATS, PENS, "Oars are boats minus pens = 10 - 9 = 10."), "arithmetic", "= 10 - 9 = 1"),
+        (
+            (KITES, BOATS, PENS, "Oars are boats minus pens = 10 - 9 = 10."),
+            "arithmetic",
+            "^10 - 9 is 1, not 10$",
+        ),
+        (
+            (KITES, "Boats are 3 times kites = 3 * 8 = 2."),
+            "arithmetic",
+            "^an earlier step says that kites are 7, not 8;",
+        ),
+        (
+            (KITES, "Boats are 3 times kites = 4 * 7 = 10."),
+            "arithmetic",
+            "^the problem's number is 3, not 4;",
+        ),
+        ((KITES, "Boats are 3 times kites = 3 + 7 = 10."), "arithmetic", r"^times is \*, not \+;"),
+        (
+            (KITES, BOATS, PENS, "Oars are boats minus pens = 9 - 9 = 1."),
+            "arithmetic",
+            "^an earlier step says that boats are 10, not 9;",
+        ),
         ((KITES, "Boats are 3 times kites."), "syntax", "cannot be read"),
     ],
 )
@@ -84,6 +108,18 @@ def test_each_kind_of_mistake(steps: tuple[str, ...], verdict: Verdict, detail: 
 )
 def test_precedence_of_verdicts(steps: tuple[str, ...], verdict: Verdict) -> None:
     assert verdicts(*steps)[-1] == verdict
+
+
+def test_the_reason_says_what_the_result_is_and_why() -> None:
+    steps = "Masks are 7. Magnets are 10 times masks = 10 * 7 = 5."
+    report = check_solution("Masks are 7. Magnets are 10 times masks. How many magnets?", steps)
+    assert report.steps[1].detail == "10 * 7 is 70, which is 4 modulo 11, not 5"
+    steps = "Masks are 3. Nets are 7. Pens are masks minus nets = 3 - 7 = 4."
+    report = check_solution("Masks are 3. Nets are 7. Pens are masks minus nets. How many pens?", steps)
+    assert report.steps[2].detail == "3 - 7 is -4, which is 7 modulo 11, not 4"
+    steps = "Masks are 3. Nets are 4 more than masks = 4 + 3 = 7."
+    report = check_solution("Masks are 3. Nets are 4 more than masks. How many nets?", steps, modulus=5)
+    assert report.steps[1].detail == "4 + 3 is 7, which is 2 modulo 5, not 7"
 
 
 def test_slip_of_arithmetic_is_charged_once() -> None:

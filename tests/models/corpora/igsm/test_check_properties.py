@@ -46,6 +46,23 @@ def test_step_moved_before_one_it_uses_is_not_ready(problem: Problem, data: st.D
     assert report.missing == ()
 
 
+@given(drawn(op_min=2), st.data())
+def test_the_reason_given_for_a_wrong_result_is_true(problem: Problem, data: st.DataObject) -> None:
+    text, steps, _ = problem_and_steps(problem)
+    index = data.draw(st.sampled_from([index for index, step in enumerate(steps) if "=" in step]))
+    equation, _, right = steps[index].removesuffix(".").rpartition(" = ")
+    other = data.draw(st.integers(0, 99).filter(lambda value: value != int(right)))
+    steps[index] = f"{equation} = {other}."
+    detail = check_solution(text, " ".join(steps)).steps[index].detail
+    told = re.fullmatch(r"(\d+) ([+*-]) (\d+) is (-?\d+)(?:, which is (\d+) modulo 11)?, not (\d+)", detail)
+    assert told is not None, detail
+    left, operator, second, exact, reduced, wrong = told.groups()
+    computed = {"+": int.__add__, "*": int.__mul__, "-": int.__sub__}[operator](int(left), int(second))
+    assert (computed, computed % SPEC.modulus) == (int(exact), int(right))
+    assert reduced == (None if computed == int(right) else right)
+    assert wrong == str(other)
+
+
 @given(drawn(), st.data())
 def test_changed_number_is_formula_before_the_equation_and_arithmetic_in_it(
     problem: Problem, data: st.DataObject
