@@ -131,7 +131,7 @@ def start_engine(settings: Settings) -> Serving:
 async def _answer_error(request: Request, error: Exception) -> Response:
     request_id = request_id_of(request)
     if isinstance(error, HTTPException) and error.status_code == 405:
-        error = HTTPException(405, headers={"allow": ", ".join(allowed_methods(request.scope))})
+        error = HTTPException(405, headers={"Allow": ", ".join(allowed_methods(request.scope))})
     if is_ours(error):
         log.error("request %s failed", request_id, exc_info=error)
     return to_api_error(error, request_id).response()

@@ -1,0 +1,106 @@
+"""No answer tells where on the machine its files are; the log does."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.api.service import Service
+from app.main import create_app
+from app.settings import Settings
+from tests.app.api.server import running_server
+from tests.app.api.wire import get, post, talk
+
+ARMS = [{"strategy": {"kind": "greedy"}}, {"strategy": {"kind": "sample"}}]
+COMPARISON = {"arms": ARMS, "problems": {"count": 2, "ops": [1, 1]}}
+
+
+def no_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+def no_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+
+
+def damaged(name: str) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        (folder / name).write_text("{")
+
+    return damage
+
+
+def a_folder_in_its_place(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer.json").mkdir()
+
+
+def not_there(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+FAULTS = [no_config, no_weights, a_folder_in_its_place, not_there]
+FAULTS += [
+    damaged(name) for name in ("config.json", "tokenizer.json", "model.safetensors", "calibration.json")
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=range(len(FAULTS)))
+def test_a_checkpoint_that_cannot_be_loaded(
+    corpus_checkpoint_folder: Path,
+    tmp_path: Path,
+    fault: Callable[[Path], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = tmp_path / "my models" / "tiny"
+    shutil.copytree(corpus_checkpoint_folder, folder)
+    fault(folder)
+    with TestClient(create_app(Settings(checkpoint=folder)), base_url="http://localhost") as http:
+        service: Service = http.app.state.service  # pyright: ignore[reportAttributeAccessIssue]
+        while service.failure is None and service.serving is None:
+            time.sleep(0.01)
+        assert service.failure
+        answers = [http.get(path) for path in ("/health/live", "/health/ready", "/v1/models", "/v1/compare")]
+        answers += [http.post("/v1/completions", json={"prompt": "a"})]
+    for answer in answers:
+        assert answer.status_code == 503
+        assert str(tmp_path) not in answer.text
+        assert "my models" not in answer.text
+    assert str(tmp_path) in caplog.text
+
+
+FILES = ("outcomes.jsonl", "about.json", "problems.jsonl", "latency.jsonl", "state.json", "spec.json")
+VIEWS = (
+    "",
+    "/spec",
+    "/about",
+    "/problems",
+    "/results",
+    "/latency",
+    "/report.json",
+    "/report.html",
+    "/events",
+)
+
+
+def test_comparisons_whose_folder_is_damaged(corpus_checkpoint_folder: Path, tmp_path: Path) -> None:
+    root = tmp_path / "my runs" / "comparisons"
+    with running_server(corpus_checkpoint_folder, ["--comparisons", str(root)]) as server:
+        submitted = talk(server.url, post("/v1/compare", json.dumps(COMPARISON).encode()), seconds=5)
+        id = json.loads(submitted.data.rpartition(b"\r\n\r\n")[2])["id"]
+        for name in FILES:
+            for path in root.rglob(name):
+                path.write_text('{"a": 1}\n')
+        said = b"".join(talk(server.url, get(f"/v1/compare/{id}{view}"), seconds=2).data for view in VIEWS)
+        shutil.rmtree(root)
+        root.write_text("in the way")
+        said += talk(server.url, post("/v1/compare", json.dumps(COMPARISON).encode()), seconds=5).data
+        said += talk(server.url, get("/v1/compare"), seconds=2).data
+        assert b"storage_failed" in said
+        for secret in (str(tmp_path), str(corpus_checkpoint_folder.parent), "my runs"):
+            assert secret.encode() not in said
+        assert str(root) in server.log
