@@ -6,17 +6,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
 from app.api.service import Service
 from app.main import create_app
 from app.settings import Settings
+from tests.app.api.comparing import spec, submit
 from tests.app.api.server import running_server
 from tests.app.api.wire import get, post, talk
-
-ARMS = [{"strategy": {"kind": "greedy"}}, {"strategy": {"kind": "sample"}}]
-COMPARISON = {"arms": ARMS, "problems": {"count": 2, "ops": [1, 1]}}
 
 
 def no_config(folder: Path) -> None:
@@ -43,10 +42,8 @@ def not_there(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-FAULTS = [no_config, no_weights, a_folder_in_its_place, not_there]
-FAULTS += [
-    damaged(name) for name in ("config.json", "tokenizer.json", "model.safetensors", "calibration.json")
-]
+DAMAGED = ("config.json", "tokenizer.json", "model.safetensors", "calibration.json")
+FAULTS = [no_config, no_weights, a_folder_in_its_place, not_there, *map(damaged, DAMAGED)]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=range(len(FAULTS)))
@@ -59,8 +56,9 @@ def test_a_checkpoint_that_cannot_be_loaded(
     folder = tmp_path / "my models" / "tiny"
     shutil.copytree(corpus_checkpoint_folder, folder)
     fault(folder)
-    with TestClient(create_app(Settings(checkpoint=folder)), base_url="http://localhost") as http:
-        service: Service = http.app.state.service  # pyright: ignore[reportAttributeAccessIssue]
+    app = create_app(Settings(checkpoint=folder))
+    service: Service = app.state.service
+    with TestClient(app, base_url="http://localhost") as http:
         while service.failure is None and service.serving is None:
             time.sleep(0.01)
         assert service.failure
@@ -90,15 +88,15 @@ VIEWS = (
 def test_comparisons_whose_folder_is_damaged(corpus_checkpoint_folder: Path, tmp_path: Path) -> None:
     root = tmp_path / "my runs" / "comparisons"
     with running_server(corpus_checkpoint_folder, ["--comparisons", str(root)]) as server:
-        submitted = talk(server.url, post("/v1/compare", json.dumps(COMPARISON).encode()), seconds=5)
-        id = json.loads(submitted.data.rpartition(b"\r\n\r\n")[2])["id"]
+        with httpx2.Client(base_url=server.url, timeout=60) as http:
+            id = submit(http, spec(2))
         for name in FILES:
             for path in root.rglob(name):
                 path.write_text('{"a": 1}\n')
         said = b"".join(talk(server.url, get(f"/v1/compare/{id}{view}"), seconds=2).data for view in VIEWS)
         shutil.rmtree(root)
         root.write_text("in the way")
-        said += talk(server.url, post("/v1/compare", json.dumps(COMPARISON).encode()), seconds=5).data
+        said += talk(server.url, post("/v1/compare", json.dumps(spec(2)).encode()), seconds=5).data
         said += talk(server.url, get("/v1/compare"), seconds=2).data
         assert b"storage_failed" in said
         for secret in (str(tmp_path), str(corpus_checkpoint_folder.parent), "my runs"):
