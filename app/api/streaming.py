@@ -1,15 +1,12 @@
 """Server-sent events as OpenAI sends them: `data: {json}`, and `data: [DONE]` or an error at the end."""
 
-import logging
 from collections.abc import AsyncIterator, Callable
 
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from app.api.errors import is_ours, to_api_error
-
-log = logging.getLogger(__name__)
+from app.api.errors import log_what_is_not_told, to_api_error
 
 
 class EventStream(StreamingResponse):
@@ -38,8 +35,7 @@ async def encode(chunks: AsyncIterator[BaseModel], request_id: str) -> AsyncIter
         async for chunk in chunks:
             yield _event(chunk.model_dump_json())
     except Exception as error:
-        if is_ours(error):
-            log.error("request %s failed while streaming", request_id, exc_info=error)
+        log_what_is_not_told(error, request_id)
         yield _event(to_api_error(error, request_id).envelope.model_dump_json())
     else:
         yield _event("[DONE]")
