@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 
-from app.api.errors import is_ours, to_api_error
+from app.api.errors import log_what_is_not_told, to_api_error
 from app.api.hosts import HostGate, names_of
 from app.api.methods import Methods, allowed_methods
 from app.api.metrics import Metrics
@@ -131,7 +131,6 @@ def start_engine(settings: Settings) -> Serving:
 async def _answer_error(request: Request, error: Exception) -> Response:
     request_id = request_id_of(request)
     if isinstance(error, HTTPException) and error.status_code == 405:
-        error = HTTPException(405, headers={"allow": ", ".join(allowed_methods(request.scope))})
-    if is_ours(error):
-        log.error("request %s failed", request_id, exc_info=error)
+        error = HTTPException(405, headers={"Allow": ", ".join(allowed_methods(request.scope))})
+    log_what_is_not_told(error, request_id)
     return to_api_error(error, request_id).response()

@@ -1,5 +1,6 @@
 """From exceptions to the error envelope: `{"error": {"message", "type", "param", "code"}}`."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ from app.errors import (
 )
 from app.invalid import show
 from app.redaction import without_folders
+
+log = logging.getLogger(__name__)
 
 INVALID_REQUEST = "invalid_request_error"
 
@@ -111,9 +114,17 @@ def to_api_error(error: Exception, request_id: str) -> ApiError:
 
 
 def is_ours(error: Exception) -> bool:
-    """Whether the log should say why, because the answer does not, or not where."""
-    answered = (ApiError, EngineStoppedError)
+    """Whether the log should say why, because the answer does not."""
+    answered = (ApiError, EngineStoppedError, ComparisonFolderError)
     return to_api_error(error, "").status >= 500 and not isinstance(error, answered)
+
+
+def log_what_is_not_told(error: Exception, request_id: str) -> None:
+    """Log what the answer leaves out: why a fault of ours came about, and where a folder is."""
+    if is_ours(error):
+        log.error("request %s failed", request_id, exc_info=error)
+    elif isinstance(error, ComparisonFolderError):
+        log.error("request %s failed: %s", request_id, error)
 
 
 def _of_routing(error: HTTPException) -> ApiError:

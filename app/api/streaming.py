@@ -1,7 +1,6 @@
 """Server-sent events as OpenAI sends them: `data: {json}`, and `data: [DONE]` or an error at the end."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 
@@ -9,9 +8,7 @@ from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from app.api.errors import is_ours, to_api_error
-
-log = logging.getLogger(__name__)
+from app.api.errors import log_what_is_not_told, to_api_error
 
 _SECONDS_AT_ONCE = 0.002
 """How long a stream keeps the event loop to itself, one chunk apart."""
@@ -48,8 +45,7 @@ async def encode(chunks: AsyncIterator[BaseModel], request_id: str) -> AsyncIter
                 await asyncio.sleep(0)
                 begun = time.perf_counter()
     except Exception as error:
-        if is_ours(error):
-            log.error("request %s failed while streaming", request_id, exc_info=error)
+        log_what_is_not_told(error, request_id)
         yield _event(to_api_error(error, request_id).envelope.model_dump_json())
     else:
         yield _event("[DONE]")

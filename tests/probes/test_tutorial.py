@@ -62,7 +62,7 @@ def test_tutorial_ends_with_a_server_that_reads_the_probes(folder: Path) -> None
     assert "<svg" in (folder / "run" / "report.html").read_text()
 
     settings = Settings(checkpoint=folder / "my-model", probes=folder / "my-probes")
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(settings), base_url="http://localhost") as client:
         while client.get("/health/ready").status_code == 503:
             pass
         cards = client.get("/v1/probes").json()["data"]

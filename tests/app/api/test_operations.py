@@ -162,7 +162,7 @@ def test_not_ready_until_the_checkpoint_is_loaded(
         return load(settings)
 
     monkeypatch.setattr(main, "start_engine", load_late)
-    with TestClient(create_app(Settings(checkpoint=checkpoint_folder))) as http:
+    with TestClient(create_app(Settings(checkpoint=checkpoint_folder)), base_url="http://localhost") as http:
         assert http.get("/health/live").status_code == 200
         assert http.get("/health/ready").status_code == 503
         assert http.get("/health/ready").json()["status"] == "loading"
@@ -178,7 +178,7 @@ def test_not_ready_until_the_checkpoint_is_loaded(
 
 def test_a_checkpoint_that_cannot_be_loaded_is_not_alive(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
-    with TestClient(create_app(Settings(checkpoint=tmp_path))) as http:
+    with TestClient(create_app(Settings(checkpoint=tmp_path)), base_url="http://localhost") as http:
         while http.get("/health/live").status_code == 200:
             pass
         for route in ("/health/live", "/health/ready"):
@@ -197,7 +197,7 @@ def test_a_fault_of_ours_is_logged_and_not_shown(
     def fault() -> None:
         raise ZeroDivisionError("the secret detail")
 
-    with TestClient(app, raise_server_exceptions=False) as http:
+    with TestClient(app, "http://localhost", raise_server_exceptions=False) as http:
         response = http.get("/fault")
     assert response.status_code == 500
     error = response.json()["error"]

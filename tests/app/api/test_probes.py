@@ -177,7 +177,8 @@ def test_probes_of_another_checkpoint_keep_the_server_from_starting(
     assert "--no-probes" in ended.stderr
     assert "Traceback" not in ended.stderr
     # Started as a factory, nobody can end the process, but everybody is told.
-    with TestClient(create_app(Settings(checkpoint=tmp_path / "other", probes=probes_folder))) as http:
+    app = create_app(Settings(checkpoint=tmp_path / "other", probes=probes_folder))
+    with TestClient(app, base_url="http://localhost") as http:
         while http.get("/health/live").status_code == 200:
             pass
         assert "config: the probe was fitted on" in http.get("/health/ready").json()["detail"]
