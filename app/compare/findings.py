@@ -42,8 +42,8 @@ class Findings:
         if self._path.is_dir():
             return None
         return (
-            f"{self._path} is gone: it was deleted or moved while the server ran. Put it back, or delete the "
-            "comparison."
+            f"the folder {self._path.name} is gone: it was deleted or moved while the server ran. Put it "
+            "back, or delete the comparison."
         )
 
     def lines(self, name: str, after: int, limit: int) -> list[bytes]:

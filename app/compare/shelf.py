@@ -105,7 +105,8 @@ class Shelf:
             except Exception as error:  # whatever is in there, the others are none the worse for it
                 reason = plain(f"{error}" or type(error).__name__).rstrip(".")
                 log.warning("comparison %s is damaged: %s", folder.name, reason)
-                damaged.append(_damaged(folder, reason))
+                # Who asks over HTTP has no business with where that is on this machine.
+                damaged.append(_damaged(folder, reason.replace(f"{self.root}/", "")))
         return sorted(kept, key=lambda each: each.state.created), damaged
 
     def add(self, spec: ComparisonSpec, state: State, fill: Callable[[Path], None]) -> Kept:
@@ -163,7 +164,7 @@ def _damaged(folder: Path, reason: str) -> Damaged:
     return Damaged(
         folder.name,
         folder,
-        f"{reason}. What it found is still in {folder}: mend it and start the server anew, or delete it.",
+        f"{reason}. What was found is still in its folder: mend it and start the server anew, or delete it.",
         created,
         spec,
     )

@@ -201,6 +201,7 @@ def test_a_damaged_folder_is_listed_with_the_reason_and_the_others_as_they_are(
         }
         damaged = found["compare-0"]
         assert name in (damaged.error or "")
+        assert str(root) not in (damaged.error or "")
         assert "delete it" in (damaged.error or "")
         json.dumps(damaged.model_dump(mode="json"), ensure_ascii=False, allow_nan=False).encode()
         assert comparisons.status("compare-0") == damaged
