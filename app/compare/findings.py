@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from app.compare.folder import (
+    OUTCOMES_FILE,
     PAGE_FILE,
     REPORT_FILE,
     RunFolder,
@@ -13,12 +14,13 @@ from app.compare.folder import (
     read_latency,
     read_outcomes,
 )
-from app.compare.lines import unusable
-from app.compare.outcome import Outcome
+from app.compare.lines import require_json, unusable
+from app.compare.outcome import LatencySample, Outcome
 from app.compare.report.page import render
 from app.compare.results import ComparisonReport
 from app.compare.spec import ComparisonSpec
 from app.compare.summary import summarise
+from app.errors import ComparisonFolderError
 
 _SHARE = 0.1
 """Most of the time that may go into reports of an unfinished run, however often somebody asks for one."""
@@ -34,20 +36,34 @@ class Findings:
         self._last: tuple[ComparisonReport, list[Outcome]] | None = None
         self._good_until = 0.0
 
+    @property
+    def missing(self) -> str | None:
+        """What to say where the folder is gone; None where it is there."""
+        if self._path.is_dir():
+            return None
+        return (
+            f"the folder {self._path.name} is gone: it was deleted or moved while the server ran. Put it "
+            "back, or delete the comparison."
+        )
+
     def lines(self, name: str, after: int, limit: int) -> list[bytes]:
         """Lines of a file as they stand there, `limit` of them at most, but the first `after`.
 
         Raises:
-            ComparisonFolderError: the file cannot be read.
+            ComparisonFolderError: the file cannot be read, or a line is damaged.
         """
         path = self._path / name
         try:
             with path.open("rb") as file:
-                return [line.rstrip() for line in islice(file, after, after + limit) if line.endswith(b"\n")]
+                found = [line.rstrip() for line in islice(file, after, after + limit) if line.endswith(b"\n")]
         except FileNotFoundError:
+            self._require_folder()
             return []
         except OSError as error:
             raise unusable(path, error) from error
+        for number, line in enumerate(found, after + 1):
+            require_json(path, number, line)
+        return found
 
     def report(self, *, growing: bool) -> str:
         """The report as JSON: the one that was written in the end, else one of what there is.
@@ -81,9 +97,14 @@ class Findings:
         try:
             return (self._path / name).read_text(encoding="utf-8")
         except FileNotFoundError:
+            self._require_folder()
             return None
         except OSError as error:
             raise unusable(self._path / name, error) from error
+
+    def _require_folder(self) -> None:
+        if (missing := self.missing) is not None:
+            raise ComparisonFolderError(missing)
 
     def _so_far(self, growing: bool) -> tuple[ComparisonReport, list[Outcome]]:
         with self._one_at_a_time:
@@ -91,7 +112,7 @@ class Findings:
             if growing and self._last is not None and began <= self._good_until:
                 return self._last
             outcomes, latency = read_outcomes(self._path), read_latency(self._path)
-            found = summarise(self._spec, outcomes, latency), outcomes
+            found = _summary(self._path, self._spec, outcomes, latency), outcomes
             now = time.monotonic()
             self._good_until = now + (now - began) / _SHARE
             # There may be many comparisons, each of hundreds of thousands of outcomes; one of them grows.
@@ -105,7 +126,18 @@ def write_report(folder: RunFolder) -> ComparisonReport:
     Raises:
         ComparisonFolderError: the folder cannot be written.
     """
-    report = summarise(folder.spec, folder.outcomes, folder.latency)
+    report = _summary(folder.path, folder.spec, folder.outcomes, folder.latency)
     page = render(report, folder.outcomes, folder.about)
     folder.write_report(report.model_dump_json(indent=2) + "\n", page)
     return report
+
+
+def _summary(
+    path: Path, spec: ComparisonSpec, outcomes: list[Outcome], latency: list[LatencySample]
+) -> ComparisonReport:
+    try:
+        return summarise(spec, outcomes, latency)
+    except ValueError as error:  # lines that are whole, but not of this comparison, or there twice
+        raise ComparisonFolderError(
+            f"{path / OUTCOMES_FILE} is damaged: {error}. Take the line out, or start anew in another folder."
+        ) from error

@@ -45,16 +45,22 @@ class RunFolder:
 
     @classmethod
     def create_or_resume(
-        cls, path: Path, spec: ComparisonSpec, about: About, problems: Iterable[Problem]
+        cls,
+        path: Path,
+        spec: ComparisonSpec,
+        about: About,
+        problems: Iterable[Problem],
+        *,
+        must_exist: bool = False,
     ) -> "RunFolder":
-        """The folder of a run: a new one, or the one that the same run left behind.
+        """The folder of a run: a new one, unless it `must_exist`, or the one that the same run left behind.
 
         Raises:
             ComparisonFolderError: the folder is of another comparison, or of another checkpoint, calibration
                 or probe (the message names the first field that differs), or it holds something else.
         """
         path = path.absolute()
-        if not (path / SPEC_FILE).exists():
+        if not (must_exist or (path / SPEC_FILE).exists()):
             _create(path, spec, about, problems)
         folder = cls(path)
         try:
@@ -75,6 +81,11 @@ class RunFolder:
         """Keep a sample; when this returns, it is on disk."""
         self._latency_lines.append(sample.line())
         self.latency.append(sample)
+
+    def require_in_place(self) -> None:
+        """Raise `ComparisonFolderError` if the folder, or what is appended to, was taken away meanwhile."""
+        self._lines.require_in_place()
+        self._latency_lines.require_in_place()
 
     def write_report(self, report: str, page: str) -> None:
         """Replace report.json and report.html, each in one go."""

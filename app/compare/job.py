@@ -9,7 +9,7 @@ from app.compare.progress import Progress
 from app.compare.runner import Comparison
 from app.compare.shelf import Kept
 from app.compare.spec import ComparisonSpec, CorpusProblems
-from app.compare.state import ComparisonStatus, State, Status, write_state
+from app.compare.state import ComparisonStatus, KeptStatus, State, write_state
 from app.compare.summary import problems_of
 from app.errors import ParameterError
 from app.redaction import without_folders
@@ -48,7 +48,7 @@ class Job:
         self.outcomes.begin(outcomes)
         self.samples.begin(samples)
 
-    def change(self, status: Status, **changes: object) -> None:
+    def change(self, status: KeptStatus, **changes: object) -> None:
         """Change the state, in the folder too, and tell who watches."""
         self.state = self.state.model_copy(update={"status": status, **changes})
         try:
@@ -73,12 +73,15 @@ class Job:
     def status(self) -> ComparisonStatus:
         """How far it is."""
         state = self.state
+        # Of one that runs, or is going to, the run says so.
+        missing = self.findings.missing if state.status in ("done", "cancelled") else None
+        error = state.error if missing is None else missing
         phase = self.outcomes if self.outcomes.done < self.outcomes.total else self.samples
         eta_s = phase.eta_s if state.status == "running" else None
         return ComparisonStatus(
             id=self.id,
             name=self.kept.spec.name,
-            status=state.status,
+            status=state.status if missing is None else "damaged",
             done=self.outcomes.done,
             total=self.outcomes.total,
             samples_done=self.samples.done,
@@ -89,7 +92,7 @@ class Job:
             created=int(state.created),
             started=_whole(state.started),
             finished=_whole(state.finished),
-            error=None if state.error is None else without_folders(state.error),
+            error=None if error is None else without_folders(error),
         )
 
 

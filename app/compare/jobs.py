@@ -3,24 +3,23 @@
 import logging
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from app.compare.collection import Collection
 from app.compare.job import Job, require_modest
 from app.compare.outcome import LatencySample, Outcome
 from app.compare.served import Served
-from app.compare.shelf import Shelf
 from app.compare.spec import ComparisonSpec
-from app.compare.state import STATUSES, ComparisonStatus, State, Status
+from app.compare.state import ComparisonStatus, KeptStatus, State, plain
 from app.compare.summary import samples_of
 from app.errors import (
     ComparisonStateError,
     DemurError,
     EngineStoppedError,
     OverloadedError,
-    UnknownComparisonError,
 )
 from models.errors import ModelsError
 
@@ -38,9 +37,8 @@ class Comparisons:
     """
 
     def __init__(self, root: Path) -> None:
-        self._shelf = Shelf(root)
         self._changed = threading.Condition(threading.RLock())
-        self._jobs: dict[str, Job] = {}
+        self._all = Collection(root)
         self._queue: deque[Job] = deque()
         self._served: Served | None = None
         self._thread: threading.Thread | None = None
@@ -65,12 +63,12 @@ class Comparisons:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-            for job in self._jobs.values():
+            for job in self._all.jobs.values():
                 job.tell()
         if self._thread is not None:
             self._thread.join()
         with self._changed:
-            self._shelf.close()
+            self._all.shelf.close()
 
     @property
     def stopping(self) -> bool:
@@ -98,9 +96,9 @@ class Comparisons:
             state = State(
                 status="queued", total=comparison.total, samples=samples_of(spec), created=time.time()
             )
-            kept = self._shelf.add(spec, state, lambda folder: served.folder(folder, comparison).close())
+            kept = self._all.shelf.add(spec, state, lambda folder: served.folder(folder, comparison).close())
             # Who waits long has it drawn again, and takes no room meanwhile.
-            job = self._jobs[kept.id] = Job(kept, None if self._queue else comparison)
+            job = self._all.jobs[kept.id] = Job(kept, None if self._queue else comparison)
             self._enqueue(job)
             return job.status()
 
@@ -112,14 +110,12 @@ class Comparisons:
         """
         with self._changed:
             self._open()
-            newest = sorted(self._jobs.values(), key=lambda job: job.state.created, reverse=True)
-            return [job.status() for job in newest]
+            return self._all.statuses()
 
     def counts(self) -> Mapping[str, int]:
         """How many there are of each status."""
         with self._changed:
-            found = Counter(job.state.status for job in self._jobs.values())
-        return {status: found[status] for status in STATUSES}
+            return self._all.counts()
 
     def status(self, id: str) -> ComparisonStatus:
         """How far one is.
@@ -128,29 +124,36 @@ class Comparisons:
             UnknownComparisonError: there is none of this id.
         """
         with self._changed:
-            return self._job(id).status()
+            self._open()
+            return self._all.status(id)
+
+    def find(self, id: str) -> Job | None:
+        """The one of this id, None if it is damaged. Raises `UnknownComparisonError` if there is none."""
+        with self._changed:
+            self._open()
+            self._all.require(id)
+            return self._all.jobs.get(id)
 
     def look(self, id: str, at: Callable[[Job], T]) -> T:
         """What `at` finds in one of them. It waits for the disk, so this holds no lock meanwhile.
 
         Raises:
             UnknownComparisonError: there is none of this id, or it was deleted while `at` looked.
+            ComparisonFolderError: it is damaged.
         """
         with self._changed:
             job = self._job(id)
         try:
-            found = at(job)
-        except Exception:
-            self._require_kept(id)
-            raise
-        self._require_kept(id)  # what is found in a folder that goes away may be half a comparison
-        return found
+            return at(job)
+        finally:  # what is found in a folder that goes away may be half a comparison
+            self._all.require(id)
 
     def cancel(self, id: str) -> ComparisonStatus:
         """Ask one to end early; its outcomes are kept. One that waits ends at once, one that is over stays.
 
         Raises:
             UnknownComparisonError: there is none of this id.
+            ComparisonFolderError: it is damaged.
         """
         with self._changed:
             job = self._job(id)
@@ -190,17 +193,19 @@ class Comparisons:
             ComparisonFolderError: its folder cannot be removed.
         """
         with self._changed:
-            job = self._job(id)
-            if job.state.unfinished and job not in self._queue:
+            self._open()
+            self._all.require(id)
+            job = self._all.jobs.get(id)
+            if job is not None and job.state.unfinished and job not in self._queue:
                 raise ComparisonStateError(
                     f"comparison {id} is running; cancel it first (POST /v1/compare/{id}/cancel), and delete "
                     "it once its status is cancelled."
                 )
-            self._shelf.remove(job.kept.folder)
+            self._all.remove(id)
             if job in self._queue:
                 self._queue.remove(job)
-            del self._jobs[id]
-            job.tell()
+            if job is not None:
+                job.tell()
 
     def _work(self) -> None:
         """Run what waits, one after the other, until `stop`."""
@@ -252,7 +257,7 @@ class Comparisons:
         served = self._running()
         comparison = job.prepared or served.comparison(job.kept.spec)
         job.prepared = None
-        with served.folder(job.kept.folder, comparison) as folder:
+        with served.folder(job.kept.folder, comparison, must_exist=True) as folder:
             with self._changed:
                 job.begin(len(folder.outcomes), len(folder.latency))
             complete = comparison.run(folder, on_outcome, on_sample, lambda: job.cancelled or self._stopping)
@@ -262,7 +267,8 @@ class Comparisons:
                 job.findings.write(folder)
         return complete
 
-    def _finish(self, job: Job, status: Status, error: str | None = None) -> None:
+    def _finish(self, job: Job, status: KeptStatus, error: str | None = None) -> None:
+        error = None if error is None else plain(error)
         log.info("comparison %s is %s%s", job.id, status, f": {error}" if error else "")
         with self._changed:
             job.change(status, finished=time.time(), error=error)
@@ -274,12 +280,7 @@ class Comparisons:
 
     def _job(self, id: str) -> Job:
         self._open()
-        self._require_kept(id)
-        return self._jobs[id]
-
-    def _require_kept(self, id: str) -> None:
-        if id not in self._jobs:
-            raise UnknownComparisonError(f"there is no comparison {id!r}; GET /v1/compare lists them all.")
+        return self._all.job(id)
 
     def _running(self) -> Served:
         served = self._served
@@ -289,10 +290,7 @@ class Comparisons:
 
     def _open(self, *, make: bool = False) -> None:
         """Claim the folder, once, and take over what is in it. Without `make`, only if there is one."""
-        if self._shelf.is_open or self._stopping or not (make or self._shelf.root.is_dir()):
+        if self._all.shelf.is_open or self._stopping or not (make or self._all.shelf.root.is_dir()):
             return
-        self._shelf.open()
-        for kept in self._shelf.read():
-            job = self._jobs[kept.id] = Job(kept)
-            if kept.state.unfinished:
-                self._enqueue(job)
+        for job in self._all.open():
+            self._enqueue(job)

@@ -2,10 +2,12 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from app.errors import ComparisonFolderError
 
@@ -43,9 +45,21 @@ class Lines:
                 written += os.pwrite(self.file, content[written:], self._end + written)
             os.fsync(self.file)
         except OSError as error:
-            os.ftruncate(self.file, self._end)  # a disk that is full may have taken half of it
+            with suppress(OSError):  # where this fails too, the half line is cut off at the next start
+                os.ftruncate(self.file, self._end)  # a disk that is full may have taken half of it
             raise unusable(self.path, error) from error
+        self.require_in_place()
         self._end += len(content)
+
+    def require_in_place(self) -> None:
+        """Raise `ComparisonFolderError` if the file is no longer where it was opened: what is written then
+        is lost to whoever looks for it."""
+        try:
+            there = os.stat(self.path)
+        except OSError as error:
+            raise gone(self.path) from error
+        if not os.path.samestat(there, os.fstat(self.file)):
+            raise gone(self.path)
 
     def close(self) -> None:
         """Let other processes have it."""
@@ -92,11 +106,32 @@ def read_lines(path: Path, kind: type[Record]) -> list[Record]:
         except ValidationError as error:
             reason = error.errors(include_url=False)[0]
             place = ".".join(map(str, reason["loc"])) or "the line"
-            raise ComparisonFolderError(
-                f"{path}, line {number} is damaged: {place}: {reason['msg']}. Take the line out to have it "
-                "computed again, or start anew in another folder."
-            ) from None
+            raise _damaged(path, number, f"{place}: {reason['msg']}") from None
     return records
+
+
+def require_json(path: Path, number: int, line: bytes) -> None:
+    """Raise `ComparisonFolderError` unless the line, which has this number in the file, is a JSON object."""
+    try:
+        if not isinstance(from_json(line, allow_inf_nan=False), dict):
+            raise _damaged(path, number, "it is no JSON object")
+    except ValueError as error:
+        raise _damaged(path, number, f"{error}") from None
+
+
+def _damaged(path: Path, number: int, reason: str) -> ComparisonFolderError:
+    return ComparisonFolderError(
+        f"{path}, line {number} is damaged: {reason}. Take the line out to have it computed again, or start "
+        "anew in another folder."
+    )
+
+
+def gone(path: Path) -> ComparisonFolderError:
+    """The error for a file that was there when the run began."""
+    return ComparisonFolderError(
+        f"{path} was deleted, moved or replaced while the comparison ran, so it was stopped. Put the folder "
+        "back and let it go on, or run the comparison anew."
+    )
 
 
 def unusable(path: Path, error: OSError) -> ComparisonFolderError:

@@ -55,7 +55,7 @@ class Comparison:
 
         Raises:
             ComparisonFailedError: an arm failed on a problem; the outcomes before that are in the folder.
-            ComparisonFolderError: the folder cannot be written.
+            ComparisonFolderError: the folder cannot be written, or was taken away.
             EngineStoppedError: the engine was stopped.
         """
 
@@ -67,10 +67,14 @@ class Comparison:
             folder.append_latency(sample)
             on_latency(sample)
 
+        def stopped() -> bool:
+            folder.require_in_place()
+            return cancelled()
+
         async def everything() -> bool:
-            solved = await self._solve({each.key for each in folder.outcomes}, keep, cancelled)
+            solved = await self._solve({each.key for each in folder.outcomes}, keep, stopped)
             return solved and await self._measure(
-                {each.key for each in folder.latency}, keep_latency, cancelled
+                {each.key for each in folder.latency}, keep_latency, stopped
             )
 
         return asyncio.run(everything())

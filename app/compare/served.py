@@ -30,12 +30,12 @@ class Served:
         """
         return Comparison(self.engine, self.checkpoint, spec)
 
-    def folder(self, path: Path, comparison: Comparison) -> RunFolder:
-        """Its folder, made if there is none.
+    def folder(self, path: Path, comparison: Comparison, *, must_exist: bool = False) -> RunFolder:
+        """Its folder, made if there is none, unless it `must_exist`.
 
         Raises:
             ComparisonFolderError: it cannot be used, or was begun on something else.
         """
         spec = comparison.spec
         ran_on = about(spec, self.checkpoint, self.probes, self.calibration)
-        return RunFolder.create_or_resume(path, spec, ran_on, comparison.problems)
+        return RunFolder.create_or_resume(path, spec, ran_on, comparison.problems, must_exist=must_exist)

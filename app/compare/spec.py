@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from app.compare.answers import Marker, Reading
 from app.decoding.sampling_fields import SamplingFields
@@ -189,6 +189,17 @@ class ComparisonSpec(BaseModel):
     )
 
     _nulls = model_validator(mode="before")(null_is_the_default)
+
+    @field_validator("arms", mode="before")
+    @classmethod
+    def _not_too_many(cls, arms: Any) -> Any:
+        if isinstance(arms, list | tuple) and len(arms) > MAX_ARMS:
+            raise refusal(
+                "arms",
+                f"arms has {len(arms)}; at most {MAX_ARMS} are compared at once. Leave some out, or make "
+                "several comparisons of them",
+            )
+        return arms
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -10,8 +10,15 @@ from models.files import write_atomically
 
 STATE_FILE = "state.json"
 
-Status = Literal["queued", "running", "done", "failed", "cancelled"]
-STATUSES: tuple[Status, ...] = get_args(Status)
+KeptStatus = Literal["queued", "running", "done", "failed", "cancelled"]
+"""What a folder may say of itself."""
+Status = KeptStatus | Literal["damaged"]
+"""damaged: its folder cannot be read, as `error` says."""
+STATUSES: tuple[str, ...] = (*get_args(KeptStatus), "damaged")
+
+
+_LAST = 1e11
+"""A time after which no comparison begins, in seconds since 1970."""
 
 
 class State(BaseModel):
@@ -20,14 +27,14 @@ class State(BaseModel):
     total, samples: outcomes and latency samples that the comparison has when it is done.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    status: Status
-    total: int
-    samples: int
-    created: float
-    started: float | None = None
-    finished: float | None = None
+    status: KeptStatus
+    total: int = Field(ge=0)
+    samples: int = Field(ge=0)
+    created: float = Field(ge=0, le=_LAST)
+    started: float | None = Field(default=None, ge=0, le=_LAST)
+    finished: float | None = Field(default=None, ge=0, le=_LAST)
     error: str | None = None
 
     @property
@@ -44,7 +51,10 @@ class ComparisonStatus(BaseModel):
     id: str
     object: Literal["comparison"] = "comparison"
     name: str | None = Field(description="As the comparison's spec has it.")
-    status: Status
+    status: Status = Field(
+        description="queued, running, done, failed or cancelled; damaged if its folder cannot be read, which "
+        "leaves nothing to do but to mend or to delete it."
+    )
     done: int = Field(description="Outcomes so far: what an arm made of a problem.")
     total: int = Field(description="Outcomes in the end: problems times arms.")
     samples_done: int = Field(
@@ -60,7 +70,7 @@ class ComparisonStatus(BaseModel):
     created: int = Field(description="When it was submitted, in seconds since 1970.")
     started: int | None = Field(description="When it last began to run.")
     finished: int | None
-    error: str | None = Field(description="Why it failed, and the fix.")
+    error: str | None = Field(description="Why it failed, or what is damaged, and the fix.")
 
     @property
     def unfinished(self) -> bool:
@@ -80,7 +90,16 @@ def read_state(folder: Path) -> State:
     except OSError as error:
         raise ComparisonFolderError(f"cannot read {path}: {error.strerror or error}.") from error
     except ValidationError as error:
-        raise ComparisonFolderError(f"{path} is damaged, or of another version.") from error
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise ComparisonFolderError(
+            f"{path} is damaged, or of another version: {place}: {first['msg']}."
+        ) from error
+
+
+def plain(text: str) -> str:
+    """A text that any encoding of Unicode can write: what a damaged file holds may be none."""
+    return text.encode(errors="replace").decode()
 
 
 def write_state(folder: Path, state: State) -> None:

@@ -116,8 +116,8 @@ async def events(id: str, request: Request, kept: Kept) -> Response:
     The last one is `[DONE]` once the comparison is over, or an error.
     """
     # An unknown id is an answer, not an event.
-    job = await asyncio.to_thread(kept.look, id, lambda job: job)
-    return EventStream(_progress(kept, job), request_id=request_id_of(request), close=lambda: None)
+    job = await asyncio.to_thread(kept.find, id)
+    return EventStream(_progress(kept, id, job), request_id=request_id_of(request), close=lambda: None)
 
 
 @router.post("/v1/compare/{id}/cancel", responses=_ONE)
@@ -134,7 +134,8 @@ def resume(id: str, kept: Kept) -> ComparisonStatus:
 
 @router.delete("/v1/compare/{id}", responses=_ONE | _STATE)
 def delete(id: str, kept: Kept) -> Deleted:
-    """Remove a comparison with all that it has found. One that runs has to be cancelled first."""
+    """Remove a comparison with all that it has found, a damaged one too. One that runs has to be cancelled
+    first."""
     kept.delete(id)
     return Deleted(id=id)
 
@@ -162,7 +163,8 @@ def _page(job: Job, file: str, query: PageQuery) -> Response:
     return Response(filled, media_type="application/json")
 
 
-async def _progress(kept: Comparisons, job: Job) -> AsyncIterator[ComparisonStatus]:
+async def _progress(kept: Comparisons, id: str, job: Job | None) -> AsyncIterator[ComparisonStatus]:
+    """One that is damaged (no job) has one status, which is its last."""
     loop = asyncio.get_running_loop()
     changed = asyncio.Event()
 
@@ -170,13 +172,13 @@ async def _progress(kept: Comparisons, job: Job) -> AsyncIterator[ComparisonStat
         with suppress(RuntimeError):  # the loop is closed, so nobody waits
             loop.call_soon_threadsafe(changed.set)
 
-    unwatch = job.watch(wake)
+    unwatch = (lambda: None) if job is None else job.watch(wake)
     try:
         while True:
             changed.clear()
             if kept.stopping:
                 raise not_ready("The server is stopping; the comparison goes on when it starts again")
-            status = await asyncio.to_thread(kept.status, job.id)  # it may wait for the disk
+            status = await asyncio.to_thread(kept.status, id)  # it may wait for the disk
             yield status
             if not status.unfinished:
                 return

@@ -1,6 +1,7 @@
 """Comparisons and a server that stops, is killed, or has no room: nothing that was found is lost."""
 
 import resource
+import shutil
 import signal
 from pathlib import Path
 
@@ -108,7 +109,25 @@ def test_a_folder_that_cannot_be_used_stops_comparisons_only(
         assert http.delete(f"/v1/compare/{id}").status_code == 200
 
 
-def test_what_is_damaged_is_left_out_and_what_is_half_made_cleared_away(
+def test_a_comparison_whose_folder_is_deleted_while_it_runs_fails_and_the_next_one_runs(
+    corpus_server: Server, comparisons: Path
+) -> None:
+    with client(corpus_server) as http:
+        id = submit(http, spec(COUNT))
+        wait_for_outcomes(http, id, 4)
+        shutil.rmtree(comparisons / id)
+        status = wait_until_over(http, id)
+        assert status["status"] == "failed"
+        assert "was deleted, moved or replaced while the comparison ran" in status["error"]
+        assert http.get(f"/v1/compare/{id}/results").status_code == 507
+        other = submit(http, spec(6))
+        assert wait_until_over(http, other)["status"] == "done"
+        assert "Traceback" not in corpus_server.log
+        for each in (id, other):
+            assert http.delete(f"/v1/compare/{each}").status_code == 200
+
+
+def test_what_is_damaged_is_listed_and_what_is_half_made_cleared_away(
     corpus_checkpoint_folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -118,9 +137,21 @@ def test_what_is_damaged_is_left_out_and_what_is_half_made_cleared_away(
     for half in (".making-compare-1", ".dropping-compare-2"):
         (tmp_path / "kept" / half).mkdir()
     with running_server(corpus_checkpoint_folder, flags(tmp_path / "kept")) as server, client(server) as http:
-        assert http.get("/v1/compare").json()["data"] == []
+        (status,) = http.get("/v1/compare").json()["data"]
+        assert (status["id"], status["status"]) == ("compare-damaged", "damaged")
+        assert "compare-damaged/state.json is damaged" in status["error"]
         assert "compare-damaged/state.json is damaged" in server.log
         assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == [".lock", "compare-damaged"]
+        assert http.get("/v1/compare/compare-damaged").json() == status
+        assert wait_until_over(http, "compare-damaged") == status
+        for path in ("results", "spec", "about", "problems", "latency", "report.json", "report.html"):
+            answer = http.get(f"/v1/compare/compare-damaged/{path}")
+            assert answer.status_code == 507
+            assert status["error"][1:].rstrip(".") in error_of(answer)["message"]
+        assert 'demur_comparisons{status="damaged"} 1.0' in http.get("/metrics").text
+        assert http.delete("/v1/compare/compare-damaged").status_code == 200
+        assert http.get("/v1/compare").json()["data"] == []
+        assert 'demur_comparisons{status="damaged"} 0.0' in http.get("/metrics").text
     with (
         running_server(corpus_checkpoint_folder, flags(tmp_path / "file" / "kept")) as server,
         client(server) as http,

@@ -174,7 +174,14 @@ def test_so_many_may_wait(
         comparisons.submit(make_spec())
         with pytest.raises(OverloadedError, match="1 comparisons are waiting"):
             comparisons.submit(make_spec())
-        assert comparisons.counts() == {"queued": 1, "running": 1, "done": 0, "failed": 0, "cancelled": 0}
+        assert comparisons.counts() == {
+            "queued": 1,
+            "running": 1,
+            "done": 0,
+            "failed": 0,
+            "cancelled": 0,
+            "damaged": 0,
+        }
 
 
 def test_too_many_problems_are_not_drawn(

@@ -125,7 +125,8 @@ def tfs(logits: Row, z: float, nudge: float) -> Mask:
 def xtc(logits: Row, threshold: float, nudge: float) -> Mask:
     """Where its coin falls so that it cuts."""
     probs = softmax(logits)
-    top = [i for i, p in enumerate(probs.tolist()) if p >= threshold * (1 + nudge)]
+    possible = logits > -math.inf
+    top = [i for i, p in enumerate(probs.tolist()) if p >= threshold * (1 + nudge) and possible[i]]
     if len(top) < 2:
         return np.ones(len(logits), dtype=np.bool_)
     return logits <= min(logits[i] for i in top)
