@@ -162,7 +162,7 @@ export function runView(context) {
     for (const choice of chunk.choices) {
       if (choice.finish_reason === null) continue;
       done = {
-        reason: choice.finish_reason,
+        reason: choice.stop_reason === "abstain" ? "abstain" : choice.finish_reason,
         events: choice.events ?? [],
         seconds: (performance.now() - started) / 1000,
       };
