@@ -35,7 +35,7 @@ from models.corpora.igsm.dataset import problems
 from models.corpora.igsm.spec import IgsmSpec
 from models.corpora.igsm.text import ANSWER, render_problem, render_solution
 
-PACKAGES = ("torch==2.13.0", "lm_eval[api]==0.4.9.1")
+PACKAGES = ("torch==2.13.0", "transformers==5.24.0", "lm_eval[api]==0.4.13")
 TASK = "igsm_answers"
 AGREEMENT = 1e-3
 """Nats; the two compute in float32 in different orders."""

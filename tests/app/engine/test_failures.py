@@ -1,6 +1,7 @@
 """Strategies and models that fail: only what depends on them fails with them."""
 
 import math
+from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.errors import (
     ParameterError,
     StrategyError,
 )
+from models.decoder import Decoder
 from models.language_model import StepOutput
 from tests.app.engine.faulty import Faulty
 from tests.app.engine.tiny import ask, collect, tiny_engine, tiny_model
@@ -125,18 +127,15 @@ def test_a_failing_score_fails_alone() -> None:
         assert len(engine.score([1, 2])) == 1
 
 
-class Overflowing:
+class Overflowing(Decoder):
     """The tiny model, with one logit at the third position of a text that is no finite number."""
 
     def __init__(self, value: float, token_id: int) -> None:
-        self._model = tiny_model()
+        vars(self).update(vars(tiny_model()))
         self._value, self._token_id = value, token_id
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def score(self, token_ids: Any, hidden_layers: Any = ()) -> StepOutput:
-        output = self._model.score(token_ids, hidden_layers)
+    def score(self, token_ids: Items[int], hidden_layers: Items[int] = ()) -> StepOutput:
+        output = super().score(token_ids, hidden_layers)
         output.logits[2, self._token_id] = self._value
         return output
 
