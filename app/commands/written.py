@@ -96,7 +96,10 @@ def to_json(written: Written, tokenizer: Tokenizer) -> dict[str, Any]:
                 "text": choice.text,
                 "finish_reason": choice.done.finish_reason,
                 "stop_reason": choice.done.stop_reason,
-                "tokens": [_token_json(token, tokenizer) for token in choice.done.tokens],
+                "tokens": [
+                    _token_json(token, text, tokenizer)
+                    for token, text in zip(choice.done.tokens, _texts(choice, tokenizer), strict=True)
+                ],
                 "events": [asdict(event) for event in choice.done.events],
             }
             for choice in written.choices
@@ -105,14 +108,21 @@ def to_json(written: Written, tokenizer: Tokenizer) -> dict[str, Any]:
     }
 
 
-def _token_json(token: Token, tokenizer: Tokenizer) -> dict[str, Any]:
+def _texts(choice: Choice, tokenizer: Tokenizer) -> list[str]:
+    """The tokens' texts by themselves. Special tokens and what ended the text have none."""
+    texts = [tokenizer.decode([token.id], skip_special_tokens=True) for token in choice.done.text_tokens]
+    return [*texts, ""] if choice.done.ended_by_token else texts
+
+
+def _token_json(token: Token, text: str, tokenizer: Tokenizer) -> dict[str, Any]:
     alternatives = [
         {"token": tokenizer.decode([other.token_id]), "logprob": other.logprob} for other in token.top
     ]
     return {
-        "token": tokenizer.decode([token.id]),
+        "token": text,
         "token_id": token.id,
         "logprob": token.logprob,
+        **({"forced": True} if token.forced else {}),
         **token.signals,
         **({"top_logprobs": alternatives} if alternatives else {}),
     }
@@ -149,15 +159,15 @@ def coloured(choice: Choice, tokenizer: Tokenizer) -> Text:
     """The completion's text, each token in the colour of its entropy."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = Text()
-    for token in choice.done.tokens:
-        text.append(
-            decoder.decode(tokenizer.token_bytes(token.id)), style=colour(token.signals.get("entropy"))
-        )
+    for token in choice.done.text_tokens:
+        if token.id not in tokenizer.special_ids:
+            piece = decoder.decode(tokenizer.token_bytes(token.id))
+            text.append(piece, style=colour(token.signals.get("entropy")))
     return text[: len(choice.text)]  # a stop string may begin within the last token
 
 
 def colour(entropy: float | None) -> str:
-    """The colour of an entropy in nats; a token that was not drawn has none."""
+    """The colour of an entropy in nats; None where it was not asked for."""
     if entropy is None:
         return "dim"
     return next(name for bound, name in ENTROPY_COLOURS if entropy < bound)

@@ -86,7 +86,7 @@ class Beam:
                 self._extend(group, [next(looks) for _ in group.running], taken, kept)
                 taken.update(each.sequence.tokens[-1].id for each in group.running)
             _commit_the_only_one(groups)
-        return _chosen(_ranked(groups), sequence.choice)
+        return _chosen(groups, sequence.choice)
 
     @property
     def texts(self) -> int:
@@ -172,24 +172,26 @@ def _ranked(groups: list[Group]) -> list[tuple[float, Hypothesis]]:
     return list(distinct.values())
 
 
-def _chosen(ended: list[tuple[float, Hypothesis]], place: int) -> Sequence:
+def _chosen(groups: list[Group], place: int) -> Sequence:
     """The best, or the one at a later place, with an account of what it was chosen from."""
+    ended = _ranked(groups)
     if place >= len(ended):
         sequence = ended[0][1].sequence
-        sequence.decline("beam: fewer texts than choices", {"finished": len(ended), "place": place + 1})
+        sequence.decline("beam: fewer texts than choices", {"texts": len(ended), "place": place + 1})
         return sequence
     score, found = ended[place]
     sequence = found.sequence
     detail: dict[str, float | int | str] = {
         "score": score,
         "logprob": found.logprob,
-        "finished": len(ended),
+        "finished": sum(len(group.finished) for group in groups),
         "discarded": sequence.ledger.spent - sequence.position,
     }
     if place:
         detail["place"] = place + 1
     if place + 1 < len(ended):
-        detail |= {"second_score": ended[place + 1][0], "second_text": ended[place + 1][1].sequence.text}
+        next_score, other = ended[place + 1]
+        detail |= {"second_score": next_score, "second_text": other.sequence.text}
     sequence.record("beam", detail)
     return sequence
 

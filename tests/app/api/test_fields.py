@@ -173,7 +173,11 @@ def test_stop_token(http: httpx2.Client) -> None:
     ids = [row["token_id"] for row in written]
     stop = ids[5]
     stopped = complete(http, stop_token_ids=[stop], signals=["entropy"])[0]
-    assert [row["token_id"] for row in stopped["signals"]] == ids[: ids.index(stop)]
+    assert [row["token_id"] for row in stopped["signals"]] == ids[: ids.index(stop) + 1]
+    assert (stopped["signals"][-1]["token"], stopped["logprobs"]["text_offset"][-1]) == (
+        "",
+        len(stopped["text"]),
+    )
     assert stopped["stop_reason"] == stop
 
 

@@ -198,6 +198,20 @@ def test_forced_tokens_are_marked_counted_and_can_end_the_text() -> None:
         forced(sequence, [65])
 
 
+def test_finishing_a_text_that_has_ended_brings_nothing_back_that_ended_it() -> None:
+    stopped, cut = make(stop_token_ids=(66,)), make(stop=(" stop",))
+    write(stopped, [65, 66])
+    write(cut, [65, STOP])
+    for sequence in (stopped, cut):
+        before = sequence.ending
+        sequence.finish("enough")
+        after = sequence.ending
+        assert before is not None
+        assert after is not None
+        assert (after.reason, after.stop_reason) == ("stop", "enough")
+        assert (after.cut, after.ended_by_token) == (before.cut, before.ended_by_token)
+
+
 @pytest.mark.parametrize("token_id", [-1, len(VOCABULARY)])
 def test_an_id_outside_the_vocabulary_cannot_be_forced(token_id: int) -> None:
     sequence = make()

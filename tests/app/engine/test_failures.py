@@ -1,20 +1,26 @@
 """Strategies and models that fail: only what depends on them fails with them."""
 
+import math
+from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from app.api.rendering import signals_out
 from app.decoding.gather import gather
 from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
+from app.decoding.types import Token
 from app.errors import (
     ModelFailureError,
     ParameterError,
     StrategyError,
 )
+from models.decoder import Decoder
+from models.language_model import StepOutput
 from tests.app.engine.faulty import Faulty
-from tests.app.engine.tiny import ask, collect, tiny_engine
+from tests.app.engine.tiny import ask, collect, tiny_engine, tiny_model
 
 
 @dataclass
@@ -119,6 +125,60 @@ def test_a_failing_score_fails_alone() -> None:
             engine.score([1, 2])
         assert isinstance(collect(engine.submit(ask(score_prompt=True))).error, ModelFailureError)
         assert len(engine.score([1, 2])) == 1
+
+
+class Overflowing(Decoder):
+    """The tiny model, with one logit at the third position of a text that is no finite number."""
+
+    def __init__(self, value: float, token_id: int) -> None:
+        vars(self).update(vars(tiny_model()))
+        self._value, self._token_id = value, token_id
+
+    def score(self, token_ids: Items[int], hidden_layers: Items[int] = ()) -> StepOutput:
+        output = super().score(token_ids, hidden_layers)
+        output.logits[2, self._token_id] = self._value
+        return output
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("token_id", [7, 9])  # the token that comes next, and another
+def test_a_text_whose_logits_are_not_numbers_is_not_scored(value: float, token_id: int) -> None:
+    text = [3, 5, 6, 7, 8]
+    with tiny_engine(Overflowing(value, token_id)) as engine:
+        with pytest.raises(ModelFailureError, match="not all numbers"):
+            engine.score(text, ("entropy",))
+        echoed = collect(engine.submit(ask(text, score_prompt=True)))
+        assert isinstance(echoed.error, ModelFailureError)
+        assert "not all numbers" in str(echoed.error)
+        assert engine.stats().rows_in_use == 0
+        assert collect(engine.submit(ask(text))).error is None
+
+
+def test_a_token_of_probability_zero_is_a_measurement() -> None:
+    with tiny_engine(Overflowing(-math.inf, 7)) as engine:
+        tokens = engine.score([3, 5, 6, 7, 8], ("entropy",), top_logprobs=3)
+    assert [token.logprob == -math.inf for token in tokens] == [False, False, True, False]
+    assert all(math.isfinite(token.signals["entropy"]) for token in tokens)
+    assert signals_out(Token(7, -math.inf, {"surprisal": math.inf, "entropy": 0.5})) == {
+        "surprisal": None,
+        "entropy": 0.5,
+    }
+
+
+class Forcing:
+    """Puts a token into its text."""
+
+    needs: frozenset[str] = frozenset()
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        await sequence.force([7])
+        return sequence
+
+
+def test_a_token_is_not_forced_on_logits_that_are_not_numbers() -> None:
+    with tiny_engine(Faulty(set(), broken_slot=0), max_rows=1) as engine:
+        result = collect(engine.submit(ask(strategy=Forcing())))
+    assert isinstance(result.error, ModelFailureError)
 
 
 def test_logits_that_are_not_numbers_fail_their_own_request_only() -> None:

@@ -14,6 +14,7 @@ from app.decoding.sampling_params import SamplingParams
 from app.decoding.strategies import GreedyParams
 from app.decoding.strategies.beam import BeamParams
 from app.engine.engine import Engine
+from app.errors import ParameterError
 from models.decoder import Decoder
 from models.gpt2 import GPT2, GPT2Config
 from models.hub_format import hub_config, to_hub
@@ -110,11 +111,12 @@ def require_same(
     length_penalty: float,
     early_stopping: Any,
 ) -> bool:
-    """Check one prompt; whether the text ended before its greatest length."""
+    """Check all texts of one prompt, in their order; whether the best ended before its greatest length."""
     expected = transformers_model().generate(
         torch.tensor([prompt]),
         attention_mask=torch.ones(1, len(prompt), dtype=torch.int64),
         num_beams=width,
+        num_return_sequences=width,
         length_penalty=length_penalty,
         early_stopping=early_stopping,
         eos_token_id=end_ids,
@@ -124,21 +126,56 @@ def require_same(
         return_dict_in_generate=True,
         output_scores=True,
     )
-    ids = expected.sequences[0, len(prompt) :].tolist()
-    answer = beam(
-        engine,
+    strategy = BeamParams(width=width, length_penalty=length_penalty, early_stopping=early_stopping)
+    asked = ask(
         prompt,
-        14,
-        width=width,
-        length_penalty=length_penalty,
-        early_stopping=early_stopping,
+        strategy.build(),
+        max_tokens=14,
         ignore_eos=False,
         stop_token_ids=tuple(end_ids[1:]),
+        n=width,
     )
-    ended = ids[-1] in end_ids
-    assert answer.ids == (ids[:-1] if ended else ids)
-    assert detail(answer)["score"] == pytest.approx(float(expected.sequences_scores[0]), abs=1e-4)
-    return ended
+    result = collect(engine.submit(asked))
+    for place in range(width):
+        padded = expected.sequences[place, len(prompt) :].tolist()
+        ends = [index for index, id_ in enumerate(padded) if id_ in end_ids]
+        answer = result.choices[place]
+        assert answer.ids == padded[: ends[0] + 1 if ends else None]
+        assert detail(answer)["score"] == pytest.approx(float(expected.sequences_scores[place]), abs=1e-4)
+    return result.choices[0].ids[-1] in end_ids
+
+
+def test_choices_of_which_there_are_none_decline(engine: Engine) -> None:
+    """Only two tokens are possible, and only one position."""
+    sampling = SamplingParams(logit_bias=dict.fromkeys((65, 66), 100.0))
+    strategy = BeamParams(width=4, groups=2, diversity_penalty=0.01).build()
+    result = collect(engine.submit(ask(PROMPT, strategy, sampling, max_tokens=1, n=4)))
+    endings = [answer.done and answer.done.finish_reason for answer in result.choices.values()]
+    texts = [answer.text for answer in result.choices.values()]
+    assert endings == ["length", "length", "abstain", "abstain"]
+    assert sorted(texts) == ["", "", "A", "B"]
+    assert dict(result.choices[2].events[-1].detail) | {"discarded": 0} == {
+        "discarded": 0,
+        "reason": "beam: fewer texts than choices",
+        "texts": 2,
+        "place": 3,
+    }
+
+
+def test_what_several_choices_search_is_computed_once() -> None:
+    with Engine(TinyCheckpoint(tiny_model())) as engine:
+        strategy = BeamParams(width=4).build()
+        result = collect(engine.submit(ask(PROMPT, strategy, max_tokens=10, n=3)))
+        stats = engine.stats()
+    assert len({tuple(answer.ids) for answer in result.choices.values()}) == 3
+    assert stats.forward_rows == 3 * (1 + 9 * 4)
+    assert stats.forward_rows - stats.shared_rows == 1 + 9 * 4
+
+
+def test_more_choices_than_beams_are_refused(engine: Engine) -> None:
+    with pytest.raises(ParameterError, match=r"n is 5, .* a width of at least 5") as raised:
+        engine.submit(ask(PROMPT, BeamParams(width=4).build(), n=5))
+    assert raised.value.param == "n"
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
@@ -212,7 +249,7 @@ def test_wide_enough_it_finds_the_best_of_all_texts(length_penalty: float) -> No
                 early_stopping="never",
                 ignore_eos=False,
             )
-            assert tuple(answer.ids) == (best[:-1] if best[-1] == END else best)
+            assert tuple(answer.ids) == best
             assert detail(answer)["score"] == pytest.approx(scores[best], abs=1e-4)
 
 
