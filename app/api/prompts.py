@@ -1,10 +1,11 @@
 """From what a request calls its prompt to token ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.api.errors import ApiError
 from app.api.schemas.requests import ChatMessage
+from models.chat_template import RenderedChat
 from models.errors import TemplateError
 from models.tokenizer import CHAT_TEMPLATE_FILE, Tokenizer
 
@@ -13,7 +14,7 @@ from models.tokenizer import CHAT_TEMPLATE_FILE, Tokenizer
 class Prompt:
     """One prompt.
 
-    param: where in the body it stands. text: what `echo` repeats. warnings: what of it the model does not read.
+    param: where in the body it stands. text: what `echo` repeats. warnings: what the model does not read.
     """
 
     param: str
@@ -31,7 +32,7 @@ def read_prompts(
 ) -> list[Prompt]:
     """The prompts of a field that takes a text, a list of texts, token ids, or a list of token ids.
 
-    add_special_tokens: put around texts what the model's training put around texts; ids are taken as they are.
+    add_special_tokens: put around texts what the model's training put there; ids are taken as they are.
 
     Raises:
         ApiError: no prompt, an empty one, or a token id outside the vocabulary.
@@ -63,37 +64,35 @@ def read_chat(
     Raises:
         ApiError: the model has no template, or its template does not take the messages.
     """
-    param = "messages"
+    param = "messages" if len(messages) > 1 else "messages[0].content"
     template = tokenizer.chat_template
     if template is None:
         raise ApiError(
-            f"the served model has no chat template, so it does not say how {param} become a prompt; use POST "
-            f"/v1/completions, or put a {CHAT_TEMPLATE_FILE} into the model's folder and start the server again",
-            param=param,
+            "the served model has no chat template, so nothing says how messages become a prompt; use POST "
+            f"/v1/completions, or put a {CHAT_TEMPLATE_FILE} into the model's folder and start the server "
+            "again",
+            param="messages",
             code="no_chat_template",
         )
     try:
         rendered = template.render([each.as_turn for each in messages])
     except TemplateError as error:
         raise ApiError(
-            f"the model's chat template does not take these {param}: {error}",
+            f"the model's chat template does not take these messages: {error}",
             param=param,
             code="chat_template_error",
         ) from error
     ids = tokenizer.encode_prompt(rendered.text, add_special_tokens=add_special_tokens)
-    warnings = [
-        *(_left_out(number, messages, "leaves it out") for number in rendered.left_out),
-        *(_left_out(number, messages, "changes its words") for number in rendered.changed),
-    ]
-    return Prompt(param, rendered.text, tuple(ids), tuple(warnings))
+    return Prompt(param, rendered.text, tuple(ids), tuple(_warnings(messages, rendered)))
 
 
-def _left_out(number: int, messages: Sequence[ChatMessage], what: str) -> str:
-    word = "" if what == "leaves it out" else " as it was sent"
-    return (
-        f"messages[{number}] ({messages[number].role}) is not in the prompt{word}: the model's chat template "
-        f"{what}"
-    )
+def _warnings(messages: Sequence[ChatMessage], rendered: RenderedChat) -> Iterator[str]:
+    for number, message in enumerate(messages):
+        place = f"messages[{number}] ({message.role})"
+        if number in rendered.left_out:
+            yield f"{place} is not in the prompt: the model's chat template leaves it out"
+        if number in rendered.changed:
+            yield f"{place} is not in the prompt word for word: the model's chat template changes it"
 
 
 def _of_text(text: str, param: str, tokenizer: Tokenizer, add_special_tokens: bool) -> Prompt:

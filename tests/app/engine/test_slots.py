@@ -28,9 +28,7 @@ class RecordingCache:
 
 
 def sequence(ids: list[int]) -> Sequence:
-    spec = SequenceSpec(
-        tuple(ids), SamplingParams(), StoppingParams(50), 100, (), [b"x"] * 100, lambda _: []
-    )
+    spec = SequenceSpec(tuple(ids), SamplingParams(), StoppingParams(50), 100, (), [b"x"] * 100, lambda _: [])
     return Sequence(spec, Ledger())
 
 
