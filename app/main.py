@@ -118,6 +118,8 @@ def start_engine(settings: Settings) -> Serving:
         ProbesError: a probe is damaged, or was fitted on another checkpoint.
     """
     loaded = checkpoint.load(settings.checkpoint, device=settings.device)
+    if loaded.tokenizer.chat_template is not None:
+        loaded.tokenizer.chat_template.check()  # now, as the first time takes a second
     limits = EngineLimits(
         max_rows=settings.max_rows, max_waiting=settings.max_waiting, max_choices=settings.max_choices
     )

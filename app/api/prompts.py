@@ -1,6 +1,6 @@
 """From what a request calls its prompt to token ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.api.errors import ApiError
@@ -14,7 +14,7 @@ from models.tokenizer import CHAT_TEMPLATE_FILE, Tokenizer
 class Prompt:
     """One prompt.
 
-    param: where in the body it stands. text: what `echo` repeats. warnings: what of it the model does not read.
+    param: where in the body it stands. text: what `echo` repeats. warnings: what the model does not read.
     """
 
     param: str
@@ -32,7 +32,7 @@ def read_prompts(
 ) -> list[Prompt]:
     """The prompts of a field that takes a text, a list of texts, token ids, or a list of token ids.
 
-    add_special_tokens: put around texts what the model's training put around texts; ids are taken as they are.
+    add_special_tokens: put around texts what the model's training put there; ids are taken as they are.
 
     Raises:
         ApiError: no prompt, an empty one, or a token id outside the vocabulary.
@@ -63,8 +63,9 @@ def render_chat(messages: Sequence[ChatMessage], tokenizer: Tokenizer) -> Render
     template = tokenizer.chat_template
     if template is None:
         raise ApiError(
-            "the served model has no chat template, so it does not say how messages become a prompt; use POST "
-            f"/v1/completions, or put a {CHAT_TEMPLATE_FILE} into the model's folder and start the server again",
+            "the served model has no chat template, so nothing says how messages become a prompt; use POST "
+            f"/v1/completions, or put a {CHAT_TEMPLATE_FILE} into the model's folder and start the server "
+            "again",
             param="messages",
             code="no_chat_template",
         )
@@ -73,7 +74,7 @@ def render_chat(messages: Sequence[ChatMessage], tokenizer: Tokenizer) -> Render
     except TemplateError as error:
         raise ApiError(
             f"the model's chat template does not take these messages: {error}",
-            param="messages",
+            param=_blamed(messages),
             code="chat_template_error",
         ) from error
 
@@ -81,19 +82,21 @@ def render_chat(messages: Sequence[ChatMessage], tokenizer: Tokenizer) -> Render
 def chat_prompt(rendered: RenderedChat, body: ChatRequest, tokenizer: Tokenizer) -> Prompt:
     """The prompt of a rendered chat; its warnings name the messages that it leaves out."""
     ids = tokenizer.encode_prompt(rendered.text, add_special_tokens=body.add_special_tokens)
-    warnings = [
-        *(_left_out(number, body.messages, "leaves it out") for number in rendered.left_out),
-        *(_left_out(number, body.messages, "changes its words") for number in rendered.changed),
-    ]
-    return Prompt("messages", rendered.text, tuple(ids), tuple(warnings))
+    return Prompt(_blamed(body.messages), rendered.text, tuple(ids), tuple(_warnings(body.messages, rendered)))
 
 
-def _left_out(number: int, messages: Sequence[ChatMessage], what: str) -> str:
-    word = "" if what == "leaves it out" else " as it was sent"
-    return (
-        f"messages[{number}] ({messages[number].role}) is not in the prompt{word}: the model's chat template "
-        f"{what}"
-    )
+def _blamed(messages: Sequence[ChatMessage]) -> str:
+    """The field to name where a chat's prompt is at fault."""
+    return "messages" if len(messages) > 1 else "messages[0].content"
+
+
+def _warnings(messages: Sequence[ChatMessage], rendered: RenderedChat) -> Iterator[str]:
+    for number, message in enumerate(messages):
+        place = f"messages[{number}] ({message.role})"
+        if number in rendered.left_out:
+            yield f"{place} is not in the prompt: the model's chat template leaves it out"
+        if number in rendered.changed:
+            yield f"{place} is not in the prompt word for word: the model's chat template changes it"
 
 
 def _of_text(text: str, param: str, tokenizer: Tokenizer, add_special_tokens: bool) -> Prompt:

@@ -121,7 +121,7 @@ def refuse_uncalibrated(kind: str, fields: str) -> NoReturn:
     """
     raise MissingError(
         f"strategy {kind!r} was given no {fields}, and the checkpoint has no {CALIBRATION_FILE} to take it "
-        "from; give it, or run `demur calibrate` and load the checkpoint again.",
+        "from; give it in the request. Of a model of `demur pretrain`, `demur calibrate` learns it.",
         param="strategy",
     )
 

@@ -30,8 +30,8 @@ async def chat(
 
     The model's chat template makes a prompt of the messages, and the assistant's message is what the model
     writes next. The embedded model reads one problem: its template takes the last message of the user, and
-    `warnings` name what it leaves out. With `stream: true` the answer is a sequence of server-sent events, and
-    the last one is `[DONE]`, or an error.
+    `warnings` name what it leaves out. With `stream: true` the answer is a sequence of server-sent events,
+    and the last one is `[DONE]`, or an error.
     """
     service = service_of(request)
     serving.require_model(body.model)

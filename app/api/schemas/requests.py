@@ -83,11 +83,14 @@ class ChatMessage(BaseModel):
         if role in ("tool", "function"):
             raise refusal(
                 "role",
-                f"role is {role!r}; the model calls no tools, so there is no answer of one. Roles are system, "
-                "developer, user and assistant",
+                f"role is {role!r}; the model calls no tools, so there is no answer of one. Roles are "
+                "system, developer, user and assistant",
                 "unsupported_field",
             )
-        return keep_own(data, cls.model_fields, MESSAGE_FOREIGN)
+        kept = keep_own(data, cls.model_fields, MESSAGE_FOREIGN)
+        if isinstance(data, dict):  # null is no default for what has none
+            kept |= {name: None for name in ("role", "content") if name in data and data[name] is None}
+        return kept
 
     @property
     def as_turn(self) -> Message:

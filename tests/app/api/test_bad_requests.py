@@ -114,22 +114,14 @@ def cases() -> Iterator[tuple[str, Mapping[str, object], str, str]]:
     yield COMPLETIONS, prompt | {"samplers": ["top_k"], "min_p": 0.1}, "samplers", "does not list 'min_p'"
     yield COMPLETIONS, prompt | {"dry_sequence_breakers": [""]}, "dry_sequence_breakers[0]", "least 1"
     yield CHAT, {}, "messages", "missing"
-    yield CHAT, {"messages": []}, "messages", "exactly one"
-    yield CHAT, {"messages": USER + USER}, "messages", "exactly one"
+    yield CHAT, {"messages": []}, "messages", "at least 1"
     yield CHAT, {"messages": "a"}, "messages", "valid list"
     yield CHAT, {"messages": [3]}, "messages[0]", "valid"
-    yield (
-        CHAT,
-        {"messages": [{"role": "system", "content": "a"}, *USER]},
-        "messages[0].role",
-        "no instructions",
-    )
-    yield (
-        CHAT,
-        {"messages": [*USER, {"role": "assistant", "content": "a"}]},
-        "messages[1].role",
-        "earlier turns",
-    )
+    tool = {"role": "tool", "content": "4", "tool_call_id": "a"}
+    yield CHAT, {"messages": [*USER, tool]}, "messages[1].role", "no tools"
+    called = {"role": "assistant", "content": "a", "tool_calls": [{"id": "a"}]}
+    yield CHAT, {"messages": [*USER, called]}, "messages[1].tool_calls", "no tools"
+    yield CHAT, {"messages": [{**USER[0], "nmae": "a"}]}, "messages[0].nmae", "did you mean 'name'"
     yield CHAT, {"messages": [{"role": "robot", "content": "a"}]}, "messages[0].role", "'user'"
     yield CHAT, {"messages": [{"role": "user"}]}, "messages[0].content", "missing"
     yield CHAT, {"messages": [{"role": "user", "content": " \n"}]}, "messages[0].content", "empty"
