@@ -1,6 +1,7 @@
 """The web application: `uvicorn --factory app.main:create_app`, or `demur serve`."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -67,10 +68,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     service: Service = app.state.service
     loading = asyncio.create_task(_load(service))
+    describing = asyncio.create_task(asyncio.to_thread(app.openapi))  # kept by FastAPI; it takes a while
     try:
         yield
     finally:
         loading.cancel()
+        describing.cancel()
         await asyncio.to_thread(service.stop)
 
 
@@ -118,6 +121,9 @@ def start_engine(settings: Settings) -> Serving:
     calibration = read_calibration(settings.checkpoint, loaded.identity)
     engine = Engine(loaded, limits, [stored.probe for stored in probes], calibration)
     engine.start()
+    # All this stays. Else a request that makes many objects has all of it looked at too, for 0.1 s and more.
+    gc.collect()
+    gc.freeze()
     return Serving(loaded, engine, probes, calibration)
 
 

@@ -20,6 +20,9 @@ from app.compare.results import ComparisonReport
 from app.compare.spec import ComparisonSpec
 from app.compare.summary import summarise
 
+PAGE_BYTES = 4 * 2**20
+"""Most bytes of a part of a file that is read in one go, one line apart: lines with signals are long."""
+
 _SHARE = 0.1
 """Most of the time that may go into reports of an unfinished run, however often somebody asks for one."""
 
@@ -35,15 +38,23 @@ class Findings:
         self._good_until = 0.0
 
     def lines(self, name: str, after: int, limit: int) -> list[bytes]:
-        """Lines of a file as they stand there, `limit` of them at most, but the first `after`.
+        """Lines of a file as they stand there, `limit` of them at most, but the first `after`. They are fewer
+        where they are long.
 
         Raises:
             ComparisonFolderError: the file cannot be read.
         """
         path = self._path / name
         try:
+            lines: list[bytes] = []
+            size = 0
             with path.open("rb") as file:
-                return [line.rstrip() for line in islice(file, after, after + limit) if line.endswith(b"\n")]
+                for line in islice(file, after, after + limit):
+                    size += len(line)
+                    if not line.endswith(b"\n") or (lines and size > PAGE_BYTES):
+                        break
+                    lines.append(line.rstrip())
+            return lines
         except FileNotFoundError:
             return []
         except OSError as error:
