@@ -22,9 +22,9 @@ from rich.console import Console
 
 PINNED = (
     "openai==2.54.0",
-    "litellm==1.93.4",
-    "langchain-openai==1.4.2",
-    "llama-index-llms-openai-like==0.7.2",
+    "litellm==1.110.2",
+    "langchain-openai==1.7.4",
+    "llama-index-llms-openai-like==0.8.1",
 )
 HOUSE = Path(__file__).resolve().parent.parent
 CASES = Path(__file__).with_name("client_cases.py")
