@@ -103,8 +103,8 @@ async def _load(service: Service) -> None:
 def _spare_collections() -> None:
     """Have garbage looked for in what requests make, and seldom in all of it.
 
-    Nothing else runs while Python looks through all objects, which took 0.36 s with those that stay: a third of
-    a million that are there once the model is loaded.
+    Nothing else runs while Python looks through all objects, which took 0.36 s with the third of a million
+    that are there once the model is loaded, and that stay.
     """
     gc.collect()
     gc.freeze()

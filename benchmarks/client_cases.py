@@ -34,8 +34,8 @@ class Answer(BaseModel):
 
 def openai_cases(base: str) -> Iterator[Case]:
     client = OpenAI(base_url=base, max_retries=0)
-    user = {"role": "user", "content": PROBLEM}
-    system = {"role": "system", "content": SYSTEM}
+    user: Any = {"role": "user", "content": PROBLEM}
+    system: Any = {"role": "system", "content": SYSTEM}
 
     def chat(*messages: Any, **fields: Any) -> object:
         return (
@@ -70,9 +70,14 @@ def openai_cases(base: str) -> Iterator[Case]:
 
 
 def litellm_cases(base: str) -> Iterator[Case]:
-    shared = {"model": f"openai/{MODEL}", "api_base": base, "api_key": "none", "num_retries": 0}
-    user = {"role": "user", "content": PROBLEM}
-    system = {"role": "system", "content": SYSTEM}
+    shared: dict[str, Any] = {
+        "model": f"openai/{MODEL}",
+        "api_base": base,
+        "api_key": "none",
+        "num_retries": 0,
+    }
+    user: Any = {"role": "user", "content": PROBLEM}
+    system: Any = {"role": "system", "content": SYSTEM}
 
     def chat(*messages: Any, **fields: Any) -> object:
         return litellm.completion(messages=[*messages], **shared, **fields).choices[0].message.content

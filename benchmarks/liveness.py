@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Server:
 
 
 @contextmanager
-def serving(checkpoint: str | None) -> Iterator[Server]:
+def serving(checkpoint: str | None) -> Generator[Server]:
     """Start a server on a free port, wait until it is ready, and stop it at the end."""
     command = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
     command += [] if checkpoint is None else ["--checkpoint", checkpoint]

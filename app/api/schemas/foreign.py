@@ -73,7 +73,9 @@ _SHARED: Mapping[str, Foreign] = {
     "sampler_order": Foreign("use samplers"),
     "sampler_seed": Foreign("use seed"),
     "random_seed": Foreign("use seed"),
-    "min_keep": Foreign("every sampler keeps at least one token, and equal ones together; leave it out", (0, 1)),
+    "min_keep": Foreign(
+        "every sampler keeps at least one token, and equal ones together; leave it out", (0, 1)
+    ),
     "do_sample": Foreign("use temperature: 0 for the likeliest tokens", (True,)),
     "penalty_alpha": Foreign("contrastive search is not implemented; strategies of GET /v1/strategies", (0,)),
     "guidance_scale": Foreign("there is no guidance by a negative prompt; put it into the prompt", (1,)),

@@ -1,6 +1,7 @@
 """JSON that is made in pieces is the JSON that pydantic makes in one go."""
 
 import json
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,16 +35,19 @@ leaves = st.builds(
     values=st.dictionaries(st.text(max_size=2), st.floats() | st.none(), max_size=3),
     gone=st.none() | st.integers(0, 9),
 )
+
+
+def repeated(value: Any, count: int) -> list[Any]:
+    """Lists around and far beyond a piece, cheap to draw."""
+    return [value] * count
+
+
 trees = st.recursive(
     st.builds(
         Tree,
         heading=st.text(max_size=3),
-        # Lists around and far beyond a piece, alike and cheap to draw.
-        numbers=st.builds(
-            lambda value, count: [value] * count, st.floats(), st.sampled_from([0, 1, 1999, 5000])
-        ),
-        leaves=st.none()
-        | st.builds(lambda leaf, count: [leaf] * count, leaves, st.sampled_from([0, 1, 700, 3000])),
+        numbers=st.builds(repeated, st.floats(), st.sampled_from([0, 1, 1999, 5000])),
+        leaves=st.none() | st.builds(repeated, leaves, st.sampled_from([0, 1, 700, 3000])),
         leaf=st.none() | leaves,
     ),
     lambda inner: st.builds(Tree, heading=st.just("x"), trees=st.lists(inner, max_size=3)),
