@@ -1,5 +1,6 @@
 """The answer of /v1/completions, whole or in chunks."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -79,7 +80,8 @@ class CompletionAnswer:
                     told = live.items(item.happenings, number * self.body.n)
                     yield Completion(**self.head.fields(), choices=[], live=told)
                 case PromptScored():
-                    for choice in self._echo(number, item):
+                    # As many rows as the prompt has tokens, once per choice.
+                    for choice in await asyncio.to_thread(self._echo, number, item):
                         yield self._chunk(choice)
                 case TokenOut():
                     if item.text or self.body.logprobs is not None or self.body.signals:

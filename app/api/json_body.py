@@ -15,8 +15,11 @@ MAX_NAMES = 1024
 
 # The escapes \ud800 to \udfff: two make one character, one alone is none.
 _MAYBE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-# A text, in which brackets are none, or the beginning of a list or object.
-_TEXT_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+|[\[{]', re.DOTALL)
+MAX_DEPTH = 500
+"""Most lists and objects within each other; no field takes more than six."""
+
+# A text, in which brackets are none, or a bracket.
+_TEXT_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 def parse_json(content: bytes) -> object:
@@ -53,9 +56,15 @@ def parse_json(content: bytes) -> object:
 def _require_few(content: bytes) -> None:
     if content.count(b"[") + content.count(b"{") <= MAX_CONTAINERS:
         return
-    count = 0
+    count = depth = 0
     for found in _TEXT_OR_BRACKET.finditer(content):
-        count += not found[0].startswith(b'"')
+        first = found[0][:1]
+        if first in b"[{":
+            count, depth = count + 1, depth + 1
+        elif first in b"]}":
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise ApiError("The body is nested too deeply", code="invalid_json")
         if count > MAX_CONTAINERS:
             raise ApiError(
                 f"The body holds more than {MAX_CONTAINERS} lists and objects. "

@@ -136,7 +136,7 @@ class Remote:
             start = after + len(found)
             page = self.call("GET", path, params={"after": start, "limit": _PAGE}).json()
             found += page["data"]
-            if len(page["data"]) < _PAGE:
+            if not page["data"]:  # a page is shorter than asked for where its lines are long
                 return found
 
     def statuses(self, id: str) -> Iterator[ComparisonStatus]:

@@ -22,6 +22,9 @@ from app.compare.spec import ComparisonSpec
 from app.compare.summary import summarise
 from app.errors import ComparisonFolderError
 
+PAGE_BYTES = 4 * 2**20
+"""Most bytes of a part of a file that is read in one go, one line apart: lines with signals are long."""
+
 _SHARE = 0.1
 """Most of the time that may go into reports of an unfinished run, however often somebody asks for one."""
 
@@ -47,15 +50,22 @@ class Findings:
         )
 
     def lines(self, name: str, after: int, limit: int) -> list[bytes]:
-        """Lines of a file as they stand there, `limit` of them at most, but the first `after`.
+        """Lines of a file as they stand there, `limit` of them at most, but the first `after`. They are fewer
+        where they are long.
 
         Raises:
             ComparisonFolderError: the file cannot be read, or a line is damaged.
         """
         path = self._path / name
+        found: list[bytes] = []
+        size = 0
         try:
             with path.open("rb") as file:
-                found = [line.rstrip() for line in islice(file, after, after + limit) if line.endswith(b"\n")]
+                for line in islice(file, after, after + limit):
+                    size += len(line)
+                    if not line.endswith(b"\n") or (found and size > PAGE_BYTES):
+                        break
+                    found.append(line.rstrip())
         except FileNotFoundError:
             self._require_folder()
             return []

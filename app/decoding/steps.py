@@ -11,9 +11,9 @@ StepEnds = Annotated[
     Field(
         min_length=1,
         max_length=16,
+        fail_fast=True,
         description="A step ends with a token whose text ends with one of these, spaces behind it apart.",
     ),
-    Field(fail_fast=True),
 ]
 
 STEP_ENDS = (".", "\n")

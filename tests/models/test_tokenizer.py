@@ -257,3 +257,36 @@ def test_a_vocabulary_of_262144_is_ready_in_seconds() -> None:
     spelled = [tokenizer.token_bytes(id_) for id_ in range(tokenizer.vocab_size)]
     assert process_time() - began < 10
     assert len(set(spelled)) == 262_144
+def test_a_long_text_has_the_ids_of_its_sentences() -> None:
+    """Long texts go another way, which lets other threads run."""
+    tokenizer = igsm_tokenizer(IgsmSpec())
+    sentence = "Boats are 3 times kites. é\n"
+    assert tokenizer.encode(sentence * 1000) == tokenizer.encode(sentence) * 1000
+
+
+def test_no_text_has_fewer_tokens_than_the_longest_token_allows() -> None:
+    tokenizer = igsm_tokenizer(IgsmSpec())
+    longest = tokenizer.longest_token
+    assert longest is not None
+    spelled = [tokenizer.token_bytes(token_id) for token_id in range(tokenizer.vocab_size)]
+    assert longest == max(map(len, spelled))
+    for text in ("", "a", "kites " * 50, "é\n" * 9, "<|endoftext|>" * 3):
+        assert len(text.encode()) <= longest * len(tokenizer.encode(text))
+
+
+@pytest.mark.parametrize(
+    ("normaliser", "bounded"),
+    [
+        (None, True),
+        (normalizers.Replace(" ", "▁"), True),
+        (normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]), True),
+        (normalizers.NFKC(), False),
+        (normalizers.Sequence([normalizers.Strip(), normalizers.Replace(" ", "▁")]), False),
+    ],
+)
+def test_where_a_normaliser_may_shorten_a_text_no_length_is_too_long(normaliser: Any, bounded: bool) -> None:
+    backend = tokenizers.Tokenizer(models.BPE(vocab={"a": 0, "▁": 1}, merges=[]))
+    backend.decoder = decoders.Metaspace()
+    if normaliser is not None:
+        backend.normalizer = normaliser
+    assert (Tokenizer(backend).longest_token is not None) == bounded

@@ -19,7 +19,7 @@ from app.api.schemas.compare import (
     ResultPage,
     SamplePage,
 )
-from app.api.service import comparisons_of, request_id_of
+from app.api.service import comparisons_of, request_id_of, service_of
 from app.api.streaming import EventStream
 from app.compare.about import About
 from app.compare.folder import LATENCY_FILE, OUTCOMES_FILE, PROBLEMS_FILE, read_about
@@ -56,13 +56,14 @@ _PAGE_HEADERS = {
 @router.post(
     "/v1/compare", status_code=202, responses=_ANY | {400: ERROR_RESPONSES[400], 429: ERROR_RESPONSES[429]}
 )
-def submit(spec: ComparisonSpec, kept: Kept, response: Response) -> ComparisonStatus:
+async def submit(request: Request, spec: ComparisonSpec, kept: Kept, response: Response) -> ComparisonStatus:
     """Compare strategies on the same problems, with the same seeds.
 
     Everything that this model or server would refuse is refused now. The comparison then runs in the
     background, after those that wait already; live requests come first. It survives a restart of the server.
     """
-    status = kept.submit(spec)
+    # Thousands of problems are drawn and checked.
+    status = await service_of(request).off_loop.draw(lambda: kept.submit(spec))
     response.headers["location"] = f"/v1/compare/{status.id}"
     return status
 

@@ -25,7 +25,12 @@ class PageQuery(BaseModel):
     after: int = Field(
         default=0, ge=0, description="Leave out so many of the first: `next` of the answer before, or 0."
     )
-    limit: int = Field(default=1000, ge=1, le=MAX_PAGE, description=f"Most to return, 1 to {MAX_PAGE}.")
+    limit: int = Field(
+        default=1000,
+        ge=1,
+        le=MAX_PAGE,
+        description=f"Most to return, 1 to {MAX_PAGE}; fewer where they are long.",
+    )
 
 
 class Page(BaseModel):

@@ -73,7 +73,9 @@ _SHARED: Mapping[str, Foreign] = {
     "sampler_order": Foreign("use samplers"),
     "sampler_seed": Foreign("use seed"),
     "random_seed": Foreign("use seed"),
-    "min_keep": Foreign("every sampler keeps at least one token, and equal ones together", (0, 1)),
+    "min_keep": Foreign(
+        "every sampler keeps at least one token, and equal ones together; leave it out", (0, 1)
+    ),
     "do_sample": Foreign("use temperature: 0 for the likeliest tokens", (True,)),
     "penalty_alpha": Foreign("contrastive search is not implemented; strategies of GET /v1/strategies", (0,)),
     "guidance_scale": Foreign("there is no guidance by a negative prompt; put it into the prompt", (1,)),
@@ -257,7 +259,7 @@ MESSAGE_FOREIGN: Mapping[str, Foreign] = MappingProxyType(
 
 STREAM_OPTIONS_FOREIGN: Mapping[str, Foreign] = MappingProxyType(
     {
-        "include_obfuscation": Foreign("chunks are as long as what they say", (False, True)),
+        "include_obfuscation": Foreign("chunks are as long as what they say; leave it out", (False, True)),
         "continuous_usage_stats": Foreign("usage comes once, at the end; use include_usage", (False,)),
     }
 )

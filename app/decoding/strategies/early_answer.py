@@ -1,7 +1,7 @@
 """Early answer: stop working and answer, once a signal says that no more is needed."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -75,10 +75,11 @@ class EarlyAnswerParams(BaseModel):
     model_config = PARAMS_CONFIG
 
     kind: Literal["early_answer"] = "early_answer"
-    triggers: Annotated[tuple[Trigger, ...], Field(fail_fast=True)] = Field(
+    triggers: tuple[Trigger, ...] = Field(
         default=(Trigger(signal="probe:unnecessary", threshold=0.5),),
         min_length=1,
         max_length=16,
+        fail_fast=True,
         description="Any of them ends the work. On the token that completes a step they let the step stand, "
         "before it they take it back.",
     )

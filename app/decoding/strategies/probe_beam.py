@@ -76,7 +76,11 @@ class ProbeBeamParams(BaseModel):
 
     kind: Literal["probe_beam"] = "probe_beam"
     probes: tuple[Probe, ...] = Field(
-        default=(STEP_ERROR,), min_length=1, max_length=16, description="Their scores are added up."
+        default=(STEP_ERROR,),
+        min_length=1,
+        max_length=16,
+        fail_fast=True,
+        description="Their scores are added up.",
     )
     width: int = Field(default=2, ge=1, le=32, description="Texts that are kept after every step.")
     samples: int = Field(default=2, ge=1, le=32, description="Continuations of each of them by one step.")

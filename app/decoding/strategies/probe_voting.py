@@ -84,6 +84,7 @@ class ProbeVotingParams(BaseModel):
         default=("probe:step_error",),
         min_length=1,
         max_length=8,
+        fail_fast=True,
         description='Probes of mistakes: "probe:NAME" from GET /v1/signals.',
     )
     weight: Weight = Field(

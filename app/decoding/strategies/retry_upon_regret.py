@@ -80,11 +80,13 @@ class RetryUponRegretParams(BaseModel):
         default=(Trigger(signal="probe:step_error", threshold=0.3),),
         min_length=1,
         max_length=16,
+        fail_fast=True,
         description="A step is taken back when any of them fires.",
     )
     again: tuple[Trigger, ...] = Field(
         default=(),
         max_length=16,
+        fail_fast=True,
         description="What retries are judged by instead; if there are none, by the same triggers. When the "
         "best attempt is kept, the first one too is judged by these.",
     )

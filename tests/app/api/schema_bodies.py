@@ -63,9 +63,12 @@ def _numbers(schema: Schema) -> st.SearchStrategy[float]:
 
 def _strings(schema: Schema) -> st.SearchStrategy[str]:
     if "pattern" in schema:
-        return st.from_regex(schema["pattern"], fullmatch=schema["pattern"].endswith("$")).filter(
-            lambda text: not text.endswith("\n") and len(text) <= schema.get("maxLength", len(text))
-        )
+        most: int = schema.get("maxLength", 1000)
+
+        def is_meant(text: str) -> bool:  # $ also matches before a last line break, in Python alone
+            return not text.endswith("\n") and len(text) <= most
+
+        return st.from_regex(schema["pattern"], fullmatch=schema["pattern"].endswith("$")).filter(is_meant)
     low, high = schema.get("minLength", 0), schema.get("maxLength", 40)
     characters = st.characters(codec="utf-8")
     return st.text(characters, min_size=low, max_size=min(high, low + 8)) | st.just("a" * high)
@@ -82,7 +85,7 @@ def _lists(schema: Schema, definitions: Mapping[str, Schema]) -> st.SearchStrate
 def _objects(schema: Schema, definitions: Mapping[str, Schema]) -> st.SearchStrategy[dict[str, Any]]:
     if "patternProperties" in schema:
         [(pattern, inner)] = schema["patternProperties"].items()
-        names = st.from_regex(pattern, fullmatch=True).filter(lambda name: name.isascii() and name.isalnum())
+        names = st.from_regex(pattern, fullmatch=True).map(lambda name: str(name).strip())
         return st.dictionaries(names, values(inner, definitions), max_size=MAX_ITEMS)
     fields: Mapping[str, Schema] = schema.get("properties", {})
     required = [name for name in fields if name in schema.get("required", ())]

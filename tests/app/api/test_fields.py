@@ -152,6 +152,39 @@ def test_max_tokens(http: httpx2.Client, plain: dict[str, Any]) -> None:
     assert "".join(tokens(none)) == PROMPT
 
 
+@pytest.mark.parametrize("route", ["/v1/completions", "/v1/chat/completions"])
+def test_max_tokens_beyond_the_context_are_what_it_holds_and_the_answer_says_so(
+    http: httpx2.Client, route: str
+) -> None:
+    """LangChain asks for 256 whatever the context is."""
+    given = {"messages": [{"role": "user", "content": PROMPT}]} if "chat" in route else {"prompt": PROMPT}
+    body = given | {"ignore_eos": True, "seed": 1, "max_tokens": 256}
+    answer = http.post(route, json=body).json()
+    context = http.get("/v1/models/tiny").json()["context_length"]
+    assert answer["usage"]["total_tokens"] == context
+    room = context - answer["usage"]["prompt_tokens"]
+    [warning] = answer["warnings"]
+    assert "max_tokens is 256" in warning
+    assert f"holds {room} more" in warning
+    assert "warnings" not in http.post(route, json=body | {"max_tokens": room}).json()
+    lines = http.post(route, json=body | {"stream": True}).text.splitlines()
+    chunks = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+    assert [chunk.get("warnings") for chunk in chunks] == [[warning], *[None] * (len(chunks) - 1)]
+
+
+def test_of_several_prompts_the_warning_counts_the_long_ones(http: httpx2.Client) -> None:
+    body = {"prompt": [PROMPT, "a"], "max_tokens": 120, "ignore_eos": True}
+    [warning] = http.post("/v1/completions", json=body).json()["warnings"]
+    assert "1 of the 2 prompts" in warning
+
+
+def test_a_list_of_biases_is_an_object_of_biases(http: httpx2.Client) -> None:
+    """The first as llama.cpp has it, where false is never."""
+    assert complete(http, logit_bias=[[5, 3.5], [6, False]]) == complete(
+        http, logit_bias={"5": 3.5, "6": -100}
+    )
+
+
 def test_without_max_tokens_a_text_may_fill_the_context(http: httpx2.Client) -> None:
     body = {"prompt": PROMPT, "ignore_eos": True, "seed": 1}
     usage = http.post("/v1/completions", json=body).json()["usage"]
