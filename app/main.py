@@ -112,7 +112,10 @@ def start_engine(settings: Settings) -> Serving:
     """
     loaded = checkpoint.load(settings.checkpoint, device=settings.device)
     limits = EngineLimits(
-        max_rows=settings.max_rows, max_waiting=settings.max_waiting, max_choices=settings.max_choices
+        max_rows=settings.max_rows,
+        max_waiting=settings.max_waiting,
+        max_queue_seconds=settings.max_queue_seconds,
+        max_choices=settings.max_choices,
     )
     probes = tuple(load_all(settings.probes_folder, loaded))
     calibration = read_calibration(settings.checkpoint, loaded.identity)

@@ -9,7 +9,7 @@ from app.engine.counters import Counters
 from app.engine.failures import strategy_failure
 from app.engine.groups import Group
 from app.engine.lanes import Lane
-from app.engine.scoring import ScoreJob
+from app.engine.scoring import ScoreJob, fail
 from app.engine.slots import SlotTable
 from app.engine.stream import Stream, Waiter, wake
 from app.engine.types import Failed, RequestDone, StreamItem
@@ -131,7 +131,7 @@ class UnderWay:
             self.fail(active, error)
         for job in group.reading:
             if isinstance(job, ScoreJob):
-                job.fail(error)
+                fail(job.result, error)
         group.reading.clear()
         group.give_up()
 

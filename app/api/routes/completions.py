@@ -15,7 +15,7 @@ from app.api.rendering import TokenTexts
 from app.api.reply import reply
 from app.api.schemas.requests import CompletionRequest
 from app.api.schemas.responses import Completion
-from app.api.service import Serving, service_of, serving_of
+from app.api.service import Serving, client_of, service_of, serving_of
 
 router = APIRouter(route_class=StrictJsonRoute)
 
@@ -41,6 +41,7 @@ async def complete(
         score_prompt=scores_prompt(body),
         serving=serving,
         settings=service.settings,
+        client=client_of(request),
     )
     answer = CompletionAnswer(head("cmpl", serving, requests[0].seed), body, prompts, TokenTexts(tokenizer))
     generation = Generation.submit(serving.engine, requests, service.metrics)

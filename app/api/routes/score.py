@@ -9,12 +9,12 @@ from app.api.answers import JsonAnswer
 from app.api.body import StrictJsonRoute
 from app.api.errors import ERROR_RESPONSES
 from app.api.generation import unless_disconnected
-from app.api.plan import require_context, require_prompts
+from app.api.plan import require_choices, require_context, timeout_of
 from app.api.prompts import Prompt, read_prompts
 from app.api.rendering import TokenTexts, logprob, number, signals_out
 from app.api.schemas.requests import ScoreRequest
 from app.api.schemas.responses import Score, ScoredToken, ScoreList, ScoreUsage
-from app.api.service import Serving, service_of, serving_of
+from app.api.service import Serving, client_of, service_of, serving_of
 from app.decoding.types import Token
 
 router = APIRouter(route_class=StrictJsonRoute)
@@ -32,22 +32,29 @@ async def score(
     serving.require_model(body.model)
     tokenizer = serving.checkpoint.tokenizer
     texts = read_prompts(body.input, "input", tokenizer)
-    require_prompts("input", len(texts), service_of(request).settings)
+    settings = service_of(request).settings
+    require_choices("input", len(texts), 1, settings)
+    timeout = timeout_of(body.timeout, settings)
     for text in texts:
         require_context(text, serving, room=0)
-    data = await unless_disconnected(request, _score_all(texts, body, serving))
+    data = await unless_disconnected(request, _score_all(texts, body, serving, client_of(request), timeout))
     used = sum(len(text.token_ids) for text in texts)
     usage = ScoreUsage(prompt_tokens=used, total_tokens=used)
     return JsonAnswer(ScoreList(model=serving.name, data=data, usage=usage))
 
 
-async def _score_all(texts: Sequence[Prompt], body: ScoreRequest, serving: Serving) -> list[Score]:
+async def _score_all(
+    texts: Sequence[Prompt], body: ScoreRequest, serving: Serving, client: str, timeout: float
+) -> list[Score]:
     shown = TokenTexts(serving.checkpoint.tokenizer)
-    scores: list[Score] = []
-    for index, text in enumerate(texts):
-        tokens = await serving.engine.score_async(text.token_ids, body.signals, body.top_logprobs)
-        scores.append(_score(index, text, tokens, shown, alternatives=body.top_logprobs > 0))
-    return scores
+    ids = [text.token_ids for text in texts]
+    scored = await serving.engine.score_all_async(
+        ids, body.signals, body.top_logprobs, client=client, timeout=timeout
+    )
+    return [
+        _score(index, text, tokens, shown, alternatives=body.top_logprobs > 0)
+        for index, (text, tokens) in enumerate(zip(texts, scored, strict=True))
+    ]
 
 
 def _score(index: int, text: Prompt, tokens: list[Token], shown: TokenTexts, *, alternatives: bool) -> Score:

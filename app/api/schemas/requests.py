@@ -12,6 +12,7 @@ from app.api.schemas.generation import (
     GenerationFields,
     ModelName,
     SignalNames,
+    Timeout,
 )
 from app.invalid import refusal
 
@@ -131,6 +132,7 @@ class ScoreRequest(BaseModel):
         le=MAX_TOP_LOGPROBS,
         description=f"Likeliest alternatives to return for every token, 0 to {MAX_TOP_LOGPROBS}.",
     )
+    timeout: Timeout = None
 
     @model_validator(mode="before")
     @classmethod
