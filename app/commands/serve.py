@@ -134,7 +134,7 @@ def _run(settings: "Settings", listener: socket.socket) -> None:
         server_header=False,
     )
     service = application.state.service
-    server = _server(config, settings.drain_seconds, service.drain, service.stop)
+    server = draining_server(config, settings.drain_seconds, service.drain, service.stop)
     reasons: list[str] = []
 
     def give_up(reason: str) -> None:
@@ -150,7 +150,7 @@ def _run(settings: "Settings", listener: socket.socket) -> None:
         raise fail(reasons[0])
 
 
-def _server(
+def draining_server(
     config: "Config", drain_seconds: float, drain: Callable[[], None], stop: Callable[[], None]
 ) -> "Server":
     """A server that, when it shuts down, gives running requests a while and then ends them with an error.

@@ -88,7 +88,7 @@ class UnderWay:
         self._counters.discarded_tokens += discarded
         self._slots.release(choice.ledger)
         active.choices.remove(choice)
-        active.group.choices.remove(choice)
+        self._lane(active).close(choice)
         active.ended += 1
         if active.ended == active.request.n:
             self._counters.finished += 1

@@ -163,6 +163,17 @@ def test_choices_begin_in_turn_over_requests() -> None:
         watched.tick()
 
 
+@pytest.mark.parametrize("max_rows", [1, 2, 3])
+def test_where_there_are_more_requests_than_rows_their_choices_begin_in_turn(max_rows: int) -> None:
+    watched = Watched(max_rows=max_rows)
+    streams = [watched.submit([ask(n=9, max_tokens=10, seed=seed)])[0] for seed in range(max_rows + 2)]
+    watched.tick(1)
+    for _ in range(2 * 10 + 5):
+        watched.tick()
+    # Nobody has had a second choice before everybody has had a first one.
+    assert all(stream.held for stream in streams)
+
+
 def test_scored_texts_and_generations_take_turns() -> None:
     with tiny_engine(max_rows=4) as engine:
         scores = engine.submit_scores([list(range(1, 60))] * 200)
