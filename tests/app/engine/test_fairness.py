@@ -12,6 +12,7 @@ from app.engine.engine import Engine, GenerationRequest, TokenOut
 from app.engine.groups import Group
 from app.engine.loop import DecodingLoop
 from app.engine.stream import Stream
+from app.engine.turns import FRESH_IN_A_ROW
 from app.engine.types import EngineLimits, StreamItem
 from tests.app.engine.test_batching import same
 from tests.app.engine.tiny import TinyCheckpoint, Wanderer, ask, collect, tiny_engine, tiny_model
@@ -108,7 +109,7 @@ def test_many_newcomers_do_not_hold_up_the_others_for_ever() -> None:
         if old.ended:
             break
     assert old.ended
-    assert number <= 20 * 3 + 3
+    assert number <= 20 * (FRESH_IN_A_ROW + 1) + 5
 
 
 def test_a_large_request_gets_back_what_a_newcomer_had() -> None:
