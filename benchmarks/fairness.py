@@ -10,7 +10,6 @@ whatever else the machine does hits all alike. Ratios are of medians, beside a l
 
 import argparse
 import json
-import sys
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
@@ -147,6 +146,7 @@ def main() -> None:
     drawn = [render_problem(draw_in_split(random, spec, "test", 3 + index % 3)) for index in range(600)]
     problems = cycle(drawn)
     loads = large_requests(problems)
+    progress = Console(stderr=True)
     seconds: dict[str, list[list[float]]] = {name: [] for name in (ALONE, *loads)}
     with (
         server(arguments.checkpoint, arguments.rows) as url,
@@ -163,7 +163,7 @@ def main() -> None:
                 with under_way(url, load):
                     seconds[name].append(several())
                 medians = [float(np.median(seconds[each][-1])) for each in (ALONE, name)]
-                print(f"{name}: {medians[0]:.3f} s alone, {medians[1]:.3f} s beside it", file=sys.stderr)
+                progress.print(f"{name}: {medians[0]:.3f} s alone, {medians[1]:.3f} s beside it")
     report(seconds)
 
 
