@@ -140,7 +140,10 @@ def start_engine(settings: Settings) -> Serving:
     if loaded.tokenizer.chat_template is not None:
         loaded.tokenizer.chat_template.check()  # now, as the first time takes a second
     limits = EngineLimits(
-        max_rows=settings.max_rows, max_waiting=settings.max_waiting, max_choices=settings.max_choices
+        max_rows=settings.max_rows,
+        max_waiting=settings.max_waiting,
+        max_queue_seconds=settings.max_queue_seconds,
+        max_choices=settings.max_choices,
     )
     probes = tuple(load_all(settings.probes_folder, loaded))
     calibration = read_calibration(settings.checkpoint, loaded.identity)

@@ -59,9 +59,30 @@ class Settings(BaseSettings):
     max_waiting: int = Field(
         default=256,
         ge=1,
-        description="Requests that may wait for a free row, 1 or more; further ones get status 429.",
+        description="Requests that may wait to begin, 1 or more; further ones get status 429. A request with "
+        "many prompts is one.",
+    )
+    max_queue_seconds: float = Field(
+        default=60,
+        ge=0.1,
+        le=86400,
+        description="How long a request may wait to begin, 0.1 to 86400; then it gets status 429.",
+    )
+    request_timeout_seconds: float = Field(
+        default=600,
+        ge=0.1,
+        le=86400,
+        description="How long a request may take, waiting included, 0.1 to 86400; then it gets status 504. A "
+        "request's own `timeout` may be shorter.",
     )
     max_choices: int = Field(default=128, ge=1, le=4096, description="Largest `n` of a request, 1 to 4096.")
+    max_request_choices: int = Field(
+        default=256,
+        ge=1,
+        le=65536,
+        description="Most completions of a request, `n` times its prompts, and most texts to be scored, "
+        "1 to 65536.",
+    )
     default_max_tokens: int = Field(
         default=512,
         ge=1,

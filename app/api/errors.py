@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -11,6 +12,7 @@ from app.api.schemas.catalogue import ErrorEnvelope, ErrorOut
 from app.errors import (
     ComparisonFolderError,
     ComparisonStateError,
+    DeadlineError,
     DemurError,
     EngineStoppedError,
     ErrorCode,
@@ -63,6 +65,17 @@ def not_ready(reason: str) -> ApiError:
     return ApiError(reason, status=503, type="server_error", code="not_ready", headers={"retry-after": "1"})
 
 
+def draining(seconds: float) -> ApiError:
+    """The server is stopping, and has `seconds` for what it has begun."""
+    return ApiError(
+        "The server is stopping: it ends what it has begun and takes nothing new. Try again in a moment",
+        status=503,
+        type="server_error",
+        code="draining",
+        headers={"retry-after": str(max(1, ceil(seconds))), "connection": "close"},
+    )
+
+
 def model_not_found(name: str, served: str) -> ApiError:
     """A model by a name that is not served."""
     return ApiError(
@@ -96,8 +109,10 @@ def to_api_error(error: Exception, request_id: str) -> ApiError:
                 status=429,
                 type="rate_limit_error",
                 code="overloaded",
-                headers={"retry-after": "1"},
+                headers={"retry-after": str(error.retry_after)},
             )
+        case DeadlineError():
+            return ApiError(str(error), status=504, type="timeout_error", code="deadline_exceeded")
         case EngineStoppedError():
             return not_ready(str(error))
         case UnknownComparisonError():
@@ -115,7 +130,7 @@ def to_api_error(error: Exception, request_id: str) -> ApiError:
 
 def is_ours(error: Exception) -> bool:
     """Whether the log should say why, because the answer does not."""
-    answered = (ApiError, EngineStoppedError, ComparisonFolderError)
+    answered = (ApiError, DeadlineError, EngineStoppedError, ComparisonFolderError)
     return to_api_error(error, "").status >= 500 and not isinstance(error, answered)
 
 
@@ -152,7 +167,12 @@ def _encodable(text: str) -> str:
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorEnvelope, "description": "The request is at fault; `param` names the field."},
     404: {"model": ErrorEnvelope, "description": "There is no such model."},
-    429: {"model": ErrorEnvelope, "description": "Too many requests are waiting; try again."},
+    429: {
+        "model": ErrorEnvelope,
+        "description": "Too many requests are waiting, or this one has waited for too long; "
+        "`Retry-After` says when to try again.",
+    },
     503: {"model": ErrorEnvelope, "description": "The model is being loaded, or the server is stopping."},
+    504: {"model": ErrorEnvelope, "description": "The request was not done within its `timeout`."},
     "default": {"model": ErrorEnvelope, "description": "Any other error."},
 }

@@ -62,15 +62,7 @@ class Generation:
         Raises:
             RequestError, OverloadedError, EngineStoppedError: the engine refuses one of them.
         """
-        streams: list[Stream] = []
-        try:
-            for request in requests:
-                streams.append(engine.submit(request))
-        except Exception:
-            for stream in streams:
-                stream.cancel()
-            raise
-        return cls(streams, metrics)
+        return cls(engine.submit_all(requests), metrics)
 
     def cancel(self) -> None:
         """Free every row; nothing happens to streams that have ended."""

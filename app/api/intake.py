@@ -1,7 +1,7 @@
 """A request's prompts, from the body to token ids. What is too much or too long is refused first."""
 
 from app.api.errors import ApiError
-from app.api.plan import require_context, require_prompts
+from app.api.plan import require_choices, require_context
 from app.api.prompts import Prompt, chat_prompt, read_prompts, render_chat
 from app.api.schemas.prompts import GivenPrompts, count_of
 from app.api.schemas.requests import ChatRequest, CompletionRequest, ScoreRequest
@@ -14,7 +14,7 @@ MAX_ALTERNATIVES = 100_000
 
 def take_completion(body: CompletionRequest, serving: Serving, settings: Settings) -> list[Prompt]:
     """The prompts of /v1/completions. For any thread; raises what `_take` does."""
-    return _take(body.prompt, "prompt", body.add_special_tokens, serving, settings)
+    return _take(body.prompt, "prompt", body.add_special_tokens, serving, settings, body.n)
 
 
 def take_chat(body: ChatRequest, serving: Serving) -> Prompt:
@@ -30,14 +30,19 @@ def take_chat(body: ChatRequest, serving: Serving) -> Prompt:
 
 
 def _take(
-    given: GivenPrompts, param: str, add_special_tokens: bool, serving: Serving, settings: Settings
+    given: GivenPrompts,
+    param: str,
+    add_special_tokens: bool,
+    serving: Serving,
+    settings: Settings,
+    n: int = 1,
 ) -> list[Prompt]:
-    """The prompts of a field. It may take long: for any thread.
+    """The prompts of a field, each for `n` texts. It may take long: for any thread.
 
     Raises:
         ApiError: there are too many, one is empty or cannot fit the context, or an id is no token's.
     """
-    require_prompts(param, count_of(given), settings)
+    require_choices(param, count_of(given), n, settings)
     if isinstance(given, str) or isinstance(given[0], int):
         require_short(given, param, serving)  # pyright: ignore[reportArgumentType] (all are like the first)
     else:

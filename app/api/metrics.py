@@ -84,14 +84,18 @@ class _EngineCollector(Collector):
         gauges = {
             "demur_rows_in_use": ("Sequences that are decoding now.", stats.rows_in_use),
             "demur_rows": ("Sequences that can decode at the same time.", stats.max_rows),
-            "demur_requests_waiting": ("Requests that wait for a free row.", stats.waiting_requests),
+            "demur_requests_waiting": ("Requests that wait to begin.", stats.waiting_requests),
             "demur_requests_active": ("Requests that are decoding now.", stats.active_requests),
         }
         counters = {
             "demur_requests_finished": ("Generations that ended by themselves.", stats.requests_finished),
             "demur_requests_failed": ("Generations that ended with an error.", stats.requests_failed),
             "demur_requests_cancelled": ("Generations whose client went away.", stats.requests_cancelled),
-            "demur_requests_refused": ("Generations refused by the engine.", stats.requests_refused),
+            "demur_requests_refused": (
+                "Requests refused, or ended, since too many waited.",
+                stats.requests_refused,
+            ),
+            "demur_requests_timed_out": ("Requests ended by their deadline.", stats.requests_timed_out),
             "demur_prompt_tokens": ("Tokens of prompts.", stats.prompt_tokens),
             "demur_cached_prompt_tokens": ("Of these, still in the cache.", stats.cached_prompt_tokens),
             "demur_generated_tokens": ("Tokens drawn.", stats.drawn_tokens),

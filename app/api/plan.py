@@ -38,6 +38,7 @@ def plan(
     score_prompt: bool,
     serving: Serving,
     settings: Settings,
+    client: str,
 ) -> Plan:
     """One engine request per prompt, all with the same seed.
 
@@ -45,7 +46,8 @@ def plan(
         ApiError: a value that this model or this server does not allow.
         ParameterError: fields that do not go together.
     """
-    require_prompts("prompt", len(prompts), settings)
+    require_choices("prompt", len(prompts), body.n, settings)
+    timeout = timeout_of(body.timeout, settings)
     sampling = body.sampling
     params = body.strategy or (GreedyParams() if body.temperature == 0 else SampleParams())
     seed = new_seed() if body.seed is None else body.seed
@@ -67,6 +69,8 @@ def plan(
             top_logprobs=top_logprobs,
             score_prompt=score_prompt,
             live=body.live,
+            client=client,
+            timeout=timeout,
         )
         for prompt, room in zip(prompts, rooms, strict=True)
     ]
@@ -74,14 +78,40 @@ def plan(
     return Plan(requests, (*unread, *_warnings(limit, rooms, serving)))
 
 
-def require_prompts(param: str, prompts: int, settings: Settings) -> None:
-    """Raise `ApiError` if there are more prompts than could ever be taken, whatever the load."""
-    if prompts > settings.max_waiting:
+def require_choices(param: str, prompts: int, n: int, settings: Settings) -> None:
+    """Raise `ApiError` if a request asks for more texts than one may, whatever the load.
+
+    param: the field with the prompts.
+    """
+    most = settings.max_request_choices
+    if prompts * n <= most:
+        return
+    asked = f"{param} holds {prompts} prompts"
+    if n > 1:
+        asked = f"n is {n} and {asked}, which makes {prompts * n} choices" if prompts > 1 else f"n is {n}"
+    raise ApiError(
+        f"{asked}; this server takes at most {most} per request (DEMUR_MAX_REQUEST_CHOICES). Ask for fewer, "
+        "or send several requests",
+        param="n" if n > 1 else param,
+        code="out_of_range",
+    )
+
+
+def timeout_of(asked: float | None, settings: Settings) -> float:
+    """Seconds that a request may take.
+
+    Raises:
+        ApiError: it asks for more than the server allows.
+    """
+    most = settings.request_timeout_seconds
+    if asked is not None and asked > most:
         raise ApiError(
-            f"{param} holds {prompts} prompts; this server takes at most {settings.max_waiting} per request",
-            param=param,
+            f"timeout is {asked:g}; this server allows more than 0 and at most {most:g} seconds "
+            "(DEMUR_REQUEST_TIMEOUT_SECONDS)",
+            param="timeout",
             code="out_of_range",
         )
+    return most if asked is None else asked
 
 
 def require_context(prompt: Prompt, serving: Serving, room: int) -> None:

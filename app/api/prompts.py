@@ -82,7 +82,9 @@ def render_chat(messages: Sequence[ChatMessage], tokenizer: Tokenizer) -> Render
 def chat_prompt(rendered: RenderedChat, body: ChatRequest, tokenizer: Tokenizer) -> Prompt:
     """The prompt of a rendered chat; its warnings name the messages that it leaves out."""
     ids = tokenizer.encode_prompt(rendered.text, add_special_tokens=body.add_special_tokens)
-    return Prompt(_blamed(body.messages), rendered.text, tuple(ids), tuple(_warnings(body.messages, rendered)))
+    return Prompt(
+        _blamed(body.messages), rendered.text, tuple(ids), tuple(_warnings(body.messages, rendered))
+    )
 
 
 def _blamed(messages: Sequence[ChatMessage]) -> str:

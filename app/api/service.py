@@ -4,10 +4,11 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from fastapi import Request
 
-from app.api.errors import model_not_found, not_ready
+from app.api.errors import draining, model_not_found, not_ready
 from app.api.metrics import Metrics
 from app.api.offloop import OffLoop
 from app.api.schemas.catalogue import Health
@@ -59,19 +60,26 @@ class Service:
         metrics.watch_comparisons(self.comparisons.counts)
         self.serving: Serving | None = None
         self.failure: str | None = None
+        self.draining = False
         self.give_up: Callable[[str], None] = _stay
 
     def ready(self) -> Serving:
         """The loaded model.
 
         Raises:
-            ApiError: 503 while it is being loaded, or if that failed.
+            ApiError: 503 while it is being loaded, if that failed, or once the server is stopping.
         """
+        if self.draining:
+            raise draining(self.settings.drain_seconds)
         if self.failure is not None:
             raise not_ready(f"The model could not be loaded: {self.failure}")
         if self.serving is None:
             raise not_ready("The model is being loaded; try again in a moment")
         return self.serving
+
+    def drain(self) -> None:
+        """Take nothing new from now on; what has begun goes on."""
+        self.draining = True
 
     def stop(self) -> None:
         """Leave comparisons to the next start, end every generation with an error, and take no more."""
@@ -88,6 +96,8 @@ class Service:
             return Health(status="loading", detail="The model is being loaded.")
         if not self.serving.engine.running:
             return Health(status="failed", detail="The decoding engine has stopped.")
+        if self.draining:
+            return Health(status="draining", detail="The server is stopping.")
         return Health(status="ok")
 
 
@@ -115,6 +125,13 @@ def comparisons_of(request: Request) -> Comparisons:
 def serving_of(request: Request) -> Serving:
     """The loaded model behind a request; a dependency of routes that need it."""
     return service_of(request).ready()
+
+
+def client_of(request: Request) -> str:
+    """Whose request it is: a name made of the key that it brings, '' where no keys are asked for."""
+    if service_of(request).settings.api_key is None:
+        return ""
+    return sha256(request.headers.get("authorization", "").encode()).hexdigest()
 
 
 def request_id_of(request: Request) -> str:

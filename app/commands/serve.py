@@ -2,6 +2,8 @@
 
 import math
 import socket
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 _OTHER_FILES = 256  # weights, comparisons, and connections that are being refused
+_DRAIN_POLL_SECONDS = 0.05
+_SWITCH_SECONDS = 0.0005
 
 # Flags default to None, which leaves the word to the environment (DEMUR_PORT) and then to app.settings.
 
@@ -37,7 +41,18 @@ def serve(
     max_waiting: Annotated[
         int | None, typer.Option(help="Requests that may wait; further ones get status 429.  [default: 256]")
     ] = None,
+    max_queue_seconds: Annotated[
+        float | None,
+        typer.Option(help="How long a request may wait to begin; then it gets 429.  [default: 60]"),
+    ] = None,
+    request_timeout_seconds: Annotated[
+        float | None,
+        typer.Option(help="How long a request may take; then it gets status 504.  [default: 600]"),
+    ] = None,
     max_choices: Annotated[int | None, typer.Option(help="Largest n of a request.  [default: 128]")] = None,
+    max_request_choices: Annotated[
+        int | None, typer.Option(help="Most completions of a request, n times its prompts.  [default: 256]")
+    ] = None,
     default_max_tokens: Annotated[
         int | None,
         typer.Option(help="Most tokens where a request names no max_tokens.  [default: 512]"),
@@ -152,7 +167,7 @@ def _run(settings: "Settings", listener: socket.socket) -> None:
         server_header=False,
     )
     service = application.state.service
-    server = _server(config, settings.drain_seconds, service.stop)
+    server = draining_server(config, settings.drain_seconds, service.drain, service.stop)
     reasons: list[str] = []
 
     def give_up(reason: str) -> None:
@@ -160,6 +175,9 @@ def _run(settings: "Settings", listener: socket.socket) -> None:
         server.should_exit = True
 
     service.give_up = give_up
+    # The engine's thread and the event loop share Python's lock. With 5 ms, which is Python's own, a request
+    # waits that long a few times over before the engine even knows of it.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     server.run(sockets=[listener])
     if reasons:
         raise fail(reasons[0])
@@ -182,17 +200,26 @@ def _allow_files(connections: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _server(config: "Config", drain_seconds: float, stop: Callable[[], None]) -> "Server":
-    """A server that, when it shuts down, gives running requests a while and then ends them with an error."""
+def draining_server(
+    config: "Config", drain_seconds: float, drain: Callable[[], None], stop: Callable[[], None]
+) -> "Server":
+    """A server that, when it shuts down, gives running requests a while and then ends them with an error.
+
+    Meanwhile it goes on listening, so that whoever comes is told that it is stopping.
+    """
     import asyncio
 
     import uvicorn
 
     class DrainingServer(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            timer = asyncio.get_running_loop().call_later(drain_seconds, stop)
+            drain()
+            ends = time.monotonic() + drain_seconds
+            while self.server_state.tasks and not self.force_exit and time.monotonic() < ends:
+                await asyncio.sleep(_DRAIN_POLL_SECONDS)
+            if self.server_state.tasks:
+                stop()
             await super().shutdown(sockets)
-            timer.cancel()
 
     return DrainingServer(config)
 

@@ -90,7 +90,7 @@ class Comparisons:
         with self._changed:
             if len(self._queue) >= MAX_QUEUED:
                 raise OverloadedError(
-                    f"{len(self._queue)} comparisons are waiting, and no more may. Cancel one, or try later."
+                    f"{len(self._queue)} comparisons are waiting, and no more may. Cancel one."
                 )
             self._open(make=True)
             state = State(

@@ -14,12 +14,12 @@ import torch
 from app.decoding.calibration import Calibration
 from app.decoding.signals import PROBE_PREFIX, SIGNALS
 from app.decoding.types import Token
-from app.engine.failures import engine_failure, strategy_failure
+from app.engine.failures import engine_failure
 from app.engine.groups import Group
 from app.engine.loop import DecodingLoop
 from app.engine.queue import Queue
 from app.engine.readout import Reading
-from app.engine.scoring import ScoreJob
+from app.engine.scoring import ScoreJob, fail
 from app.engine.stream import Stream
 from app.engine.types import (
     ChoiceDone,
@@ -73,9 +73,9 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._queue = Queue(self.limits.max_waiting)
-        # Whoever waits for anything, kept apart from the loop, in whatever state that is.
+        # What anybody waits for, kept apart from the loop, in whatever state that is.
         self._streams: WeakSet[Stream] = WeakSet()
-        self._jobs: WeakSet[ScoreJob] = WeakSet()
+        self._results: WeakSet[Future[list[Token]]] = WeakSet()
 
     @property
     def context_length(self) -> int:
@@ -142,14 +142,8 @@ class Engine:
         group = self._group(first.client, first.timeout, first.background)
 
         def take() -> None:
-            try:
-                for request, stream in zip(requests, streams, strict=True):
-                    self._loop.submit(request, stream, group)
-            except Exception as error:
-                logger.exception("A request could not be taken.")
-                self._loop.under_way.fail_group(group, strategy_failure(first.strategy, error))
-                for stream in streams:
-                    stream.fail(strategy_failure(first.strategy, error))
+            for request, stream in zip(requests, streams, strict=True):
+                self._loop.submit(request, stream, group)
 
         self._enqueue(take, group, streams=streams)
         return streams
@@ -161,7 +155,7 @@ class Engine:
 
         Blocks; `score_async` is for event loops. Raises what `submit` does, and `ModelFailureError`.
         """
-        return self._submit_scores([token_ids], signals, top_logprobs)[0].result()
+        return self.submit_scores([token_ids], signals, top_logprobs)[0].result()
 
     async def score_async(
         self, token_ids: Sequence[int], signals: Sequence[str] = (), top_logprobs: int = 0
@@ -182,7 +176,7 @@ class Engine:
 
         client, timeout: as of `GenerationRequest`.
         """
-        results = self._submit_scores(texts, signals, top_logprobs, client, timeout)
+        results = self.submit_scores(texts, signals, top_logprobs, client=client, timeout=timeout)
         try:
             return [await asyncio.wrap_future(result) for result in results]
         finally:
@@ -214,14 +208,19 @@ class Engine:
             batch_sizes=dict(counters.batch_sizes),
         )
 
-    def _submit_scores(
+    def submit_scores(
         self,
         texts: Sequence[Sequence[int]],
-        signals: Sequence[str],
-        top_logprobs: int,
+        signals: Sequence[str] = (),
+        top_logprobs: int = 0,
+        *,
         client: str = "",
         timeout: float | None = None,
     ) -> "list[Future[list[Token]]]":
+        """`score` of several texts that belong together; all are taken, or none.
+
+        client, timeout: as of `GenerationRequest`. A result that is cancelled takes its text out of the line.
+        """
         check_readings(signals, top_logprobs, self.limits, self.signals)
         check_no_probes(signals)
         for token_ids in texts:
@@ -248,14 +247,27 @@ class Engine:
         streams: Sequence[Stream] = (),
         jobs: Sequence[ScoreJob] = (),
     ) -> None:
+        """Have a group taken by the engine's thread; if that fails, it fails alone."""
+
+        def take() -> None:
+            try:
+                command()
+            except BaseException as fault:
+                logger.exception("A request could not be taken.")
+                self._loop.under_way.fail_group(group, engine_failure(fault))
+                for stream in streams:
+                    stream.fail(engine_failure(fault))
+                for job in jobs:
+                    fail(job.result, engine_failure(fault))
+
         with self._changed:
             if not self.running:
                 raise EngineStoppedError("The engine is not running; start() it, or try again later.")
             if group.queue is not None:
                 group.queue.join(group.arrived)
             self._streams.update(streams)
-            self._jobs.update(jobs)
-            self._inbox.append(command)
+            self._results.update(job.result for job in jobs)
+            self._inbox.append(take)
             self._changed.notify()
 
     def _cancel(self, stream: Stream) -> None:
@@ -275,11 +287,10 @@ class Engine:
         with self._changed:
             self._stopping = True
             self._inbox.clear()
-            streams, jobs = list(self._streams), list(self._jobs)
-        for stream in streams:
+        for stream in list(self._streams):
             stream.fail(error)
-        for job in jobs:
-            job.fail(error)
+        for result in list(self._results):
+            fail(result, error)
 
     @torch.inference_mode()
     def _serve(self, stopped: DemurError) -> None:

@@ -33,6 +33,13 @@ class Lane:
         group.unstarted += active.request.n
         self.groups[group] = None
 
+    def close(self, choice: Choice) -> None:
+        """A choice that has ended. Where there are more groups than slots, its group lets others go first."""
+        group = choice.owner.group
+        group.choices.remove(choice)
+        if not group.choices and self.groups.pop(group, choice) is None:
+            self.groups[group] = None
+
     def remove(self, active: ActiveRequest) -> None:
         """A request that is over, whatever of it was under way."""
         group = active.group

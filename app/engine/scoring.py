@@ -26,11 +26,6 @@ class ScoreJob:
     reading: Reading
     result: "Future[list[Token]]"
 
-    def fail(self, error: Exception) -> None:
-        """End with an error, unless it has ended already or nobody waits any more."""
-        if not self.result.done() and (self.result.running() or self.result.set_running_or_notify_cancel()):
-            self.result.set_exception(error)
-
 
 class Scorer:
     """Scores texts and counts what it reads."""
@@ -53,6 +48,12 @@ class Scorer:
             job.result.set_result(self.read(job.token_ids, job.reading))
         except Exception as error:
             job.result.set_exception(model_failure(error))
+
+
+def fail(result: "Future[list[Token]]", error: Exception) -> None:
+    """End a score with an error, unless it has ended already or nobody waits for it any more."""
+    if not result.done() and (result.running() or result.set_running_or_notify_cancel()):
+        result.set_exception(error)
 
 
 def score_tokens(model: LanguageModel[Any], token_ids: Sequence[int], reading: Reading) -> list[Token]:

@@ -26,6 +26,16 @@ class Stream:
         self._waiter: Waiter | None = None
         self._ended = False
 
+    @property
+    def held(self) -> int:
+        """Items that were delivered and not read."""
+        return len(self._items)
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more will be delivered."""
+        return self._ended
+
     def cancel(self) -> None:
         """Stop the request; its rows are free within one tick. Harmless when it has ended."""
         with self._changed:

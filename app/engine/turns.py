@@ -68,14 +68,14 @@ class Turns:
             self._credit += -seconds if turn.background else SHARE * seconds
 
 
-FRESH_IN_A_ROW = 2
+FRESH_IN_A_ROW = 4
 """Passes for those without a token, before the others go on."""
 
 PREFILL_SECONDS = 0.03
 """What reading prompts may take in a live pass. On a CPU, that is about a pass over 32 rows, which is what
 whoever comes may have to wait for anyway."""
 
-LEAST_PREFILL_TOKENS = 64
+LEAST_PREFILL_TOKENS = 128
 """Of a pass, however slow the machine is."""
 
 Kind = Literal["fresh", "read", "all"]

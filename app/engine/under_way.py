@@ -9,7 +9,7 @@ from app.engine.counters import Counters
 from app.engine.failures import strategy_failure
 from app.engine.groups import Group
 from app.engine.lanes import Lane
-from app.engine.scoring import ScoreJob
+from app.engine.scoring import ScoreJob, fail
 from app.engine.slots import SlotTable
 from app.engine.stream import Stream, Waiter, wake
 from app.engine.types import Failed, RequestDone, StreamItem
@@ -88,7 +88,7 @@ class UnderWay:
         self._counters.discarded_tokens += discarded
         self._slots.release(choice.ledger)
         active.choices.remove(choice)
-        active.group.choices.remove(choice)
+        self._lane(active).close(choice)
         active.ended += 1
         if active.ended == active.request.n:
             self._counters.finished += 1
@@ -131,7 +131,7 @@ class UnderWay:
             self.fail(active, error)
         for job in group.reading:
             if isinstance(job, ScoreJob):
-                job.fail(error)
+                fail(job.result, error)
         group.reading.clear()
         group.give_up()
 

@@ -257,6 +257,8 @@ def test_a_vocabulary_of_262144_is_ready_in_seconds() -> None:
     spelled = [tokenizer.token_bytes(id_) for id_ in range(tokenizer.vocab_size)]
     assert process_time() - began < 10
     assert len(set(spelled)) == 262_144
+
+
 def test_a_long_text_has_the_ids_of_its_sentences() -> None:
     """Long texts go another way, which lets other threads run."""
     tokenizer = igsm_tokenizer(IgsmSpec())

@@ -15,7 +15,7 @@ from app.api.rendering import TokenTexts
 from app.api.reply import reply
 from app.api.schemas.requests import ChatRequest
 from app.api.schemas.responses import ChatCompletion
-from app.api.service import Serving, service_of, serving_of
+from app.api.service import Serving, client_of, service_of, serving_of
 
 router = APIRouter(route_class=StrictJsonRoute)
 
@@ -43,6 +43,7 @@ async def chat(
         score_prompt=False,
         serving=serving,
         settings=service.settings,
+        client=client_of(request),
     )
     named = head("chatcmpl", serving, planned.requests[0].seed)
     answer = ChatAnswer(named, body, TokenTexts(serving.engine.vocabulary))

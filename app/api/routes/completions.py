@@ -15,7 +15,7 @@ from app.api.rendering import TokenTexts
 from app.api.reply import reply
 from app.api.schemas.requests import CompletionRequest
 from app.api.schemas.responses import Completion
-from app.api.service import Serving, service_of, serving_of
+from app.api.service import Serving, client_of, service_of, serving_of
 
 router = APIRouter(route_class=StrictJsonRoute)
 
@@ -42,6 +42,7 @@ async def complete(
         score_prompt=scores_prompt(body),
         serving=serving,
         settings=service.settings,
+        client=client_of(request),
     )
     named = head("cmpl", serving, planned.requests[0].seed)
     texts = TokenTexts(serving.engine.vocabulary)

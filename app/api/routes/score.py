@@ -1,6 +1,5 @@
 """POST /v1/score."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
@@ -11,13 +10,13 @@ from app.api.body import StrictJsonRoute, size_of
 from app.api.errors import ERROR_RESPONSES
 from app.api.generation import unless_disconnected
 from app.api.intake import take_texts
-from app.api.offloop import OffLoop
 from app.api.pieces import json_of
+from app.api.plan import timeout_of
 from app.api.prompts import Prompt
 from app.api.rendering import TokenTexts, logprob, number, signals_out
 from app.api.schemas.requests import ScoreRequest
 from app.api.schemas.responses import Score, ScoredToken, ScoreList, ScoreUsage
-from app.api.service import Serving, service_of, serving_of
+from app.api.service import Serving, client_of, service_of, serving_of
 from app.decoding.types import Token
 
 router = APIRouter(route_class=StrictJsonRoute)
@@ -34,28 +33,39 @@ async def score(
     """
     serving.require_model(body.model)
     service = service_of(request)
+    timeout = timeout_of(body.timeout, service.settings)
     texts = await service.off_loop.read(
         await size_of(request), lambda: take_texts(body, serving, service.settings)
     )
-    scores = await unless_disconnected(request, _score_all(texts, body, serving, service.off_loop))
+    scored = await unless_disconnected(
+        request,
+        serving.engine.score_all_async(
+            [text.token_ids for text in texts],
+            body.signals,
+            body.top_logprobs,
+            client=client_of(request),
+            timeout=timeout,
+        ),
+    )
+    shown = TokenTexts(serving.engine.vocabulary)
+    # Each as JSON, which takes a tenth of the memory.
+    scores = [
+        await service.off_loop.write(
+            len(tokens) * (3 + len(body.signals) + 3 * body.top_logprobs),
+            partial(_json_of_score, index, text, tokens, shown, alternatives=body.top_logprobs > 0),
+        )
+        for index, (text, tokens) in enumerate(zip(texts, scored, strict=True))
+    ]
     used = sum(len(text.token_ids) for text in texts)
     usage = ScoreUsage(prompt_tokens=used, total_tokens=used)
     answer = json_of(ScoreList(model=serving.name, data=[], usage=usage))
     return JsonAnswer(answer.replace(b'"data":[]', b'"data":[' + b",".join(scores) + b"]", 1))
 
 
-async def _score_all(
-    texts: Sequence[Prompt], body: ScoreRequest, serving: Serving, off_loop: OffLoop
-) -> list[bytes]:
-    """The `Score` of every text as JSON, which takes a tenth of the memory."""
-    shown = TokenTexts(serving.engine.vocabulary)
-    scores: list[bytes] = []
-    for index, text in enumerate(texts):
-        tokens = await serving.engine.score_async(text.token_ids, body.signals, body.top_logprobs)
-        written = partial(_score, index, text, tokens, shown, alternatives=body.top_logprobs > 0)
-        weight = len(tokens) * (3 + len(body.signals) + 3 * body.top_logprobs)
-        scores.append(await off_loop.write(weight, lambda written=written: json_of(written())))
-    return scores
+def _json_of_score(
+    index: int, text: Prompt, tokens: list[Token], shown: TokenTexts, *, alternatives: bool
+) -> bytes:
+    return json_of(_score(index, text, tokens, shown, alternatives=alternatives))
 
 
 def _score(index: int, text: Prompt, tokens: list[Token], shown: TokenTexts, *, alternatives: bool) -> Score:

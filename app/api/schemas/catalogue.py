@@ -93,7 +93,7 @@ class ProbeList(BaseModel):
 class Health(BaseModel):
     """Answer of the health routes."""
 
-    status: Literal["ok", "loading", "failed"]
+    status: Literal["ok", "loading", "draining", "failed"]
     detail: str | None = None
 
 

@@ -32,6 +32,15 @@ SignalNames = Annotated[
     ),
 ]
 
+Timeout = Annotated[
+    float | None,
+    Field(
+        gt=0,
+        description="Seconds that the request may take, waiting included, more than 0; then it ends with "
+        "status 504, or a stream with an error. Default, and the most: the server's request_timeout_seconds.",
+    ),
+]
+
 
 class StreamOptions(BaseModel):
     """Options of a streamed answer."""
@@ -85,6 +94,7 @@ class GenerationFields(SamplingFields):
         "prompt is left away, and the answer's `warnings` say so. Default: what the context still holds, up "
         "to the server's default_max_tokens; unlike OpenAI's 16, which would cut every solution short.",
     )
+    timeout: Timeout = None
     ignore_eos: bool = Field(default=False, description="Go on past the model's end token.")
     stream: bool = Field(
         default=False, description="Send the text as server-sent events while it is written."

@@ -18,6 +18,7 @@ from app.api.schemas.generation import (
     GenerationFields,
     ModelName,
     SignalNames,
+    Timeout,
 )
 from app.api.schemas.own_fields import keep_own
 from app.api.schemas.prompts import Prompts
@@ -158,6 +159,7 @@ class ScoreRequest(BaseModel):
         le=MAX_TOP_LOGPROBS,
         description=f"Likeliest alternatives to return for every token, 0 to {MAX_TOP_LOGPROBS}.",
     )
+    timeout: Timeout = None
 
     @model_validator(mode="before")
     @classmethod

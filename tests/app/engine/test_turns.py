@@ -8,7 +8,12 @@ from app.engine.turns import (
     CALM_SECONDS,
     CAUTIOUS_PREFILL_TOKENS,
     CAUTIOUS_ROWS,
+    FRESH_IN_A_ROW,
+    LEAST_PREFILL_TOKENS,
+    PREFILL_SECONDS,
     SHARE,
+    LiveOrder,
+    PrefillPace,
     Turn,
     Turns,
 )
@@ -84,3 +89,39 @@ def test_time_without_live_work_is_neither_paid_for_nor_saved_up(story: list[tup
         if live:
             paid, live_time = paid + took * turn.background, live_time + took * (not turn.background)
         assert paid <= SHARE * live_time + 0.1
+
+
+def test_whoever_has_no_token_goes_first_but_not_for_ever() -> None:
+    order = LiveOrder()
+    kinds = [order.next(1, 5, reading=False) for _ in range(2 * FRESH_IN_A_ROW + 2)]
+    assert kinds == 2 * ([*["fresh"] * FRESH_IN_A_ROW, "all"])
+
+
+def test_a_pass_for_all_is_enough_where_nobody_has_a_token() -> None:
+    order = LiveOrder()
+    assert [order.next(5, 5, reading=False) for _ in range(3)] == ["all"] * 3
+
+
+def test_texts_are_read_every_other_turn_and_at_every_turn_if_there_is_nothing_else() -> None:
+    order = LiveOrder()
+    assert [order.next(0, 5, reading=True) for _ in range(4)] == ["read", "all", "read", "all"]
+    assert [order.next(0, 0, reading=True) for _ in range(3)] == ["read"] * 3
+    assert order.next(2, 2, reading=True) == "fresh"
+
+
+@given(st.integers(1, 10_000), st.floats(10, 1e7))
+def test_prompts_are_read_in_pieces_that_take_as_long_as_they_may(most: int, per_second: float) -> None:
+    pace = PrefillPace(most)
+    assert pace.tokens == min(most, LEAST_PREFILL_TOKENS)
+    for _ in range(60):
+        pace.taken(pace.tokens, pace.tokens / per_second)
+    wanted = max(LEAST_PREFILL_TOKENS, per_second * PREFILL_SECONDS)
+    assert abs(pace.tokens - min(most, wanted)) <= 1
+
+
+def test_few_tokens_say_nothing_about_many() -> None:
+    pace = PrefillPace(4096)
+    pace.taken(2, 1.0)
+    assert pace.tokens == LEAST_PREFILL_TOKENS
+    pace.taken(0, 0.0)
+    assert pace.tokens == LEAST_PREFILL_TOKENS

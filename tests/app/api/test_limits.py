@@ -1,0 +1,233 @@
+"""What a request may ask for, how long it may wait and take, and what a server that stops answers."""
+
+import json
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+
+from app.commands.serve import draining_server
+from app.main import create_app
+from app.settings import Settings
+from tests.app.api.test_streaming import events, wait_for_metric
+
+LONG = {"prompt": "How many kites?", "max_tokens": 110, "ignore_eos": True}
+# Takes the only row for as long as a test needs: every sample has to end before the first word.
+ENDLESS = {**LONG, "stream": True, "strategy": {"kind": "self_consistency", "samples": 64}}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server in this process, as `demur serve` runs it."""
+
+    url: str
+    server: uvicorn.Server
+    thread: threading.Thread
+
+    def stop(self) -> None:
+        """What a signal does."""
+        self.server.should_exit = True
+
+
+@contextmanager
+def serving(checkpoint: Path, **given: Any) -> Generator[Running]:
+    """Start a server, wait until it is ready, and stop it in the end."""
+    settings = Settings(checkpoint=checkpoint, **given)
+    app = create_app(settings)
+    service = app.state.service
+    config = uvicorn.Config(app, port=0, log_level="error")
+    server = draining_server(config, settings.drain_seconds, service.drain, service.stop)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not (server.started and service.serving):
+            thread.join(0.02)
+            assert thread.is_alive()
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield Running(f"http://127.0.0.1:{port}", server, thread)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def strict(checkpoint_folder: Path) -> Generator[Running]:
+    """A server of one row that is short of patience."""
+    with serving(
+        checkpoint_folder,
+        max_rows=1,
+        max_waiting=2,
+        max_queue_seconds=0.5,
+        request_timeout_seconds=30,
+        max_request_choices=6,
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def http(strict: Running) -> Generator[httpx2.Client]:
+    with httpx2.Client(base_url=strict.url, timeout=60) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "param", "says"),
+    [
+        ("/v1/completions", {"prompt": "a", "n": 7}, "n", "n is 7"),
+        ("/v1/completions", {"prompt": ["a"] * 7}, "prompt", "prompt holds 7 prompts"),
+        ("/v1/completions", {"prompt": ["a", "b"], "n": 4}, "n", "8 choices"),
+        ("/v1/completions", {"prompt": [[1]] * 7}, "prompt", "prompt holds 7 prompts"),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "a"}], "n": 7}, "n", "n is 7"),
+        ("/v1/score", {"input": ["a"] * 7}, "input", "input holds 7 prompts"),
+    ],
+)
+def test_more_choices_than_a_request_may_have_are_refused(
+    http: httpx2.Client, route: str, body: dict[str, object], param: str, says: str
+) -> None:
+    response = http.post(route, json=body)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, "out_of_range", param)
+    assert says in error["message"]
+    assert "at most 6 per request" in error["message"]
+
+
+def test_as_many_choices_as_a_request_may_have_are_answered(http: httpx2.Client) -> None:
+    answer = http.post("/v1/completions", json={"prompt": ["a", "b", "c"], "n": 2, "max_tokens": 1})
+    assert len(answer.json()["choices"]) == 6
+    assert len(http.post("/v1/score", json={"input": ["ab"] * 6}).json()["data"]) == 6
+
+
+@pytest.mark.parametrize("route", ["/v1/completions", "/v1/score"])
+@pytest.mark.parametrize("timeout", [0, -1, "1", True, 31, 1e9])
+def test_a_timeout_out_of_range_is_refused(http: httpx2.Client, route: str, timeout: object) -> None:
+    body = {"prompt" if route == "/v1/completions" else "input": "ab", "timeout": timeout}
+    response = http.post(route, json=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "timeout"
+
+
+def test_a_request_that_takes_too_long_gets_504(http: httpx2.Client, strict: Running) -> None:
+    with http.stream("POST", "/v1/completions", json={**LONG, "stream": True}) as running:
+        next(events(running))
+        response = http.post("/v1/completions", json={"prompt": "a", "timeout": 0.1})
+    error = response.json()["error"]
+    assert response.status_code == 504
+    assert (error["type"], error["code"]) == ("timeout_error", "deadline_exceeded")
+    assert "0.1 s" in error["message"]
+    wait_for_metric(strict.url, "demur_rows_in_use", 0)
+
+
+def test_a_stream_that_takes_too_long_ends_with_an_error(http: httpx2.Client) -> None:
+    body = {**LONG, "n": 6, "timeout": 0.2, "stream": True}
+    with http.stream("POST", "/v1/completions", json=body) as response:
+        last = list(events(response))[-1]
+    assert json.loads(last)["error"]["code"] == "deadline_exceeded"
+
+
+def test_whoever_waits_too_long_gets_429_and_when_to_try_again(http: httpx2.Client, strict: Running) -> None:
+    with http.stream("POST", "/v1/completions", json=ENDLESS):
+        wait_for_metric(strict.url, "demur_rows_in_use", 1)
+        response = http.post("/v1/completions", json={"prompt": "a"})
+    assert response.status_code == 429
+    assert response.json()["error"]["code"] == "overloaded"
+    assert "waited for 0.5 s" in response.json()["error"]["message"]
+    assert int(response.headers["retry-after"]) >= 1
+    wait_for_metric(strict.url, "demur_requests_active", 0)
+
+
+def test_a_full_line_refuses_scores_and_prompts_as_a_whole(checkpoint_folder: Path) -> None:
+    with (
+        serving(checkpoint_folder, max_rows=1, max_waiting=1) as server,
+        httpx2.Client(base_url=server.url, timeout=60) as http,
+        http.stream("POST", "/v1/completions", json=ENDLESS),
+    ):
+        wait_for_metric(server.url, "demur_rows_in_use", 1)
+        with http.stream("POST", "/v1/completions", json={"prompt": ["a", "b", "c"], "stream": True}):
+            wait_for_metric(server.url, "demur_requests_waiting", 1)
+            for route, body in (
+                ("/v1/completions", {"prompt": ["a"] * 9}),
+                ("/v1/score", {"input": ["a"] * 9}),
+            ):
+                response = http.post(route, json=body)
+                assert response.status_code == 429
+                assert int(response.headers["retry-after"]) >= 1
+            wait_for_metric(server.url, "demur_requests_refused_total", 2)
+
+
+def test_a_server_that_stops_says_so_and_ends_what_it_has_begun(checkpoint_folder: Path) -> None:
+    with (
+        serving(checkpoint_folder, max_rows=1, drain_seconds=60) as server,
+        httpx2.Client(base_url=server.url, timeout=60) as http,
+    ):
+        with http.stream("POST", "/v1/completions", json={**LONG, "n": 4, "stream": True}) as running:
+            received = events(running)
+            next(received)
+            server.stop()
+            refused = wait_until_draining(server.url)
+            assert refused.json()["error"]["code"] == "draining"
+            assert int(refused.headers["retry-after"]) >= 1
+            assert refused.headers["connection"] == "close"
+            health = httpx2.get(f"{server.url}/health/ready")
+            assert (health.status_code, health.json()["status"]) == (503, "draining")
+            assert httpx2.get(f"{server.url}/health/live").status_code == 200
+            assert list(received)[-1] == "[DONE]"
+        server.thread.join(60)
+        assert not server.thread.is_alive()
+
+
+def test_what_is_not_done_when_the_time_is_over_ends_with_an_error(checkpoint_folder: Path) -> None:
+    with (
+        serving(checkpoint_folder, max_rows=1, drain_seconds=0.3) as server,
+        httpx2.Client(base_url=server.url, timeout=60) as http,
+        http.stream("POST", "/v1/completions", json={**LONG, "n": 128, "stream": True}) as running,
+    ):
+        received = events(running)
+        next(received)
+        server.stop()
+        assert "error" in json.loads(list(received)[-1])
+        server.thread.join(60)
+        assert not server.thread.is_alive()
+
+
+def wait_until_draining(url: str) -> httpx2.Response:
+    """What a new request is answered once the server stops."""
+    deadline = time.monotonic() + 30
+    while True:
+        response = httpx2.get(f"{url}/v1/models")
+        if response.status_code == 503:
+            return response
+        assert time.monotonic() < deadline
+
+
+def test_a_short_request_is_served_beside_a_large_one(checkpoint_folder: Path) -> None:
+    """The bound on waiting is counted in passes by tests of the engine; here it is only not the whole."""
+    with (
+        serving(checkpoint_folder, max_rows=4) as server,
+        httpx2.Client(base_url=server.url, timeout=120) as http,
+    ):
+        done = threading.Event()
+
+        def ask_for_much() -> None:
+            assert http.post("/v1/completions", json={**LONG, "n": 128}).status_code == 200
+            done.set()
+
+        thread = threading.Thread(target=ask_for_much)
+        thread.start()
+        wait_for_metric(server.url, "demur_rows_in_use", 4)
+        for _ in range(3):
+            short = httpx2.post(
+                f"{server.url}/v1/completions",
+                json={"prompt": "How many boats?", "max_tokens": 5},
+                timeout=60,
+            )
+            assert short.status_code == 200
+        assert not done.is_set()
+        thread.join()
+        assert done.is_set()

@@ -1,0 +1,123 @@
+"""No request waits or runs for ever, and what is refused is told when to come again."""
+
+import threading
+import time
+
+import pytest
+
+from app.engine.queue import LONGEST_RETRY_SECONDS, Queue
+from app.errors import DeadlineError, OverloadedError
+from tests.app.engine.test_engine import Announced, Silent
+from tests.app.engine.tiny import ask, collect, tiny_engine
+
+
+def test_a_request_that_takes_too_long_ends_and_frees_its_rows() -> None:
+    with tiny_engine(max_rows=2) as engine:
+        late = engine.submit(ask(strategy=Silent(), n=5, timeout=0.3))
+        began = time.monotonic()
+        result = collect(late)
+        assert isinstance(result.error, DeadlineError)
+        assert "0.3 s" in str(result.error)
+        assert 0.25 < time.monotonic() - began < 10
+        assert collect(engine.submit(ask(n=2, max_tokens=2, timeout=60))).error is None
+        stats = engine.stats()
+    assert (stats.requests_timed_out, stats.requests_failed, stats.rows_in_use) == (1, 1, 0)
+
+
+def test_a_deadline_holds_for_every_prompt_of_a_request_and_for_who_waits() -> None:
+    with tiny_engine(max_rows=1) as engine:
+        running = engine.submit(ask(strategy=Silent()))
+        waiting = engine.submit_all([ask(timeout=0.2), ask(n=3, timeout=0.2)])
+        scores = engine.submit_scores([[1, 2, 3]] * 4000, timeout=0.001)
+        for stream in waiting:
+            assert isinstance(collect(stream).error, DeadlineError)
+        assert isinstance(scores[-1].exception(30), DeadlineError)
+        running.cancel()
+        assert engine.stats().requests_timed_out == 2
+        assert engine.stats().waiting_requests == 0
+
+
+def test_whoever_cannot_begin_in_time_is_refused_with_when_to_try_again() -> None:
+    with tiny_engine(max_rows=1, max_queue_seconds=0.2) as engine:
+        running = engine.submit(Announced.request(threading.Event()))
+        next(running)
+        error = collect(engine.submit(ask())).error
+        assert isinstance(error, OverloadedError)
+        assert error.retry_after >= 1
+        assert "waited for 0.2 s" in str(error)
+        # What has begun is not refused, however long it takes.
+        time.sleep(0.3)
+        assert engine.stats().active_requests == 1
+        running.cancel()
+        assert collect(engine.submit(ask())).error is None
+        assert engine.stats().requests_refused == 1
+
+
+def test_many_prompts_are_taken_as_one_or_not_at_all() -> None:
+    with tiny_engine(max_rows=1, max_waiting=2) as engine:
+        running = engine.submit(Announced.request(threading.Event()))
+        next(running)
+        many = engine.submit_all([ask([index], max_tokens=2) for index in range(1, 100)])
+        assert engine.stats().waiting_requests == 1
+        scores = engine.submit_scores([[1, 2, 3]] * 50)
+        scores[-1].result(30)
+        assert engine.stats().waiting_requests == 1
+        other = engine.submit(ask())
+        active = engine.stats().active_requests
+        with pytest.raises(OverloadedError):
+            engine.submit_all([ask([index], max_tokens=2) for index in range(1, 100)])
+        with pytest.raises(OverloadedError):
+            engine.submit_scores([[1, 2, 3]] * 50)
+        assert engine.stats().active_requests <= max(active, 101)
+        running.cancel()
+        for stream in (*many, other):
+            assert collect(stream).error is None
+        assert engine.stats().waiting_requests == 0
+
+
+def test_cancelled_while_waiting_leaves_the_line() -> None:
+    with tiny_engine(max_rows=1, max_waiting=2) as engine:
+        running = engine.submit(Announced.request(threading.Event()))
+        next(running)
+        for _ in range(20):
+            waiting = engine.submit_all([ask(), ask()])
+            for stream in waiting:
+                stream.cancel()
+            deadline = time.monotonic() + 30
+            while engine.stats().waiting_requests:
+                assert time.monotonic() < deadline
+        running.cancel()
+
+
+def test_retry_after_is_how_long_the_line_takes() -> None:
+    queue = Queue(limit=100)
+    for _ in range(100):
+        queue.join(now=0.0)
+    for second in range(20):  # one begins every two seconds
+        queue.leave(now=2.0 * second)
+        queue.join(now=2.0 * second)
+    with pytest.raises(OverloadedError) as refused:
+        queue.join(now=40.0)
+    assert refused.value.retry_after == 200
+    assert "Try again in 200 s" in str(refused.value)
+    # If none begins any more, the estimate grows, but not without end.
+    with pytest.raises(OverloadedError) as refused:
+        queue.join(now=100.0)
+    assert refused.value.retry_after == 500
+    with pytest.raises(OverloadedError) as refused:
+        queue.join(now=10_000.0)
+    assert refused.value.retry_after == LONGEST_RETRY_SECONDS
+    assert queue.refused == 3
+
+
+def test_retry_after_is_a_second_at_least() -> None:
+    queue = Queue(limit=1)
+    queue.join(now=0.0)
+    with pytest.raises(OverloadedError) as refused:
+        queue.join(now=0.0)
+    assert refused.value.retry_after == 1
+    queue.leave(now=0.001)
+    queue.join(now=0.001)
+    with pytest.raises(OverloadedError) as refused:
+        queue.join(now=0.002)
+    assert refused.value.retry_after == 1
