@@ -11,8 +11,8 @@ Piece = tuple[Token, str]
 
 
 def vocabulary_of(served: Served) -> list[bytes]:
-    """Bytes of every id, for all that shows texts and their tokens. Special tokens, those that end a text, and
-    ids that the tokenizer does not know have no text."""
+    """Bytes of every id, for all that shows texts and their tokens. Special tokens, those that end a text,
+    and ids that the tokenizer does not know have no text."""
     spec, tokenizer = served.model.spec, served.tokenizer
     silent = {*tokenizer.special_ids, *spec.end_token_ids}
     known = min(spec.vocab_size, tokenizer.vocab_size)
