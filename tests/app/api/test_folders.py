@@ -89,7 +89,7 @@ def test_comparisons_whose_folder_is_damaged(corpus_checkpoint_folder: Path, tmp
         running_server(corpus_checkpoint_folder, ["--comparisons", str(root)]) as server,
         httpx2.Client(base_url=server.url, timeout=60) as http,
     ):
-        id = submit(http, spec(2))
+        id = submit(http, spec(3))
         wait_until_over(http, id)
         for name in FILES:
             for path in root.rglob(name):
@@ -97,7 +97,7 @@ def test_comparisons_whose_folder_is_damaged(corpus_checkpoint_folder: Path, tmp
         answers = [http.get(f"/v1/compare/{id}{view}") for view in VIEWS]
         shutil.rmtree(root)
         root.write_text("in the way")
-        answers += [http.post("/v1/compare", json=spec(2)), http.get("/v1/compare")]
+        answers += [http.post("/v1/compare", json=spec(3)), http.get("/v1/compare")]
         assert 507 in {answer.status_code for answer in answers}
         for answer in answers:
             for secret in (str(tmp_path), str(corpus_checkpoint_folder.parent), "my runs"):

@@ -1,24 +1,20 @@
 """Folders that were deleted, damaged or made by others: one comparison suffers, says why, and no other."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from app.compare.folder import read_outcomes
 from app.compare.jobs import Comparisons
-from app.compare.spec import parse_spec
-from app.compare.state import STATUSES, read_state
+from app.compare.state import STATUSES
 from app.errors import (
     ComparisonFolderError,
-    ParameterError,
     UnknownComparisonError,
 )
 from models.checkpoint import LoadedCheckpoint
-from tests.app.compare.running import GREEDY, engine_for, make_spec, run
+from tests.app.compare.running import engine_for, make_spec
 from tests.app.compare.test_jobs import comparing, long_spec, wait
 
 
@@ -289,52 +285,3 @@ def test_a_line_that_is_there_twice_or_of_another_arm_is_damage_too(root: Path) 
                 comparisons.look("compare-0", lambda job: job.findings.report(growing=False))
     finally:
         comparisons.stop()
-
-
-@pytest.mark.parametrize("call", ["pwrite", "fsync"])
-def test_a_disk_that_fails_midway_fails_the_comparison_and_keeps_what_was_found(
-    call: str, checkpoint: LoadedCheckpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = getattr(os, call)
-    calls = [0]
-
-    def failing(*arguments: object) -> object:
-        calls[0] += 1
-        if calls[0] > 200:
-            raise OSError(5, "Input/output error")
-        return real(*arguments)
-
-    def no_truncation(*_: object) -> None:
-        raise OSError(5, "Input/output error")
-
-    with comparing(tmp_path, checkpoint) as (comparisons, _):
-        id = comparisons.submit(long_spec()).id
-        wait(comparisons, id, outcomes=3)
-        monkeypatch.setattr(os, call, failing)
-        monkeypatch.setattr(os, "ftruncate", no_truncation)
-        status = wait(comparisons, id)
-        monkeypatch.undo()
-        assert status.status == "failed"
-        assert "Input/output error" in (status.error or "")
-        outcomes = read_outcomes(tmp_path / id)
-        assert len(outcomes) >= status.done > 3
-        comparisons.resume(id)
-        wait(comparisons, id, outcomes=status.done + 3)
-        assert read_outcomes(tmp_path / id)[: status.done] == outcomes[: status.done]
-        comparisons.cancel(id)
-        assert wait(comparisons, id).status == "cancelled"
-        assert read_state(tmp_path / id).status == "cancelled"
-
-
-def test_a_33rd_arm_is_refused_in_our_words() -> None:
-    arms = [{**GREEDY, "name": f"a{place}"} for place in range(33)]
-    with pytest.raises(ParameterError, match="arms has 33; at most 32") as caught:
-        make_spec(*arms)
-    assert caught.value.param == "arms"
-    assert len(make_spec(*arms[:32]).arms) == 32
-    with pytest.raises(ParameterError, match="arms has 100000; at most 32"):
-        parse_spec({"arms": [7] * 100_000})
-
-
-def test_an_undisturbed_run_still_works(checkpoint: LoadedCheckpoint, tmp_path: Path) -> None:
-    assert len(run(checkpoint, make_spec(), tmp_path / "run")) == 12

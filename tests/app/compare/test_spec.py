@@ -9,7 +9,7 @@ import pytest
 from app.compare.spec import parse_spec
 from app.decoding.sampling_params import SamplingParams
 from app.errors import ParameterError
-from tests.app.compare.running import GREEDY, ORACLE, WARM, given
+from tests.app.compare.running import GREEDY, ORACLE, WARM, given, make_spec
 
 ITEMS = [{"prompt": "a"}]
 
@@ -111,3 +111,13 @@ def test_a_mistake_is_named_with_its_place_and_what_is_allowed(
 def test_what_is_no_object_is_no_comparison(data: object) -> None:
     with pytest.raises(ParameterError, match="object with the field arms"):
         parse_spec(data)
+
+
+def test_a_33rd_arm_is_refused_in_our_words() -> None:
+    arms = [{**GREEDY, "name": f"a{place}"} for place in range(33)]
+    with pytest.raises(ParameterError, match="arms has 33; at most 32") as caught:
+        make_spec(*arms)
+    assert caught.value.param == "arms"
+    assert len(make_spec(*arms[:32]).arms) == 32
+    with pytest.raises(ParameterError, match="arms has 100000; at most 32"):
+        parse_spec({"arms": [7] * 100_000})
