@@ -198,6 +198,7 @@ class ComparisonSpec(BaseModel):
                 "arms",
                 f"arms has {len(arms)}; at most {MAX_ARMS} are compared at once. Leave some out, or make "
                 "several comparisons of them",
+                "out_of_range",
             )
         return arms
 

@@ -37,8 +37,9 @@ export function count(number, noun) {
   return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 }
 
-/** What a comparison is called: by its name, or else by its arms. */
-export function nameOf({ name, arms }) {
+/** What a comparison is called: by its name, or else by its arms; by its id where a damaged one tells neither. */
+export function nameOf({ id, name, arms }) {
+  if (!name && !arms.length) return id;
   return (
     name ?? (arms.length > 4 ? `${arms.slice(0, 3).join(", ")} and ${arms.length - 3} more` : arms.join(", "))
   );

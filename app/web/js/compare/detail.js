@@ -96,8 +96,9 @@ export function detailView(id, { signals, model }, on) {
       done: "✓ done",
       failed: "✗ failed",
       cancelled: "cancelled",
+      damaged: "✗ damaged",
     }[status.status];
-    state.className = `verdict ${{ done: "right", failed: "wrong" }[status.status] ?? "neutral"}`;
+    state.className = `verdict ${{ done: "right", failed: "wrong", damaged: "wrong" }[status.status] ?? "neutral"}`;
     const total = status.total + status.samples_total;
     const done = status.done + status.samples_done;
     progress.max = total || 1;
