@@ -149,7 +149,8 @@ def test_the_trace_agrees_with_the_text(engine: Engine, kind: str) -> None:
         answer, usage = result.only, result.usage
         assert usage is not None
         assert answer.done is not None
-        assert b"".join(VOCABULARY[id_] for id_ in answer.ids).decode(errors="replace") == answer.text
+        written = b"".join(VOCABULARY[token.id] for token in answer.done.text_tokens)
+        assert written.decode(errors="replace") == answer.text
         assert all(0 <= event.position <= MAX_TOKENS for event in answer.events)
         for event in answer.events:
             assert event.rule
