@@ -103,6 +103,7 @@ def test_many_newcomers_do_not_hold_up_the_others_for_ever() -> None:
     watched = Watched(max_rows=8)
     (old,) = watched.submit([ask(max_tokens=20)])
     watched.tick()
+    number = 0
     for number in range(200):
         watched.submit([replace(NEWCOMER, seed=number)])
         watched.tick()
