@@ -46,6 +46,8 @@ def values(schema: Schema, definitions: Mapping[str, Schema]) -> st.SearchStrate
 def _integers(schema: Schema) -> st.SearchStrategy[int]:
     low = int(schema.get("minimum", schema.get("exclusiveMinimum", -UNBOUNDED - 1) + 1))
     high = int(schema.get("maximum", schema.get("exclusiveMaximum", UNBOUNDED + 1) - 1))
+    # OpenAPI documents have limits as floats, in which 2^63 - 1 is 2^63.
+    high = min(high, 2**63 - 1)
     return st.integers(low, high) | st.sampled_from([low, high])
 
 
