@@ -16,6 +16,7 @@ from app.api.hosts import HostGate, names_of
 from app.api.methods import Methods, allowed_methods
 from app.api.metrics import Metrics
 from app.api.middleware import ApiKeyGate, BodyTimeout, RequestContext
+from app.api.problems import describe_ops
 from app.api.routes import catalogue, chat, compare, completions, operations, problems, score, web
 from app.api.service import Service, Serving, request_id_of
 from app.compare.served import Served
@@ -77,17 +78,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     service: Service = app.state.service
-    loading = asyncio.create_task(_load(service))
-    describing = asyncio.create_task(asyncio.to_thread(app.openapi))  # kept by FastAPI; it takes a while
+    loading = asyncio.create_task(_load(app, service))
     try:
         yield
     finally:
         loading.cancel()
-        describing.cancel()
         await asyncio.to_thread(service.stop)
 
 
-async def _load(service: Service) -> None:
+async def _load(app: FastAPI, service: Service) -> None:
     """Load the checkpoint beside the event loop. A failure is reported by the health routes and the log."""
     try:
         serving = await asyncio.to_thread(start_engine, service.settings)
@@ -100,6 +99,8 @@ async def _load(service: Service) -> None:
         log.exception("cannot load the checkpoint %s", service.settings.checkpoint)
         service.failure = without_folders(f"{type(error).__name__}: {error}")
         return
+    # FastAPI makes its document once and keeps it; the limits in it that the model sets are named now.
+    describe_ops(await asyncio.to_thread(app.openapi), serving)
     await asyncio.to_thread(_spare_collections)
     service.metrics.watch_engine(serving.engine.stats)
     service.serving = serving

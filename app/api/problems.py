@@ -1,5 +1,8 @@
 """Problems of the served model's corpus, and verdicts on solutions, in the shapes of their routes."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from app.api.errors import ApiError
 from app.api.schemas.problems import (
     CheckOut,
@@ -60,6 +63,18 @@ def draw(spec: IgsmSpec, query: ProblemQuery) -> ProblemList:
         raise ApiError(str(error), param="op", code="out_of_range") from error
     data = [_problem(problem, number, spec, query) for number, problem in enumerate(drawn)]
     return ProblemList(data=data, ops=ops)
+
+
+def describe_ops(document: Mapping[str, Any], serving: Serving) -> None:
+    """Write into an OpenAPI document how large the problems of the served corpus are."""
+    spec = IgsmSpec.of_checkpoint(serving.checkpoint.card)
+    if spec is None:
+        return
+    for parameter in document["paths"]["/v1/problems"]["get"]["parameters"]:
+        if parameter["name"] == "op":
+            for branch in parameter["schema"]["anyOf"]:
+                if branch["type"] == "integer":
+                    branch["maximum"] = spec.op_largest
 
 
 def check(spec: IgsmSpec, prompt: str, completion: str) -> CheckOut:

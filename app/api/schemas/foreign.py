@@ -30,12 +30,12 @@ _LENGTHS = "no lower bound on the length is implemented; ignore_eos goes on past
 _LORA = "one set of weights is served; merge the adapter and serve the result"
 _ONE_SERVER = "there is one server and one model, which need no routing; leave it out"
 _PENALTY = "use repetition_penalty"
-_STORAGE = "nothing is stored about a request"
+_STORAGE = "nothing is stored about a request; leave it out"
 _TEMPLATE = "chats are rendered in one way; render the text yourself and send it to /v1/completions"
 _THINKING = "what the model writes is all text, nothing of it is set apart as reasoning"
 _TIME = "use max_tokens, or close the connection, which ends the request"
 _TIMINGS = "GET /metrics has times; usage has the counts of tokens"
-_TOOLS = "this model calls no tools"
+_TOOLS = "this model calls no tools; leave it out, and read the answer from the text"
 _WORDS = "use logit_bias with -100 to forbid tokens"
 
 # name: why, and what to use; then the values that change nothing
@@ -123,7 +123,9 @@ _SHARED: Mapping[str, Foreign] = {
     "return_hidden_states": Foreign("probes read hidden states: GET /v1/probes, then signals", (False,)),
     "timings_per_token": Foreign(_TIMINGS, (False,)),
     "return_progress": Foreign(_TIMINGS, (False,)),
-    "response_fields": Foreign("answers have all their fields; pick those that you need", ([],)),
+    "response_fields": Foreign(
+        "answers have all their fields; leave it out, and pick those that you need", ([],)
+    ),
     # output that is constrained
     "grammar": Foreign(_GRAMMAR, ("",)),
     "grammar_string": Foreign(_GRAMMAR, ("",)),
@@ -151,7 +153,7 @@ _SHARED: Mapping[str, Foreign] = {
     "n_discard": Foreign("a text ends where the context is full, nothing is shifted out", (0,)),
     "num_ctx": Foreign("the context is the model's own: GET /v1/models"),
     "id_slot": Foreign("slots are assigned as they get free; leave it out", (-1,)),
-    "priority": Foreign("requests are served in turn", (0,)),
+    "priority": Foreign("requests are served in turn; leave it out", (0,)),
     "request_id": Foreign("send it as the header x-request-id"),
     "rid": Foreign("send it as the header x-request-id"),
     "keep_alive": Foreign("the model stays loaded while the server runs"),

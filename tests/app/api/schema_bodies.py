@@ -46,6 +46,8 @@ def values(schema: Schema, definitions: Mapping[str, Schema]) -> st.SearchStrate
 def _integers(schema: Schema) -> st.SearchStrategy[int]:
     low = int(schema.get("minimum", schema.get("exclusiveMinimum", -UNBOUNDED - 1) + 1))
     high = int(schema.get("maximum", schema.get("exclusiveMaximum", UNBOUNDED + 1) - 1))
+    # OpenAPI documents have limits as floats, in which 2^63 - 1 is 2^63.
+    high = min(high, 2**63 - 1)
     return st.integers(low, high) | st.sampled_from([low, high])
 
 
@@ -85,7 +87,7 @@ def _lists(schema: Schema, definitions: Mapping[str, Schema]) -> st.SearchStrate
 def _objects(schema: Schema, definitions: Mapping[str, Schema]) -> st.SearchStrategy[dict[str, Any]]:
     if "patternProperties" in schema:
         [(pattern, inner)] = schema["patternProperties"].items()
-        names = st.from_regex(pattern, fullmatch=True).map(lambda name: str(name).strip())
+        names = st.from_regex(pattern, fullmatch=True).map(str.strip)  # $ allows a last line break
         return st.dictionaries(names, values(inner, definitions), max_size=MAX_ITEMS)
     fields: Mapping[str, Schema] = schema.get("properties", {})
     required = [name for name in fields if name in schema.get("required", ())]

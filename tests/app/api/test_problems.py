@@ -214,6 +214,14 @@ def test_a_model_without_a_corpus_has_no_problems(http: httpx2.Client, route: st
     assert "demur pretrain" in error["message"]
 
 
+def test_the_schema_has_the_largest_op_of_the_served_corpus(corpus: httpx2.Client) -> None:
+    parameters = corpus.get("/openapi.json").json()["paths"]["/v1/problems"]["get"]["parameters"]
+    [op] = [each["schema"] for each in parameters if each["name"] == "op"]
+    [largest] = [branch["maximum"] for branch in op["anyOf"] if branch["type"] == "integer"]
+    assert corpus.get("/v1/problems", params={"op": largest}).status_code == 200
+    assert corpus.get("/v1/problems", params={"op": largest + 1}).status_code == 400
+
+
 def test_draws_are_of_their_split(corpus: httpx2.Client) -> None:
     from random import Random
 

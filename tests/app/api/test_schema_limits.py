@@ -90,7 +90,7 @@ def document() -> Mapping[str, Any]:
 
 
 @pytest.mark.parametrize("route", BODIES)
-@settings(max_examples=25, deadline=None, suppress_health_check=SLOW_IS_FINE)
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW_IS_FINE)
 @given(data=st.data())
 def test_a_body_that_its_schema_allows_is_not_refused(
     document: Mapping[str, Any], route: str, data: st.DataObject
