@@ -110,12 +110,12 @@ class ChatTemplate:
         except Exception as error:  # the template's own, or Python's where it does what cannot be done
             raise TemplateError(str(error) or type(error).__name__) from error
 
-    def _run(self, messages: Sequence[Mapping[str, Any]]) -> str:
+    def _run(self, messages: list[dict[str, Any]]) -> str:
         from transformers.utils.chat_template_utils import render_jinja_template
 
         named: Any = self.special_tokens
         rendered: Any = render_jinja_template(
-            [list(messages)], chat_template=self.source, add_generation_prompt=True, **named
+            [messages], chat_template=self.source, add_generation_prompt=True, **named
         )
         return rendered[0][0]
 

@@ -25,5 +25,5 @@ def igsm_tokenizer(spec: IgsmSpec) -> Tokenizer:
 
 def _chat_template() -> ChatTemplate:
     """Beside the code, as it is data in a language of its own; checkpoints get a copy."""
-    source = (files(__package__) / CHAT_TEMPLATE_FILE).read_text(encoding="utf-8")
+    source = (files("models.corpora.igsm") / CHAT_TEMPLATE_FILE).read_text(encoding="utf-8")
     return ChatTemplate(source, OWN_SPECIAL_TOKENS)
