@@ -18,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from app.api.errors import ApiError
 from app.api.middleware import fresh_request_id
 from app.api.parser import StrictParser
+from app.errors import ErrorCode
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -219,7 +220,7 @@ class Connection(H11Protocol):
             self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
             self.transport.abort()
 
-    def _refuse(self, message: str, status: int, code: str) -> None:
+    def _refuse(self, message: str, status: int, code: ErrorCode) -> None:
         """Answer with an error, take nothing more, and close once the client has had time to read it."""
         self.refused = True
         answering = self._answering
