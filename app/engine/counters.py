@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from app.engine.forward import Outcome
+from app.engine.types import EngineStats
 
 
 @dataclass
@@ -32,3 +33,23 @@ class Counters:
         self.forward_rows += len(outcome.rows)
         self.shared_rows += len(outcome.rows) - outcome.computed
         self.batch_sizes[outcome.computed] += 1
+
+    def stats(self, **gauges: int) -> EngineStats:
+        """What is counted here, with what others know of now, by its names in `EngineStats`."""
+        return EngineStats(
+            **gauges,
+            requests_finished=self.finished,
+            requests_failed=self.failed,
+            requests_cancelled=self.cancelled,
+            requests_timed_out=self.timed_out,
+            prompt_tokens=self.prompt_tokens,
+            cached_prompt_tokens=self.cached_prompt_tokens,
+            drawn_tokens=self.drawn_tokens,
+            discarded_tokens=self.discarded_tokens,
+            forward_passes=self.forward_passes,
+            forward_rows=self.forward_rows,
+            shared_rows=self.shared_rows,
+            prefill_tokens=self.prefill_tokens,
+            scored_tokens=self.scored_tokens,
+            batch_sizes=dict(self.batch_sizes),
+        )

@@ -34,14 +34,8 @@ from app.engine.types import (
     TokenOut,
     Usage,
 )
-from app.engine.validation import (
-    check_no_probes,
-    check_prompt,
-    check_readings,
-    check_request,
-    check_thresholds,
-)
-from app.errors import ContextLengthError, DemurError, EngineStoppedError
+from app.engine.validation import check_request, check_texts, check_thresholds
+from app.errors import DemurError, EngineStoppedError
 from probes.probe import Probe
 
 logger = logging.getLogger(__name__)
@@ -153,15 +147,9 @@ class Engine:
     ) -> list[Token]:
         """The text's tokens from the second on (nothing predicts the first), teacher-forced.
 
-        Blocks; `score_async` is for event loops. Raises what `submit` does, and `ModelFailureError`.
+        Blocks; `score_all_async` is for event loops. Raises what `submit` does, and `ModelFailureError`.
         """
         return self.submit_scores([token_ids], signals, top_logprobs)[0].result()
-
-    async def score_async(
-        self, token_ids: Sequence[int], signals: Sequence[str] = (), top_logprobs: int = 0
-    ) -> list[Token]:
-        """`score` for an event loop; cancelling it takes the text out of the queue."""
-        return (await self.score_all_async([token_ids], signals, top_logprobs))[0]
 
     async def score_all_async(
         self,
@@ -172,41 +160,13 @@ class Engine:
         client: str = "",
         timeout: float | None = None,
     ) -> list[list[Token]]:
-        """`score_async` of several texts that belong together; all are taken, or none.
-
-        client, timeout: as of `GenerationRequest`.
-        """
+        """`submit_scores` for an event loop; cancelling it takes the texts out of the line."""
         results = self.submit_scores(texts, signals, top_logprobs, client=client, timeout=timeout)
         try:
             return [await asyncio.wrap_future(result) for result in results]
         finally:
             for result in results:
                 result.cancel()
-
-    def stats(self) -> EngineStats:
-        """Counters and gauges, from any thread; of a moment that may lie within a tick."""
-        loop, counters = self._loop, self._loop.counters
-        return EngineStats(
-            rows_in_use=self.limits.max_rows - loop.slots.free(),
-            max_rows=self.limits.max_rows,
-            waiting_requests=self._queue.waiting,
-            active_requests=len(loop.under_way),
-            requests_finished=counters.finished,
-            requests_failed=counters.failed,
-            requests_cancelled=counters.cancelled,
-            requests_refused=self._queue.refused,
-            requests_timed_out=counters.timed_out,
-            prompt_tokens=counters.prompt_tokens,
-            cached_prompt_tokens=counters.cached_prompt_tokens,
-            drawn_tokens=counters.drawn_tokens,
-            discarded_tokens=counters.discarded_tokens,
-            forward_passes=counters.forward_passes,
-            forward_rows=counters.forward_rows,
-            shared_rows=counters.shared_rows,
-            prefill_tokens=counters.prefill_tokens,
-            scored_tokens=counters.scored_tokens,
-            batch_sizes=dict(counters.batch_sizes),
-        )
 
     def submit_scores(
         self,
@@ -221,21 +181,24 @@ class Engine:
 
         client, timeout: as of `GenerationRequest`. A result that is cancelled takes its text out of the line.
         """
-        check_readings(signals, top_logprobs, self.limits, self.signals)
-        check_no_probes(signals)
-        for token_ids in texts:
-            check_prompt(token_ids, self.model.spec.vocab_size)
-            if len(token_ids) > self.context_length:
-                raise ContextLengthError(
-                    f"The text has {len(token_ids)} tokens; the context holds {self.context_length}. "
-                    "Shorten it.",
-                    param="prompt",
-                )
         reading = Reading(tuple(dict.fromkeys(signals)), top_logprobs)
+        vocab_size = self.model.spec.vocab_size
+        check_texts(texts, reading, self.limits, self.context_length, vocab_size, self.signals)
         jobs = [ScoreJob(tuple(token_ids), reading, Future()) for token_ids in texts]
         group = self._group(client, timeout)
         self._enqueue(lambda: self._loop.score(group, jobs), group, jobs=jobs)
         return [job.result for job in jobs]
+
+    def stats(self) -> EngineStats:
+        """Counters and gauges, from any thread; of a moment that may lie within a tick."""
+        loop = self._loop
+        return loop.counters.stats(
+            rows_in_use=self.limits.max_rows - loop.slots.free(),
+            max_rows=self.limits.max_rows,
+            waiting_requests=self._queue.waiting,
+            active_requests=len(loop.under_way),
+            requests_refused=self._queue.refused,
+        )
 
     def _group(self, client: str, timeout: float | None, background: bool = False) -> Group:
         return Group(client, background, None if background else self._queue, timeout, time.monotonic())

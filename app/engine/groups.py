@@ -17,7 +17,7 @@ class Group:
     client: whose it is; clients have equal parts of the slots, and so have the groups of a client.
     queue: the one that it waits in until it has begun; None in the background, where nobody waits in line.
     timeout: seconds from its arrival until it is ended with an error; None = never.
-    members: requests that have not ended. reading: texts that are yet to be read, echoed prompts among them.
+    members: requests that have not ended. unread: texts that are yet to be read, echoed prompts among them.
     waiting: requests with choices that have not begun, and unstarted: the number of these choices.
     choices: those under way, in order of beginning. may_begin: how many more may begin now.
     fresh: none of its choices has a token yet.
@@ -29,7 +29,7 @@ class Group:
     timeout: float | None = None
     arrived: float = 0.0
     members: "dict[ActiveRequest, None]" = field(default_factory=dict["ActiveRequest", None])
-    reading: "deque[ScoreJob | ActiveRequest]" = field(default_factory=deque["ScoreJob | ActiveRequest"])
+    unread: "deque[ScoreJob | ActiveRequest]" = field(default_factory=deque["ScoreJob | ActiveRequest"])
     waiting: "deque[ActiveRequest]" = field(default_factory=deque["ActiveRequest"])
     unstarted: int = 0
     choices: "list[Choice]" = field(default_factory=list["Choice"])
@@ -66,7 +66,7 @@ class Group:
     @property
     def over(self) -> bool:
         """Nothing of it is left."""
-        return not (self.members or self.reading)
+        return not (self.members or self.unread)
 
     def entitle(self, share: int, slots: int) -> "list[Choice]":
         """Entitle its choices to a share of the slots, those that began first before the others.

@@ -28,7 +28,6 @@ class Lane:
     def add(self, active: ActiveRequest) -> None:
         """A request whose choices may begin from now on."""
         group = active.group
-        group.members[active] = None
         group.waiting.append(active)
         group.unstarted += active.request.n
         self.groups[group] = None
@@ -37,13 +36,13 @@ class Lane:
         """A choice that has ended. Where there are more groups than slots, its group lets others go first."""
         group = choice.owner.group
         group.choices.remove(choice)
-        if not group.choices and self.groups.pop(group, choice) is None:
+        if not group.choices and group in self.groups:
+            del self.groups[group]
             self.groups[group] = None
 
     def remove(self, active: ActiveRequest) -> None:
         """A request that is over, whatever of it was under way."""
         group = active.group
-        group.members.pop(active, None)
         for choice in active.choices:
             group.choices.remove(choice)
         if active in group.waiting:

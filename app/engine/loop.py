@@ -21,7 +21,6 @@ from app.engine.failures import broken_logits, model_failure
 from app.engine.forward import Forward, Pending, Row
 from app.engine.groups import Group
 from app.engine.lanes import Lane
-from app.engine.readings import Readings
 from app.engine.readout import reading_of
 from app.engine.replies import Replier
 from app.engine.scoring import ScoreJob, Scorer
@@ -32,6 +31,7 @@ from app.engine.text import TextStream, vocabulary_of
 from app.engine.turns import LiveOrder, PrefillPace, Turn, Turns
 from app.engine.types import EngineLimits, GenerationRequest, PromptScored, Served
 from app.engine.under_way import UnderWay
+from app.engine.unread import Unread
 from app.errors import DeadlineError
 from probes.probe import Probe
 from probes.reader import ProbeReader
@@ -60,7 +60,7 @@ class DecodingLoop:
         self.counters = Counters()
         self.under_way = UnderWay(self.slots, self.counters)
         self.live, self.background = self.under_way.live, self.under_way.background
-        self.readings = Readings()
+        self.unread = Unread()
         self.reader = ProbeReader(probes)
         self._limits = limits
         self._deadlines = Deadlines()
@@ -75,7 +75,7 @@ class DecodingLoop:
     @property
     def idle(self) -> bool:
         """Nothing to do until something is submitted."""
-        return self.live.idle and self.background.idle and not self.readings
+        return self.live.idle and self.background.idle and not self.unread
 
     def submit(self, request: GenerationRequest, stream: Stream, group: Group | None = None) -> None:
         """Queue a request that was checked. group: new, or of other requests submitted in the same tick."""
@@ -118,7 +118,7 @@ class DecodingLoop:
     def fail_all(self, error: Exception) -> None:
         """End everything with `error`, whatever state it is in."""
         self.under_way.fail_all(error)
-        for group in self.readings.groups():
+        for group in self.unread.groups():
             self.under_way.fail_group(group, error)
         self.under_way.flush()
 
@@ -127,7 +127,7 @@ class DecodingLoop:
         self.slots.tick += 1
         began = perf_counter()
         self._end_late(monotonic())
-        has_live = bool(self.readings) or not self.live.idle
+        has_live = bool(self.unread) or not self.live.idle
         turn = self._turns.next(has_live, not self.background.idle, began)
         lane = self.background if turn.background else self.live
         self.slots.count()
@@ -163,9 +163,9 @@ class DecodingLoop:
                 )
 
     def _read_later(self, group: Group, jobs: Iterable[ScoreJob | ActiveRequest]) -> None:
-        if not group.reading:
-            self.readings.add(group)
-        group.reading.extend(jobs)
+        if not group.unread:
+            self.unread.add(group)
+        group.unread.extend(jobs)
 
     # Beginning
 
@@ -211,7 +211,7 @@ class DecodingLoop:
         """A live turn, for one of three: those who have no token yet, a text to be read, or all."""
         pending = self.live.pending
         fresh = [each for each in pending if each.choice.owner.group.fresh and each.choice.standing.entitled]
-        match self._order.next(len(fresh), len(pending), reading=bool(self.readings)):
+        match self._order.next(len(fresh), len(pending), reading=bool(self.unread)):
             case "fresh":
                 self._advance(self.live, fresh, turn)
             case "read":
@@ -221,7 +221,7 @@ class DecodingLoop:
 
     def _read(self) -> None:
         """Read the next text that is still wanted."""
-        while (taken := self.readings.take()) is not None:
+        while (taken := self.unread.take()) is not None:
             group, job = taken
             if isinstance(job, ActiveRequest):
                 if not job.over:

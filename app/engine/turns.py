@@ -78,7 +78,7 @@ whoever comes may have to wait for anyway."""
 LEAST_PREFILL_TOKENS = 128
 """Of a pass, however slow the machine is."""
 
-Kind = Literal["fresh", "read", "all"]
+Work = Literal["fresh", "read", "all"]
 
 
 class LiveOrder:
@@ -92,7 +92,7 @@ class LiveOrder:
         self._fresh_in_a_row = 0
         self._has_read = False
 
-    def next(self, fresh: int, pending: int, *, reading: bool) -> Kind:
+    def next(self, fresh: int, pending: int, *, reading: bool) -> Work:
         """fresh: how many of the pending sequences belong to groups without a token. reading: there is a text
         to be read."""
         if fresh and (fresh < pending or reading) and self._fresh_in_a_row < FRESH_IN_A_ROW:

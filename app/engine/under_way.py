@@ -108,6 +108,7 @@ class UnderWay:
         for choice in active.choices:
             choice.task.close()
             self._slots.release(choice.ledger)
+        active.group.members.pop(active, None)
         self._lane(active).remove(active)
         active.choices.clear()
         self._active.pop(active.stream, None)
@@ -129,10 +130,10 @@ class UnderWay:
         """End all that is left of a group."""
         for active in list(group.members):
             self.fail(active, error)
-        for job in group.reading:
+        for job in group.unread:
             if isinstance(job, ScoreJob):
                 fail(job.result, error)
-        group.reading.clear()
+        group.unread.clear()
         group.give_up()
 
     def say(self, active: ActiveRequest, items: Items[StreamItem]) -> None:

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from app.decoding.calibration import Calibration
 from app.decoding.signals import PROBE_PREFIX
 from app.decoding.strategies.base import Calibrated, Ranking, Strategy
+from app.engine.readout import Reading
 from app.engine.sampler import require_biased_ids
 from app.engine.types import EngineLimits, GenerationRequest
 from app.errors import ConflictError, ContextLengthError, ParameterError, UnknownNameError
@@ -60,6 +61,29 @@ def check_prompt(token_ids: Sequence[int], vocab_size: int) -> None:
     if not token_ids:
         raise ParameterError("The prompt is empty; it needs at least one token.", param="prompt")
     check_ids(token_ids, vocab_size, "prompt")
+
+
+def check_texts(
+    texts: Sequence[Sequence[int]],
+    reading: Reading,
+    limits: EngineLimits,
+    context_length: int,
+    vocab_size: int,
+    signals: Sequence[str],
+) -> None:
+    """Raise the `RequestError` that says what is wrong with texts to be scored, if anything is.
+
+    signals: names of those that there are.
+    """
+    check_readings(reading.signals, reading.top_logprobs, limits, signals)
+    check_no_probes(reading.signals)
+    for token_ids in texts:
+        check_prompt(token_ids, vocab_size)
+        if len(token_ids) > context_length:
+            raise ContextLengthError(
+                f"The text has {len(token_ids)} tokens; the context holds {context_length}. Shorten it.",
+                param="prompt",
+            )
 
 
 def check_ids(token_ids: Sequence[int], vocab_size: int, param: str) -> None:

@@ -176,9 +176,9 @@ def test_streams_are_read_by_many_tasks_of_an_event_loop() -> None:
 
     async def main(engine: Engine) -> tuple[list[list[int]], int]:
         texts, scored = await asyncio.gather(
-            asyncio.gather(*(read(engine, seed) for seed in range(12))), engine.score_async([1, 2, 3])
+            asyncio.gather(*(read(engine, seed) for seed in range(12))), engine.score_all_async([[1, 2, 3]])
         )
-        return texts, len(scored)
+        return texts, len(scored[0])
 
     with tiny_engine() as engine:
         texts, scored = asyncio.run(main(engine))

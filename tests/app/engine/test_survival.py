@@ -222,7 +222,7 @@ def test_submitting_while_the_engine_stops_is_refused_or_comes_to_an_end() -> No
 def test_a_consumer_whose_event_loop_is_closed_hurts_nobody() -> None:
     async def leave(engine: Engine) -> None:
         stream = engine.submit(ask(n=4, max_tokens=50))
-        left.append(asyncio.ensure_future(engine.score_async(list(range(1, 60)))))
+        left.append(asyncio.ensure_future(engine.score_all_async([list(range(1, 60))])))
         left.append(asyncio.ensure_future(stream.collect_async()))
         await asyncio.sleep(0)
 

@@ -7,7 +7,7 @@ from app.engine.groups import Group
 from app.engine.scoring import ScoreJob
 
 
-class Readings:
+class Unread:
     """Groups that have texts to be read."""
 
     def __init__(self) -> None:
@@ -30,8 +30,8 @@ class Readings:
             client, groups = next(iter(self._clients.items()))
             del self._clients[client]
             group = groups.popleft()
-            job = group.reading.popleft() if group.reading else None
-            if group.reading:
+            job = group.unread.popleft() if group.unread else None
+            if group.unread:
                 groups.append(group)
             if groups:
                 self._clients[client] = groups
