@@ -11,7 +11,7 @@ from app.decoding.commands import ForcedToken, NextToken
 from app.decoding.context import Ledger
 from app.decoding.sampling_params import SamplingParams
 from app.decoding.sequence import Sequence
-from app.decoding.span import SequenceSpec, Span, text_ends_with
+from app.decoding.span import SequenceSpec, text_ends_with
 from app.decoding.types import StoppingParams, Token
 from app.errors import StrategyError
 
@@ -42,7 +42,7 @@ def write(sequence: Sequence, ids: list[int]) -> None:
 
 
 def drive(coroutine: Coroutine[Any, Any, T], ids: list[int]) -> T:
-    """Answer each request of the coroutine with the next id."""
+    """Answer each request of the coroutine, for a token that is drawn with the next id."""
     script = iter(ids)
     value: Token | None = None
     while True:
@@ -50,23 +50,12 @@ def drive(coroutine: Coroutine[Any, Any, T], ids: list[int]) -> T:
             request = coroutine.send(value)
         except StopIteration as stop:
             return stop.value
-        assert isinstance(request, NextToken)
-        value = Token(next(script), -1.0, {})
+        if isinstance(request, ForcedToken):
+            value = Token(request.token_id, -20.0, {}, forced=True)
+        else:
+            assert isinstance(request, NextToken)
+            value = Token(next(script), -1.0, {})
         request.sequence.accept(value)
-
-
-def forced(sequence: Sequence, ids: list[int], reason: str = "force") -> Span:
-    """Force tokens, each of which is read at once."""
-    coroutine = sequence.force(ids, reason)
-    value: Token | None = None
-    while True:
-        try:
-            request = coroutine.send(value)
-        except StopIteration as stop:
-            return stop.value
-        assert isinstance(request, ForcedToken)
-        value = Token(request.token_id, -20.0, {}, forced=True)
-        sequence.accept(value)
 
 
 def ids_of(sequence: Sequence) -> list[int]:
@@ -186,18 +175,6 @@ def test_rewind_outside_the_text_is_refused(to: int) -> None:
         sequence.rewind(to, "x")
 
 
-def test_forced_tokens_are_marked_counted_and_can_end_the_text() -> None:
-    sequence = make(max_tokens=5)
-    span = forced(sequence, [65, END, 66], "hint")
-    assert [token.id for token in span.tokens] == [65, END]
-    assert all(token.forced for token in span.tokens)
-    assert sequence.finished
-    assert sequence.ledger.spent == 2
-    assert sequence.ledger.events[0].detail == {"forced": 2}
-    with pytest.raises(StrategyError, match="ended with 'stop'"):
-        forced(sequence, [65])
-
-
 def test_finishing_a_text_that_has_ended_brings_nothing_back_that_ended_it() -> None:
     stopped, cut = make(stop_token_ids=(66,)), make(stop=(" stop",))
     write(stopped, [65, 66])
@@ -210,14 +187,6 @@ def test_finishing_a_text_that_has_ended_brings_nothing_back_that_ended_it() -> 
         assert after is not None
         assert (after.reason, after.stop_reason) == ("stop", "enough")
         assert (after.cut, after.ended_by_token) == (before.cut, before.ended_by_token)
-
-
-@pytest.mark.parametrize("token_id", [-1, len(VOCABULARY)])
-def test_an_id_outside_the_vocabulary_cannot_be_forced(token_id: int) -> None:
-    sequence = make()
-    with pytest.raises(StrategyError, match=f"token id {token_id}; ids are 0 to"):
-        forced(sequence, [65, token_id])
-    assert ids_of(sequence) == []
 
 
 def test_forks_are_independent_and_have_branches_of_their_own() -> None:

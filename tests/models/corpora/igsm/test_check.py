@@ -56,9 +56,6 @@ def test_correct_solution_in_either_order() -> None:
             "arithmetic",
             r"^3 \* 7 is 21, which is 10 modulo 11, not 21$",
         ),
-        ((KITES, "Boats are 3 times kites = 3 * 8 = 2."), "arithmetic", "= 3 \\* 7 = 10"),
-        ((KITES, "Boats are 3 times kites = 4 * 7 = 10."), "arithmetic", "= 3 \\* 7 = 10"),
-        ((KITES, "Boats are 3 times kites = 3 + 7 = 10."), "arithmetic", "= 3 \\* 7 = 10"),
         ((KITES, "Boats are 3 times kites = 7 * 3 = 10."), "arithmetic", "= 3 \\* 7 = 10"),
         (
             (KITES, BOATS, PENS, "Oars are boats minus pens = 10 - 9 = 10."),
@@ -68,14 +65,18 @@ def test_correct_solution_in_either_order() -> None:
         (
             (KITES, "Boats are 3 times kites = 3 * 8 = 2."),
             "arithmetic",
-            "^an earlier step says that kites are 7, not 8;",
+            r"^an earlier step says that kites are 7, not 8; it should go on with = 3 \* 7 = 10$",
         ),
         (
             (KITES, "Boats are 3 times kites = 4 * 7 = 10."),
             "arithmetic",
-            "^the problem's number is 3, not 4;",
+            r"^the problem's number is 3, not 4; it should go on with = 3 \* 7 = 10$",
         ),
-        ((KITES, "Boats are 3 times kites = 3 + 7 = 10."), "arithmetic", r"^times is \*, not \+;"),
+        (
+            (KITES, "Boats are 3 times kites = 3 + 7 = 10."),
+            "arithmetic",
+            r"^times is \*, not \+; it should go on with = 3 \* 7 = 10$",
+        ),
         (
             (KITES, BOATS, PENS, "Oars are boats minus pens = 9 - 9 = 1."),
             "arithmetic",
