@@ -1,5 +1,6 @@
 """Settings from the environment and from flags."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,12 @@ def test_every_bad_value_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(SettingsError) as raised:
         load_settings()
     assert len(str(raised.value).splitlines()) == 2
+
+
+def test_the_page_of_limits_has_the_settings_own_defaults() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \|", page, re.MULTILINE)
+    assert len(rows) > 10
+    for name, told in rows:
+        default = Settings.model_fields[name].default
+        assert told == ("none" if default == () else f"{default:g}" if default < 1e6 else str(default)), name
