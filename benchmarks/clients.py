@@ -8,17 +8,14 @@ beginning of the text, refused with the server's reason, or FAILED with what bro
 """
 
 import argparse
-import os
-import re
 import subprocess
-import sys
-import tempfile
 import venv
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
+from concurrent_streams import server
 from rich.console import Console
+
+from app.settings import EMBEDDED_CHECKPOINT
 
 PINNED = (
     "openai==2.54.0",
@@ -28,30 +25,6 @@ PINNED = (
 )
 HOUSE = Path(__file__).resolve().parent.parent
 CASES = Path(__file__).with_name("client_cases.py")
-
-
-@contextmanager
-def serving(checkpoint: str | None) -> Generator[str]:
-    """The address of a server that is ready."""
-    command = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
-    command += [] if checkpoint is None else ["--checkpoint", checkpoint]
-    environment = os.environ | {"PYTHONPATH": str(HOUSE)}
-    with tempfile.TemporaryFile() as quiet:
-        process = subprocess.Popen(
-            command, stdout=quiet, stderr=subprocess.PIPE, text=True, env=environment, cwd=HOUSE
-        )
-        assert process.stderr is not None
-        address = ""
-        try:
-            for line in process.stderr:
-                if found := re.search(r"demur listens on (http://[^\s/]+)", line):
-                    address = found[1]
-                if re.search(r"serving \S+ from", line):
-                    break
-            yield address
-        finally:
-            process.terminate()
-            process.communicate()
 
 
 def python_of(folder: Path) -> Path:
@@ -65,13 +38,13 @@ def python_of(folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint")
+    parser.add_argument("--checkpoint", type=Path, default=EMBEDDED_CHECKPOINT)
     parser.add_argument("--environment", type=Path, default=HOUSE / "runs" / "clients")
     asked = parser.parse_args()
     console = Console(highlight=False)
     with console.status("making the environment"):
         python = python_of(asked.environment)
-    with serving(asked.checkpoint) as address:
+    with server(asked.checkpoint, rows=32) as address:
         finished = subprocess.run([python, CASES, f"{address}/v1"], check=False)
     raise SystemExit(finished.returncode)
 

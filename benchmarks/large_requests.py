@@ -67,9 +67,7 @@ def cases() -> Iterator[Case]:
         yield Case(
             f"{name} of escapes",
             route,
-            lambda start=start: (
-                f'{start}"{chr(92) + "u00e9"}'.encode() * 1 + b"\\u00e9" * (BODY // 6 - 20) + b'"}'
-            ),
+            lambda start=start: f'{start}"'.encode() + b"\\u00e9" * (BODY // 6 - 20) + b'"}',
         )
         yield Case(
             f"{name} of 256 long texts",
