@@ -2,8 +2,8 @@
 
 from app.api.errors import ApiError
 from app.api.plan import require_choices, require_context
-from app.api.prompts import Prompt, chat_prompt, read_prompts, render_chat
-from app.api.schemas.prompts import GivenPrompts, count_of
+from app.api.prompts import Prompt, chat_prompt, read_prompt, render_chat
+from app.api.schemas.prompts import GivenPrompts, count_of, each_of
 from app.api.schemas.requests import ChatRequest, CompletionRequest, ScoreRequest
 from app.api.service import Serving
 from app.settings import Settings
@@ -17,61 +17,17 @@ def take_completion(body: CompletionRequest, serving: Serving, settings: Setting
     return _take(body.prompt, "prompt", body.add_special_tokens, serving, settings, body.n)
 
 
-def take_chat(body: ChatRequest, serving: Serving) -> Prompt:
+def take_chat(body: ChatRequest, serving: Serving, settings: Settings) -> Prompt:
     """The prompt of /v1/chat/completions. For any thread.
 
     Raises:
-        ApiError: the model has no chat template, or its template does not take the messages, or what it
-            makes of them cannot fit the context.
+        ApiError: it is for too many texts, the model has no chat template, or its template does not take the
+            messages, or what it makes of them cannot fit the context.
     """
+    require_choices("messages", 1, body.n, settings)
     rendered = render_chat(body.messages, serving.checkpoint.tokenizer)
     require_short(rendered.text, "messages", serving)
     return chat_prompt(rendered, body, serving.checkpoint.tokenizer)
-
-
-def _take(
-    given: GivenPrompts,
-    param: str,
-    add_special_tokens: bool,
-    serving: Serving,
-    settings: Settings,
-    n: int = 1,
-) -> list[Prompt]:
-    """The prompts of a field, each for `n` texts. It may take long: for any thread.
-
-    Raises:
-        ApiError: there are too many, one is empty or cannot fit the context, or an id is no token's.
-    """
-    require_choices(param, count_of(given), n, settings)
-    if isinstance(given, str) or isinstance(given[0], int):
-        require_short(given, param, serving)  # pyright: ignore[reportArgumentType] (all are like the first)
-    else:
-        for index, each in enumerate(given):
-            require_short(each, f"{param}[{index}]", serving)  # pyright: ignore[reportArgumentType]
-    tokenizer = serving.checkpoint.tokenizer
-    return read_prompts(given, param, tokenizer, add_special_tokens=add_special_tokens)
-
-
-def require_short(given: str | list[int], param: str, serving: Serving) -> None:
-    """Raise `ApiError` for what cannot fit the model's context, as can be told without a tokenizer."""
-    context = serving.checkpoint.model.spec.context_length
-    if isinstance(given, list):
-        if len(given) > context:
-            raise ApiError(
-                f"{param} has {len(given)} tokens; the model's context holds {context}, so send at most "
-                f"{context}",
-                param=param,
-                code="context_length_exceeded",
-            )
-        return
-    longest = serving.checkpoint.tokenizer.longest_token
-    if longest is not None and (size := len(given.encode())) > longest * context:
-        raise ApiError(
-            f"{param} has {size} bytes; the model's context holds {context} tokens of at most {longest} "
-            f"bytes, so send at most {longest * context} bytes",
-            param=param,
-            code="context_length_exceeded",
-        )
 
 
 def take_texts(body: ScoreRequest, serving: Serving, settings: Settings) -> list[Prompt]:
@@ -96,3 +52,48 @@ def take_texts(body: ScoreRequest, serving: Serving, settings: Settings) -> list
             code="out_of_range",
         )
     return texts
+
+
+def _take(
+    given: GivenPrompts,
+    param: str,
+    add_special_tokens: bool,
+    serving: Serving,
+    settings: Settings,
+    n: int = 1,
+) -> list[Prompt]:
+    """The prompts of a field, each for `n` texts. It may take long: for any thread.
+
+    Raises:
+        ApiError: there are too many, one cannot fit the context, or an id is no token's.
+    """
+    require_choices(param, count_of(given), n, settings)
+    for where, each in each_of(given, param):
+        require_short(each, where, serving)
+    tokenizer = serving.checkpoint.tokenizer
+    return [
+        read_prompt(each, where, tokenizer, add_special_tokens=add_special_tokens)
+        for where, each in each_of(given, param)
+    ]
+
+
+def require_short(given: str | list[int], param: str, serving: Serving) -> None:
+    """Raise `ApiError` for what cannot fit the model's context, as can be told without a tokenizer."""
+    context = serving.checkpoint.model.spec.context_length
+    if isinstance(given, list):
+        if len(given) > context:
+            raise ApiError(
+                f"{param} has {len(given)} tokens; the model's context holds {context}, so send at most "
+                f"{context}",
+                param=param,
+                code="context_length_exceeded",
+            )
+        return
+    longest = serving.checkpoint.tokenizer.longest_token
+    if longest is not None and (size := len(given.encode())) > longest * context:
+        raise ApiError(
+            f"{param} has {size} bytes; the model's context holds {context} tokens of at most {longest} "
+            f"bytes, so send at most {longest * context} bytes",
+            param=param,
+            code="context_length_exceeded",
+        )

@@ -46,7 +46,6 @@ def plan(
         ApiError: a value that this model or this server does not allow.
         ParameterError: fields that do not go together.
     """
-    require_choices("prompt", len(prompts), body.n, settings)
     timeout = timeout_of(body.timeout, settings)
     sampling = body.sampling
     params = body.strategy or (GreedyParams() if body.temperature == 0 else SampleParams())

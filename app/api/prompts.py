@@ -23,35 +23,28 @@ class Prompt:
     warnings: tuple[str, ...] = ()
 
 
-def read_prompts(
-    given: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]],
-    param: str,
-    tokenizer: Tokenizer,
-    *,
-    add_special_tokens: bool = True,
-) -> list[Prompt]:
-    """The prompts of a field that takes a text, a list of texts, token ids, or a list of token ids.
+def read_prompt(
+    given: str | Sequence[int], param: str, tokenizer: Tokenizer, *, add_special_tokens: bool
+) -> Prompt:
+    """The prompt that a text or token ids are.
 
-    add_special_tokens: put around texts what the model's training put there; ids are taken as they are.
+    param: where in the body it stands. add_special_tokens: put around a text what the model's training put
+    there; ids are taken as they are.
 
     Raises:
-        ApiError: no prompt, an empty one, or a token id outside the vocabulary.
+        ApiError: a token id is outside the vocabulary.
     """
     if isinstance(given, str):
-        return [_of_text(given, param, tokenizer, add_special_tokens)]
-    texts = [item for item in given if isinstance(item, str)]
-    if texts:
-        return [
-            _of_text(text, f"{param}[{index}]", tokenizer, add_special_tokens)
-            for index, text in enumerate(texts)
-        ]
-    ids = [item for item in given if isinstance(item, int)]
-    if ids:
-        return [_of_ids(ids, param, tokenizer)]
-    lists = [item for item in given if not isinstance(item, (str, int))]
-    if not lists:
-        raise _empty(param, "an empty list")
-    return [_of_ids(item, f"{param}[{index}]", tokenizer) for index, item in enumerate(lists)]
+        ids = tokenizer.encode_prompt(given, add_special_tokens=add_special_tokens)
+        return Prompt(param, given, tuple(ids))
+    for index, token_id in enumerate(given):
+        if not 0 <= token_id < tokenizer.vocab_size:
+            raise ApiError(
+                f"{param}[{index}] is {token_id}; token ids are 0 to {tokenizer.vocab_size - 1}",
+                param=f"{param}[{index}]",
+                code="out_of_range",
+            )
+    return Prompt(param, tokenizer.decode(given, skip_special_tokens=True), tuple(given))
 
 
 def render_chat(messages: Sequence[ChatMessage], tokenizer: Tokenizer) -> RenderedChat:
@@ -99,31 +92,3 @@ def _warnings(messages: Sequence[ChatMessage], rendered: RenderedChat) -> Iterat
             yield f"{place} is not in the prompt: the model's chat template leaves it out"
         if number in rendered.changed:
             yield f"{place} is not in the prompt word for word: the model's chat template changes it"
-
-
-def _of_text(text: str, param: str, tokenizer: Tokenizer, add_special_tokens: bool) -> Prompt:
-    if not text:
-        raise _empty(param, "an empty string")
-    return Prompt(param, text, tuple(tokenizer.encode_prompt(text, add_special_tokens=add_special_tokens)))
-
-
-def _of_ids(token_ids: Sequence[int], param: str, tokenizer: Tokenizer) -> Prompt:
-    if not token_ids:
-        raise _empty(param, "an empty list")
-    for index, token_id in enumerate(token_ids):
-        if not 0 <= token_id < tokenizer.vocab_size:
-            raise ApiError(
-                f"{param}[{index}] is {token_id}; token ids are 0 to {tokenizer.vocab_size - 1}",
-                param=f"{param}[{index}]",
-                code="out_of_range",
-            )
-    text = tokenizer.decode(token_ids, skip_special_tokens=True)
-    return Prompt(param, text, tuple(token_ids))
-
-
-def _empty(param: str, what: str) -> ApiError:
-    return ApiError(
-        f"{param} is {what}; the model needs at least one token to go on from",
-        param=param,
-        code="out_of_range",
-    )

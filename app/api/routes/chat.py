@@ -35,9 +35,12 @@ async def chat(
     """
     service = service_of(request)
     serving.require_model(body.model)
+    prompt = await service.off_loop.read(
+        await size_of(request), lambda: take_chat(body, serving, service.settings)
+    )
     planned = plan(
         body,
-        [await service.off_loop.read(await size_of(request), lambda: take_chat(body, serving))],
+        [prompt],
         limit=_limit(body),
         top_logprobs=body.top_logprobs,
         score_prompt=False,

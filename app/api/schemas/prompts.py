@@ -1,6 +1,7 @@
 """What a request calls its prompt: a text, texts, token ids, or lists of token ids."""
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
@@ -10,6 +11,7 @@ Text = Annotated[str, Field(min_length=1)]
 TokenId = Annotated[int, Field(ge=0)]
 TokenIds = Annotated[list[TokenId], Field(min_length=1), Field(fail_fast=True)]
 GivenPrompts = str | list[str] | list[int] | list[list[int]]
+"""Checked: a list is not empty, and all of it is like its first item."""
 
 
 def _whole(value: Any, info: ValidationInfo) -> Any:
@@ -76,4 +78,17 @@ Prompts = Annotated[
 
 def count_of(given: GivenPrompts) -> int:
     """How many prompts these are."""
-    return 1 if isinstance(given, str) or isinstance(given[0], int) else len(given)
+    return 1 if _is_one(given) else len(given)
+
+
+def each_of(given: GivenPrompts, name: str) -> Iterator[tuple[str, str | list[int]]]:
+    """Every prompt, with where it stands in the body. name: of the field."""
+    if _is_one(given):
+        yield name, cast(str | list[int], given)
+    else:
+        for place, each in enumerate(cast(list[str] | list[list[int]], given)):
+            yield f"{name}[{place}]", each
+
+
+def _is_one(given: GivenPrompts) -> bool:
+    return isinstance(given, str) or isinstance(given[0], int)
