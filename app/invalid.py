@@ -205,7 +205,7 @@ def _code(detail: Mapping[str, Any]) -> ErrorCode:
             return "conflicting_fields"  # of the models' own checks, which look at several fields
         case "string_pattern_mismatch":
             return "invalid_value"
-        case _ if kind.endswith(("_type", "_parsing", "_from_float", "_attributes_type")):
+        case _ if kind.endswith(("_type", "_parsing", "_from_float")):
             return "invalid_type"
         case _ if kind.startswith(
             ("greater_than", "less_than", "too_", "string_too_", "finite_", "multiple")

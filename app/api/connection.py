@@ -55,7 +55,7 @@ def protocol(settings: Settings) -> type[H11Protocol]:
     return type("LimitedConnection", (Connection,), {"limits": Limits.of(settings)})
 
 
-class Turn(Enum):
+class Phase(Enum):
     """Who has to do something next on a connection."""
 
     HEADER = auto()  # the client: the rest of a request's header
@@ -73,7 +73,7 @@ class Connection(H11Protocol):
         self.conn = StrictParser(h11.SERVER)
         self.waiting_since = self.loop.time()
         self.refused = False
-        self._turn: Turn | None = None
+        self._phase: Phase | None = None
         self._no_more_input = False
         self._patience: asyncio.TimerHandle | None = None  # for what the client has to send
         self._unread: asyncio.TimerHandle | None = None  # for what it has to read
@@ -83,12 +83,12 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # `pause_writing` as soon as the client reads too slowly
         if self._room_for_one_more():
-            self._take_turns()
+            self._enter_phase()
 
     def data_received(self, data: bytes) -> None:
         if not self.refused:
             super().data_received(data)
-            self._take_turns()
+            self._enter_phase()
 
     def eof_received(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride] (uvicorn only has None)
         """The client sends nothing more, but may wait for its answer. Returns whether to stay open."""
@@ -108,7 +108,7 @@ class Connection(H11Protocol):
         super().on_response_complete()  # begins with the next request, if that is there already
         if self._no_more_input:
             self._end_without_input()
-        self._take_turns()
+        self._enter_phase()
 
     def send_400_response(self, msg: str) -> None:
         fault = sys.exception()  # what the parser raised: uvicorn calls this while it handles that
@@ -151,7 +151,7 @@ class Connection(H11Protocol):
     @property
     def is_waiting(self) -> bool:
         """Whether nothing is being done for the client."""
-        return self._turn is not Turn.ANSWER
+        return self._phase is not Phase.ANSWER
 
     @property
     def _answering(self) -> RequestResponseCycle | None:
@@ -159,29 +159,29 @@ class Connection(H11Protocol):
         cycle = cast(RequestResponseCycle | None, self.cycle)  # None until there is a first one
         return None if cycle is None or cycle.response_complete else cycle
 
-    def _current_turn(self) -> Turn:
+    def _current_phase(self) -> Phase:
         if self._answering:
-            return Turn.ANSWER
-        first = self._turn in (None, Turn.HEADER)
+            return Phase.ANSWER
+        first = self._phase in (None, Phase.HEADER)
         begun = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
-        return Turn.HEADER if first or begun else Turn.IDLE
+        return Phase.HEADER if first or begun else Phase.IDLE
 
-    def _take_turns(self) -> None:
-        """Start the client's time when its turn begins; nothing that it sends meanwhile extends it."""
-        if self.refused or (turn := self._current_turn()) is self._turn:
+    def _enter_phase(self) -> None:
+        """Start the client's time when its phase begins; nothing that it sends meanwhile extends it."""
+        if self.refused or (phase := self._current_phase()) is self._phase:
             return
-        self._turn = turn
+        self._phase = phase
         self.waiting_since = self.loop.time()
         if self._patience is not None:
             self._patience.cancel()
-        if self.transport.is_closing() or turn is Turn.ANSWER:
+        if self.transport.is_closing() or phase is Phase.ANSWER:
             return
         limits = self.limits
-        seconds = limits.header_seconds if turn is Turn.HEADER else limits.keep_alive_seconds
+        seconds = limits.header_seconds if phase is Phase.HEADER else limits.keep_alive_seconds
         self._patience = self.loop.call_later(seconds, self._lose_patience)
 
     def _lose_patience(self) -> None:
-        if self._turn is Turn.HEADER and self.conn.trailing_data[0]:
+        if self._phase is Phase.HEADER and self.conn.trailing_data[0]:
             seconds = self.limits.header_seconds
             self._refuse(
                 f"The request's header did not arrive within {seconds:g} s (DEMUR_HEADER_TIMEOUT_SECONDS)",

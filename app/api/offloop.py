@@ -19,14 +19,14 @@ SMALL_ANSWER = 1000
 """Numbers and texts of an answer that is written on the loop, in a few milliseconds."""
 
 
-class Lane:
-    """A thread that does one thing after the other. The thread begins with the first."""
+class Worker:
+    """A thread that does one thing after the other. It begins with the first."""
 
     def __init__(self, name: str) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"demur-{name}")
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What `work` returns or raises, in the lane's thread."""
+        """What `work` returns or raises, in the worker's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
@@ -35,12 +35,12 @@ class Lane:
 
 
 class OffLoop:
-    """The lanes of a server."""
+    """The workers of a server."""
 
     def __init__(self) -> None:
-        self._reading = Lane("read")
-        self._writing = Lane("write")
-        self._drawing = Lane("draw")
+        self._reading = Worker("read")
+        self._writing = Worker("write")
+        self._drawing = Worker("draw")
 
     async def read(self, body_bytes: int, work: Callable[[], T]) -> T:
         """Do what has to be done with a request of this size before the engine sees it."""
@@ -56,5 +56,5 @@ class OffLoop:
 
     def close(self) -> None:
         """Begin nothing more."""
-        for lane in (self._reading, self._writing, self._drawing):
-            lane.close()
+        for worker in (self._reading, self._writing, self._drawing):
+            worker.close()

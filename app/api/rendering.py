@@ -47,6 +47,11 @@ def scored(tokens: Sequence[Token], *, ended: bool = False) -> list[Scored]:
     return [Scored(token.id, token, ends=index == last) for index, token in enumerate(tokens)]
 
 
+def weight_of(tokens: Sequence[Token]) -> int:
+    """How many numbers and texts the rows of these tokens hold, about: those of a request are alike."""
+    return len(tokens) * (3 + 3 * len(tokens[0].top) + len(tokens[0].signals)) if tokens else 0
+
+
 def scored_prompt(prompt_ids: Sequence[int], tokens: Sequence[Token]) -> list[Scored]:
     """A prompt whose tokens from the second on were scored."""
     return [Scored(prompt_ids[0], None), *scored(tokens)]

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from app.api.answers import JsonAnswer
 from app.api.generation import Collected, Generation, unless_disconnected
 from app.api.pieces import json_of
+from app.api.rendering import weight_of
 from app.api.service import request_id_of, service_of
 from app.api.streaming import EventStream
 
@@ -57,7 +58,7 @@ def _with(answer: BaseModel, warnings: Sequence[str]) -> BaseModel:
 
 
 def _weight(collected: Collected) -> int:
-    """Numbers and texts of the answer, about: the rows of a request are alike."""
+    """Numbers and texts of the answer, about."""
     rows = [written.done.tokens for written in collected.choices]
     rows += [collected.scored[each.prompt].tokens for each in collected.choices if collected.scored]
-    return sum(len(row) * (3 + 3 * len(row[0].top) + len(row[0].signals)) for row in rows if row)
+    return sum(map(weight_of, rows))

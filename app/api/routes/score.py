@@ -13,7 +13,7 @@ from app.api.intake import take_texts
 from app.api.pieces import json_of
 from app.api.plan import timeout_of
 from app.api.prompts import Prompt
-from app.api.rendering import TokenTexts, logprob, number, signals_out
+from app.api.rendering import TokenTexts, logprob, number, signals_out, weight_of
 from app.api.schemas.requests import ScoreRequest
 from app.api.schemas.responses import Score, ScoredToken, ScoreList, ScoreUsage
 from app.api.service import Serving, client_of, service_of, serving_of
@@ -51,7 +51,7 @@ async def score(
     # Each as JSON, which takes a tenth of the memory.
     scores = [
         await service.off_loop.write(
-            len(tokens) * (3 + len(body.signals) + 3 * body.top_logprobs),
+            weight_of(tokens),
             partial(_json_of_score, index, text, tokens, shown, alternatives=body.top_logprobs > 0),
         )
         for index, (text, tokens) in enumerate(zip(texts, scored, strict=True))
