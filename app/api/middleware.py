@@ -103,12 +103,17 @@ class ApiKeyGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith("/v1/"):
             given = Headers(scope=scope).get("authorization", "")
-            scheme, _, key = given.partition(" ")
-            sent = key.strip(" ").encode("latin-1")  # the bytes as they came
-            if scheme.lower() != "bearer" or not secrets.compare_digest(sent, self._expected):
+            key = key_in(given)
+            if key is None or not secrets.compare_digest(key, self._expected):
                 await _unauthorized(given).response()(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+
+def key_in(authorization: str) -> bytes | None:
+    """The key of an `Authorization: Bearer KEY`, in the bytes as they came; None for what is none."""
+    scheme, _, key = authorization.partition(" ")
+    return key.strip(" ").encode("latin-1") if scheme.lower() == "bearer" else None
 
 
 def _unauthorized(given: str) -> ApiError:

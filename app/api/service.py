@@ -10,6 +10,7 @@ from fastapi import Request
 
 from app.api.errors import draining, model_not_found, not_ready
 from app.api.metrics import Metrics
+from app.api.middleware import key_in
 from app.api.offloop import OffLoop
 from app.api.schemas.catalogue import Health
 from app.compare.jobs import Comparisons
@@ -131,7 +132,7 @@ def client_of(request: Request) -> str:
     """Whose request it is: a name made of the key that it brings, '' where no keys are asked for."""
     if service_of(request).settings.api_key is None:
         return ""
-    return sha256(request.headers.get("authorization", "").encode()).hexdigest()
+    return sha256(key_in(request.headers.get("authorization", "")) or b"").hexdigest()
 
 
 def request_id_of(request: Request) -> str:
