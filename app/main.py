@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 
+from app.api.connection import protocol
 from app.api.errors import log_what_is_not_told, to_api_error
 from app.api.hosts import HostGate, names_of
 from app.api.methods import Methods, allowed_methods
@@ -53,6 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
+    app.state.protocol = protocol(settings)  # of connections, for whoever runs uvicorn
     for routes in (completions, chat, score, problems, compare, catalogue, operations, web):
         app.include_router(routes.router)
     app.add_exception_handler(DemurError, _answer_error)

@@ -154,11 +154,11 @@ def _run(settings: "Settings", listener: socket.socket) -> None:
     shown = f"[{host}]" if ":" in host else host
     typer.echo(f"demur listens on http://{shown}:{port} (routes: http://{shown}:{port}/docs)", err=True)
     _allow_files(settings.max_connections)
-    # By name: app.main stands above commands, app.api beside it.
+    # By name: app.main stands above commands.
     application = import_from_string("app.main:create_app")(settings)
     config = uvicorn.Config(
         application,
-        http=import_from_string("app.api.connection:protocol")(settings),
+        http=application.state.protocol,
         ws="none",
         timeout_keep_alive=math.ceil(settings.keep_alive_seconds),
         log_level=settings.log_level,
