@@ -1,4 +1,4 @@
-"""A real server process on a free port of the loopback."""
+"""A real server on a free port of the loopback, as a process or in this one."""
 
 import re
 import subprocess
@@ -8,6 +8,14 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from app.api.service import Service
+from app.commands.serve import draining_server
+from app.main import create_app
+from app.settings import Settings
 
 START_SECONDS = 180
 
@@ -36,6 +44,41 @@ class Server:
     def log(self) -> str:
         """What the server has logged so far."""
         return "".join(self.lines)
+
+
+@dataclass(frozen=True)
+class Here:
+    """A server in this process, as `demur serve` runs it, whose inside a test can reach."""
+
+    url: str
+    service: Service
+    server: uvicorn.Server
+    thread: threading.Thread
+
+    def stop(self) -> None:
+        """What a signal does."""
+        self.server.should_exit = True
+
+
+@contextmanager
+def server_here(checkpoint: Path, **given: Any) -> Generator[Here]:
+    """Start one with these settings, wait until it is ready, and stop it in the end."""
+    settings = Settings(checkpoint=checkpoint, **given)
+    app = create_app(settings)
+    service: Service = app.state.service
+    config = uvicorn.Config(app, port=0, log_level="error")
+    server = draining_server(config, settings.drain_seconds, service.drain, service.stop)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not (server.started and service.serving):
+            thread.join(0.02)
+            assert thread.is_alive()
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield Here(f"http://127.0.0.1:{port}", service, server, thread)
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 @contextmanager

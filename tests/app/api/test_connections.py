@@ -225,8 +225,8 @@ def test_where_all_are_being_served_a_new_connection_is_told_so(small_server: Se
     ids=["get", "post", "long", "stream", "unknown", "http-1.0"],
 )
 def test_who_sends_no_more_gets_its_answer(server: Server, request_bytes: bytes) -> None:
-    usual = talk(server.url, request_bytes.replace(b"\r\n", b"\r\nconnection: close\r\n", 1), seconds=30)
-    heard = talk(server.url, request_bytes, half_close=True, seconds=30)
+    usual = talk(server.url, request_bytes.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
+    heard = talk(server.url, request_bytes, half_close=True)
     assert heard.closed
     assert heard.statuses == usual.statuses
     assert len(heard.statuses) == 1
@@ -234,7 +234,7 @@ def test_who_sends_no_more_gets_its_answer(server: Server, request_bytes: bytes)
 
 def test_who_sends_several_requests_and_no_more_gets_all_answers(server: Server) -> None:
     requests = get("/health/live") + post(COMPLETIONS, completion()) + get("/v1/nothing")
-    heard = talk(server.url, requests, half_close=True, seconds=30)
+    heard = talk(server.url, requests, half_close=True)
     assert heard.statuses == [200, 200, 404]
     assert heard.closed
 

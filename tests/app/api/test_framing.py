@@ -88,7 +88,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("request_bytes", REFUSED.values(), ids=REFUSED.keys())
 def test_what_can_be_read_in_two_ways_is_refused_and_closed(server: Server, request_bytes: bytes) -> None:
-    heard = talk(server.url, request_bytes + get("/health/live"), seconds=30)
+    heard = talk(server.url, request_bytes + get("/health/live"))
     assert heard.closed
     assert len(heard.statuses) == 1, heard
     assert heard.statuses[0] in (400, 431, 501, 505)
@@ -115,7 +115,7 @@ def test_what_has_one_meaning_is_served_and_the_next_request_too(
     server: Server, request_bytes: bytes
 ) -> None:
     last = get("/health/live", b"connection: close")
-    heard = talk(server.url, request_bytes + last, seconds=30)
+    heard = talk(server.url, request_bytes + last)
     assert heard.statuses == [200, 200]
     assert heard.closed
 

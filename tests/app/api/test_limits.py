@@ -4,18 +4,12 @@ import json
 import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 
-from app.commands.serve import draining_server
-from app.main import create_app
-from app.settings import Settings
+from tests.app.api.server import Here, server_here
 from tests.app.api.test_streaming import events, wait_for_metric
 
 LONG = {"prompt": "How many kites?", "max_tokens": 110, "ignore_eos": True}
@@ -23,44 +17,10 @@ LONG = {"prompt": "How many kites?", "max_tokens": 110, "ignore_eos": True}
 ENDLESS = {**LONG, "stream": True, "strategy": {"kind": "self_consistency", "samples": 64}}
 
 
-@dataclass(frozen=True)
-class Running:
-    """A server in this process, as `demur serve` runs it."""
-
-    url: str
-    server: uvicorn.Server
-    thread: threading.Thread
-
-    def stop(self) -> None:
-        """What a signal does."""
-        self.server.should_exit = True
-
-
-@contextmanager
-def serving(checkpoint: Path, **given: Any) -> Generator[Running]:
-    """Start a server, wait until it is ready, and stop it in the end."""
-    settings = Settings(checkpoint=checkpoint, **given)
-    app = create_app(settings)
-    service = app.state.service
-    config = uvicorn.Config(app, port=0, log_level="error")
-    server = draining_server(config, settings.drain_seconds, service.drain, service.stop)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not (server.started and service.serving):
-            thread.join(0.02)
-            assert thread.is_alive()
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield Running(f"http://127.0.0.1:{port}", server, thread)
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 @pytest.fixture(scope="module")
-def strict(checkpoint_folder: Path) -> Generator[Running]:
+def strict(checkpoint_folder: Path) -> Generator[Here]:
     """A server of one row that is short of patience."""
-    with serving(
+    with server_here(
         checkpoint_folder,
         max_rows=1,
         max_waiting=2,
@@ -72,7 +32,7 @@ def strict(checkpoint_folder: Path) -> Generator[Running]:
 
 
 @pytest.fixture
-def http(strict: Running) -> Generator[httpx2.Client]:
+def http(strict: Here) -> Generator[httpx2.Client]:
     with httpx2.Client(base_url=strict.url, timeout=60) as client:
         yield client
 
@@ -113,7 +73,7 @@ def test_a_timeout_out_of_range_is_refused(http: httpx2.Client, route: str, time
     assert response.json()["error"]["param"] == "timeout"
 
 
-def test_a_request_that_takes_too_long_gets_504(http: httpx2.Client, strict: Running) -> None:
+def test_a_request_that_takes_too_long_gets_504(http: httpx2.Client, strict: Here) -> None:
     with http.stream("POST", "/v1/completions", json={**LONG, "stream": True}) as running:
         next(events(running))
         response = http.post("/v1/completions", json={"prompt": "a", "timeout": 0.1})
@@ -131,7 +91,7 @@ def test_a_stream_that_takes_too_long_ends_with_an_error(http: httpx2.Client) ->
     assert json.loads(last)["error"]["code"] == "deadline_exceeded"
 
 
-def test_whoever_waits_too_long_gets_429_and_when_to_try_again(http: httpx2.Client, strict: Running) -> None:
+def test_whoever_waits_too_long_gets_429_and_when_to_try_again(http: httpx2.Client, strict: Here) -> None:
     with http.stream("POST", "/v1/completions", json=ENDLESS):
         wait_for_metric(strict.url, "demur_rows_in_use", 1)
         response = http.post("/v1/completions", json={"prompt": "a"})
@@ -144,7 +104,7 @@ def test_whoever_waits_too_long_gets_429_and_when_to_try_again(http: httpx2.Clie
 
 def test_a_full_line_refuses_scores_and_prompts_as_a_whole(checkpoint_folder: Path) -> None:
     with (
-        serving(checkpoint_folder, max_rows=1, max_waiting=1) as server,
+        server_here(checkpoint_folder, max_rows=1, max_waiting=1) as server,
         httpx2.Client(base_url=server.url, timeout=60) as http,
         http.stream("POST", "/v1/completions", json=ENDLESS),
     ):
@@ -163,7 +123,7 @@ def test_a_full_line_refuses_scores_and_prompts_as_a_whole(checkpoint_folder: Pa
 
 def test_a_server_that_stops_says_so_and_ends_what_it_has_begun(checkpoint_folder: Path) -> None:
     with (
-        serving(checkpoint_folder, max_rows=1, drain_seconds=60) as server,
+        server_here(checkpoint_folder, max_rows=1, drain_seconds=60) as server,
         httpx2.Client(base_url=server.url, timeout=60) as http,
     ):
         with http.stream("POST", "/v1/completions", json={**LONG, "n": 4, "stream": True}) as running:
@@ -184,7 +144,7 @@ def test_a_server_that_stops_says_so_and_ends_what_it_has_begun(checkpoint_folde
 
 def test_what_is_not_done_when_the_time_is_over_ends_with_an_error(checkpoint_folder: Path) -> None:
     with (
-        serving(checkpoint_folder, max_rows=1, drain_seconds=0.3) as server,
+        server_here(checkpoint_folder, max_rows=1, drain_seconds=0.3) as server,
         httpx2.Client(base_url=server.url, timeout=60) as http,
         http.stream("POST", "/v1/completions", json={**LONG, "n": 128, "stream": True}) as running,
     ):
@@ -209,13 +169,13 @@ def wait_until_draining(url: str) -> httpx2.Response:
 def test_a_short_request_is_served_beside_a_large_one(checkpoint_folder: Path) -> None:
     """The bound on waiting is counted in passes by tests of the engine; here it is only not the whole."""
     with (
-        serving(checkpoint_folder, max_rows=4) as server,
+        server_here(checkpoint_folder, max_rows=4) as server,
         httpx2.Client(base_url=server.url, timeout=120) as http,
     ):
         done = threading.Event()
 
         def ask_for_much() -> None:
-            assert http.post("/v1/completions", json={**LONG, "n": 128}).status_code == 200
+            assert http.post("/v1/completions", json={**LONG, "n": 48}).status_code == 200
             done.set()
 
         thread = threading.Thread(target=ask_for_much)

@@ -2,23 +2,17 @@
 
 import json
 import signal
-import threading
 import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import openai
 import pytest
-import uvicorn
 from openai import OpenAI
 
-from app.api.service import Service
-from app.main import create_app
-from app.settings import Settings
-from tests.app.api.server import Server, running_server
+from tests.app.api.server import Server, running_server, server_here
 
 PROBLEM = "Boats are 3 times kites. Kites are 7. How many boats?"
 
@@ -67,25 +61,6 @@ def test_32_streams_at_once_equal_one_by_one(server: Server) -> None:
         together = list(pool.map(stream_text, [server.url] * 32, range(32)))
     assert together == alone
     assert len(set(alone)) == 32
-
-
-@contextmanager
-def served(checkpoint: Path) -> Generator[tuple[str, Service]]:
-    """A server in this process, whose engine a test can reach."""
-    app = create_app(Settings(checkpoint=checkpoint, max_rows=4, max_waiting=4))
-    service: Service = app.state.service
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not (server.started and service.serving):
-            thread.join(0.02)
-            assert thread.is_alive()
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}", service
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
@@ -140,7 +115,8 @@ def test_overload_is_refused_and_may_be_tried_again(narrow_server: Server) -> No
 
 
 def test_an_error_after_the_first_byte_is_the_last_event(checkpoint_folder: Path) -> None:
-    with served(checkpoint_folder) as (url, service):
+    with server_here(checkpoint_folder, max_rows=4, max_waiting=4) as here:
+        url, service = here.url, here.service
         with httpx2.stream(
             "POST", f"{url}/v1/completions", json=body(1, n=4, max_tokens=100), timeout=60
         ) as response:
@@ -177,14 +153,14 @@ def test_a_server_that_is_stopped_ends_long_streams_with_an_error(checkpoint_fol
 
 def test_the_client_raises_an_error_that_comes_mid_stream(checkpoint_folder: Path) -> None:
     with (
-        served(checkpoint_folder) as (url, service),
-        OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client,
+        server_here(checkpoint_folder, max_rows=4, max_waiting=4) as here,
+        OpenAI(base_url=f"{here.url}/v1", api_key="none", max_retries=0) as client,
     ):
         stream = client.completions.create(
             model="tiny", prompt=PROBLEM, n=4, max_tokens=100, stream=True, extra_body={"ignore_eos": True}
         )
         next(stream)
-        assert service.serving is not None
-        service.serving.engine.stop()
+        assert here.service.serving is not None
+        here.service.serving.engine.stop()
         with pytest.raises(openai.APIError, match="stopped"):
             list(stream)

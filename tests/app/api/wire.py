@@ -60,8 +60,8 @@ def listen(sock: socket.socket, seconds: float, until: bytes | None = None) -> H
     return Heard(data, closed=False)
 
 
-def talk(url: str, data: bytes, *, half_close: bool = False, seconds: float = 1.0) -> Heard:
-    """Send `data` and listen."""
+def talk(url: str, data: bytes, *, half_close: bool = False, seconds: float = 30.0) -> Heard:
+    """Send `data` and listen until the server closes."""
     with connect(url) as sock:
         sock.sendall(data)
         if half_close:
