@@ -98,15 +98,10 @@ def _measure(
         ]
 
 
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """Wilson's 95% interval of a proportion."""
+def _with_intervals(result: "OpResult") -> dict[str, Any]:
     from app.compare.statistics import wilson
 
-    return wilson(successes, trials)
-
-
-def _with_intervals(result: "OpResult") -> dict[str, Any]:
-    low, high = wilson_interval(result.solved, result.problems)
+    low, high = wilson(result.solved, result.problems)
     return {
         "op": result.op,
         "problems": result.problems,
@@ -123,12 +118,14 @@ def _print_table(results: list["OpResult"], spec: "IgsmSpec", loaded: "LoadedChe
     from rich.console import Console
     from rich.table import Table
 
+    from app.compare.statistics import wilson
+
     table = Table(title=f"{loaded.model.spec.name}: whole solutions correct, greedy")
     for heading in ("op", "solved", "95% interval", "answer right", "majority answer", "n"):
         table.add_column(heading, justify="right")
     table.add_column("first mistakes")
     for result in results:
-        low, high = wilson_interval(result.solved, result.problems)
+        low, high = wilson(result.solved, result.problems)
         table.add_row(
             str(result.op) + ("" if result.op <= spec.op_max else " *"),
             f"{result.solved / result.problems:.1%}",

@@ -4,9 +4,15 @@ import json
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from app.decoding.strategies import STRATEGIES, Strategy
-from app.decoding.strategies.given import strategy_of
+from pydantic import BaseModel, ValidationError
+
+from app.decoding.strategies import STRATEGIES, Strategy, StrategyParams
 from app.errors import ParameterError, UnknownNameError
+from app.invalid import first_complaint
+
+
+class _Given(BaseModel):
+    strategy: StrategyParams
 
 
 def strategy_of_flag(given: str) -> Strategy:
@@ -26,12 +32,13 @@ def strategy_of_flag(given: str) -> Strategy:
         )
     require_kind(kind, tuple(STRATEGIES))
     try:
-        return strategy_of(asked).build()
+        return _parameters(asked).build()
     except ParameterError as error:
         names = ", ".join(name for name in STRATEGIES[kind].params_schema["properties"] if name != "kind")
         raise ParameterError(
             f"--strategy: {error.message.rstrip('.')}. {kind} takes {names or 'no parameters'}.",
             param=error.param,
+            code=error.code,
         ) from error
 
 
@@ -46,6 +53,16 @@ def require_kind(kind: str, kinds: Sequence[str]) -> None:
     nearest = get_close_matches(kind, kinds, n=1)
     all_there_are = f"{f'did you mean {nearest[0]}? There' if nearest else 'there'} are {', '.join(kinds)}."
     raise UnknownNameError(f"--strategy: there is no strategy {kind!r}; {all_there_are}", param="strategy")
+
+
+def _parameters(asked: object) -> StrategyParams:
+    given = {"strategy": asked}
+    try:
+        return _Given.model_validate(given).strategy
+    except ValidationError as error:
+        complaint = first_complaint(error.errors(include_url=False), given, _Given)
+    assert complaint is not None, "an object was given"
+    raise ParameterError(complaint.message, param=complaint.param, code=complaint.code)
 
 
 def _fields(given: str) -> dict[str, object]:

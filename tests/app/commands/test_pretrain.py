@@ -14,7 +14,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.commands.evaluate import wilson_interval
 from models import checkpoint
 
 SMALL = (
@@ -141,12 +140,3 @@ def test_evaluation_counts_and_stores_in_the_card(trained: Path) -> None:
     for op in report["ops"]:
         assert op["solved"] + sum(op["first_errors"].values()) == op["problems"] == 3
     assert json.loads((trained / "small" / "card.json").read_text())["evaluation"] == report
-
-
-@pytest.mark.parametrize(
-    ("successes", "trials", "low", "high"),
-    # Newcombe 1998, Statistics in Medicine 17, table I, method 3.
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
-def test_interval_is_wilsons(successes: int, trials: int, low: float, high: float) -> None:
-    assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=5e-5)

@@ -11,7 +11,6 @@ from scipy.special import xlogy
 from scipy.stats import binom, binomtest, norm
 from statsmodels.stats.multitest import multipletests
 
-from app.commands.evaluate import wilson_interval
 from app.compare.resampling import resampled_means
 from app.compare.statistics import (
     PairedCounts,
@@ -117,7 +116,6 @@ def test_wilsons_interval_is_exact_at_its_ends_and_turns_round_with_the_question
     assert (low == 0) == (k == 0)
     assert (high == 1) == (k == n)
     assert wilson(n - k, n) == pytest.approx((1 - high, 1 - low), abs=1e-12)
-    assert wilson_interval(k, n) == (low, high)
     found = share(np.array([1.0] * k + [0.0] * (n - k)))
     assert ends(found) == (low, k / n, high)
 
@@ -145,6 +143,15 @@ def test_p_values_are_probabilities(table: PairedCounts) -> None:
     assert p is None or 0 <= p <= 1
     swapped = PairedCounts(table.both, table.second_only, table.first_only, table.neither)
     assert mcnemar_p(swapped) == p
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    # Newcombe 1998, Statistics in Medicine 17, table I, method 3.
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_interval_is_wilsons(successes: int, trials: int, low: float, high: float) -> None:
+    assert wilson(successes, trials) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_the_share_of_nothing_is_unknown() -> None:
