@@ -153,9 +153,7 @@ def load_hub_network(folder: Path, device: str) -> Any:
             output_loading_info=True,
         )
     except Exception as error:  # whatever the code of some architecture stumbles over in a damaged file
-        raise ArtifactError(
-            f"transformers cannot load it as a causal language model: {first_line(error)}"
-        ) from error
+        raise _unloadable(error) from error
     network, report = loaded
     # transformers fills what is missing with random numbers.
     if absent := sorted(report["missing_keys"]):
@@ -179,9 +177,7 @@ def _check_kind(folder: Path) -> None:
     try:
         config: Any = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # whatever some config's code stumbles over in a damaged file
-        raise ArtifactError(
-            f"transformers cannot load it as a causal language model: {first_line(error)}"
-        ) from error
+        raise _unloadable(error) from error
     if config.is_encoder_decoder or type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise ArtifactError(_other_kind(config))
 
@@ -202,6 +198,10 @@ def _check_causal(network: Any) -> None:
         raise ArtifactError(_other_kind(network.config))
 
 
+def _unloadable(error: Exception) -> ArtifactError:
+    return ArtifactError(f"transformers cannot load it as a causal language model: {first_line(error)}")
+
+
 def _other_kind(config: Any) -> str:
     made = ", ".join(config.architectures or [])
     return (
@@ -217,9 +217,9 @@ def _size(config: Any, name: str) -> int:
     return value
 
 
-def _ends(*configs: Any) -> list[EndTokens]:
-    """What a model of texts and pictures says ends a text may stand in either of its configs."""
-    return [getattr(config, "eos_token_id", None) for config in reversed(configs)]
+def _ends(whole: Any, of_text: Any) -> list[EndTokens]:
+    """What ends a text by the configs; of a model of texts and pictures it may stand in either."""
+    return [getattr(config, "eos_token_id", None) for config in (of_text, whole)]
 
 
 def _check_cache(config: Any) -> None:
