@@ -25,7 +25,7 @@ function withWritten(step, text) {
  */
 export function runView(context) {
   const { signals, model, corpus, theme } = context.catalogue;
-  const ends = new Set(model.end_token_ids ?? [model.end_token_id]);
+  const ends = new Set(model.end_token_ids);
   const title = h("h2", {});
   const badge = h("span", { class: "verdict", hidden: true });
   const status = h("p", { class: "status" }, "Not started.");
@@ -168,10 +168,7 @@ export function runView(context) {
   }
 
   function take(chunk) {
-    for (const item of chunk.live ?? []) {
-      if (item.index !== 0) continue;
-      applyLive(run, ends.has(item.token_id) ? { ...item, token: "" } : item); // it adds nothing to the text
-    }
+    for (const item of chunk.live ?? []) if (item.index === 0) applyLive(run, item);
     if (chunk.usage) usage = chunk.usage;
     if (chunk.warnings?.length) warn(chunk.warnings);
     for (const choice of chunk.choices) {

@@ -60,26 +60,21 @@ export async function textsView(id, arms, signal, vocabulary) {
 function textCell(outcome, paint) {
   if (!outcome) return h("td", {}, "–");
   const cost = `${outcome.completion_tokens} tokens kept, ${outcome.discarded_tokens} discarded`;
-  const { tokens } = outcome;
   const text =
-    tokens && paint
-      ? tokens.map((token, index) => coloured(token, paint, index === tokens.length - 1))
-      : outcome.text.trim();
+    outcome.tokens && paint ? outcome.tokens.map((token) => coloured(token, paint)) : outcome.text.trim();
   return h("td", {}, h("p", { class: "written" }, text), h("p", { class: "help" }, cost));
 }
 
-/** A token that has no text and comes last has ended it. */
-function coloured({ text, signals }, { signal, scale }, last) {
+function coloured({ text, signals }, { signal, scale }) {
   const value = signals[signal.name] ?? null;
   if (value === null) return text;
-  const ending = last && text === "";
   return h(
     "span",
     {
-      class: ending ? "token end" : "token",
+      class: "token",
       "data-heat": levelOf(signal, value, [scale.low, scale.high]),
       title: `${signal.name} ${format(value, signal.unit)}`,
     },
-    ending ? "end" : text,
+    text,
   );
 }
