@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from app.decoding.named_strategy import strategy_of
 from app.decoding.strategies import STRATEGIES, Strategy
-from app.decoding.strategies.given import strategy_of
 from app.errors import ParameterError, UnknownNameError
 
 

@@ -245,7 +245,7 @@ def test_unknown_route(http: httpx2.Client) -> None:
 def test_wrong_method(http: httpx2.Client) -> None:
     response = http.get(COMPLETIONS)
     assert response.status_code == 405
-    assert response.headers["allow"] == "POST"
+    assert response.headers["allow"] == "POST, OPTIONS"
     assert "POST" in error_of(response)["message"]
 
 

@@ -15,7 +15,9 @@ from tests.app.api.test_bad_requests import CHAT, COMPLETIONS, SCORE, USER, erro
 HOUSE = Path(__file__).parents[3]
 CODES = frozenset(get_args(ErrorCode))
 ROW = re.compile(
-    r"^\| `(\w+)` \| (\d{3}(?:, \d{3})*(?: or \d{3})?|the status) \| (`\w+`|by the status) \| \S.+ \| \S.+ \|$", re.MULTILINE
+    r"^\| `(\w+)` \| (\d{3}(?:, \d{3})*(?: or \d{3})?|the status) \| (`\w+`|by the status) "
+    r"\| \S.+ \| \S.+ \|$",
+    re.MULTILINE,
 )
 GIVEN = re.compile(r"""code(?::\s*ErrorCode)?\s*=\s*"(\w+)\"""")
 
