@@ -56,7 +56,7 @@ def first_complaint(
         return Complaint(f"{param} is missing{meaning}", param, code)
     if detail["type"] == "extra_forbidden":
         known = _known_fields(path[:-1], _at(data, path[:-1]), model)
-        return Complaint(f"unknown field {show(param)}{known}", param[:_NAME_CHARACTERS], code)
+        return Complaint(f"unknown field {quoted(param)}{known}", param[:_NAME_CHARACTERS], code)
     return Complaint(f"{param} is {show(_at(data, path))}; {_reason(detail)}{meaning}", param, code)
 
 
@@ -72,6 +72,12 @@ def show(value: object) -> str:
             items = f" ({len(value)} items)" if isinstance(value, list | dict) else ""
             return f"{text[:_SHOWN_CHARACTERS]}...{items}"
     return text
+
+
+def quoted(name: object) -> str:
+    """A name between quotes, cut short."""
+    text = str(name)
+    return repr(text) if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]!r}..."
 
 
 def _refused(detail: Mapping[str, Any], data: object) -> Complaint:
@@ -222,10 +228,11 @@ def _reason(detail: Mapping[str, Any]) -> str:
         case "union":
             return "that is none of what it takes"
         case "union_tag_not_found":
-            return f"it has no {_bare(detail['ctx']['discriminator'])}"
+            return f"it has no {detail['ctx']['discriminator']}"
         case "union_tag_invalid":
-            what, tags = _bare(detail["ctx"]["discriminator"]), _bare(detail["ctx"]["expected_tags"])
-            return f"there is no {what} {show(detail['ctx']['tag'])}, there are {tags}"
+            context = detail["ctx"]
+            what = str(context["discriminator"]).strip("'")
+            return f"there is no {what} {quoted(context['tag'])}, there are {context['expected_tags']}"
         case "value_error":
             return str(detail["ctx"]["error"])
         case "too_long":
@@ -238,8 +245,3 @@ def _reason(detail: Mapping[str, Any]) -> str:
         case _:
             told = str(detail["msg"])
             return told.replace("Input should", "it should").replace("String should", "it should")
-
-
-def _bare(quoted: object) -> str:
-    """Names without the quotes that pydantic puts around them."""
-    return str(quoted).replace("'", "")

@@ -52,6 +52,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,  # FastAPI's page loads its scripts from the network; app.api.reference does not
         redoc_url=None,
+        # A comparison is read as it is written: one schema each, under its own name.
+        separate_input_output_schemas=False,
     )
     app.state.service = service
     app.state.protocol = protocol(settings)  # of connections, for whoever runs uvicorn

@@ -20,7 +20,7 @@ from app.errors import (
     RequestError,
     UnknownComparisonError,
 )
-from app.invalid import show
+from app.invalid import quoted
 from app.redaction import without_folders
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def draining(seconds: float) -> ApiError:
 def model_not_found(name: str, served: str) -> ApiError:
     """A model by a name that is not served."""
     return ApiError(
-        f"model is {show(name)}, which is not served here; use {served!r}, or leave it out",
+        f"model is {quoted(name)}, which is not served here; use {served!r}, or leave it out",
         status=404,
         param="model",
         code="model_not_found",

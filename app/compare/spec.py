@@ -60,7 +60,7 @@ class CorpusProblems(BaseModel):
 
     source: Literal["corpus"] = "corpus"
     split: Split = Field(default="validation", description="train, validation or test.")
-    ops: Listed[Annotated[int, Field(ge=1, le=MAX_OP)]] = Field(
+    ops: Listed[Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": MAX_OP})]] = Field(
         default=[1, 6],
         min_length=2,
         max_length=2,

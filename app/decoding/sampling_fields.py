@@ -4,8 +4,10 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from app.decoding.sampling_params import DEFAULTS, RANGES, SAMPLERS, SamplingParams
+from app.errors import ErrorCode
 from app.invalid import Listed, refusal, show
 
 MAX_BIASES = 1024
@@ -52,16 +54,24 @@ def _bias_object(bias: Any) -> Any:
     pairs: dict[str, Any] = {}
     for place, pair in enumerate(bias):
         if not (isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is int and 0 <= pair[0] < 10**9):
-            raise refusal(
-                "logit_bias",
-                f"logit_bias[{place}] is {show(pair)}; in a list each entry is [token id, bias], such as "
-                "[42, -100]; the bias is a number from -100 to 100",
-                "invalid_type",
-            )
+            raise _bad_pair("logit_bias", place, pair, "invalid_type")
         if pair[1] is False:  # llama.cpp's word for never
             pair = [pair[0], -100]
+        if type(pair[1]) not in (int, float):
+            raise _bad_pair(f"logit_bias[{place}]", place, pair, "invalid_type")
+        if not -100 <= pair[1] <= 100:
+            raise _bad_pair(f"logit_bias[{place}]", place, pair, "out_of_range")
         pairs[str(pair[0])] = pair[1]
     return pairs
+
+
+def _bad_pair(param: str, place: int, pair: object, code: ErrorCode) -> PydanticCustomError:
+    return refusal(
+        param,
+        f"logit_bias[{place}] is {show(pair)}; in a list each entry is [token id, bias], such as [42, -100]; "
+        "the bias is a number from -100 to 100",
+        code,
+    )
 
 
 _SamplerName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SAMPLERS)})]

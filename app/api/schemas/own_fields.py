@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.api.schemas.foreign import STREAM_OPTIONS_FOREIGN, Foreign
-from app.invalid import refusal, show
+from app.invalid import quoted, refusal, show
 
 _LONGEST_NAME = 64
 
@@ -30,7 +30,7 @@ def keep_own(data: Any, own: Collection[str], foreign: Mapping[str, Foreign]) ->
         if name in own:
             kept[name] = value
         elif name not in foreign:
-            raise refusal(name, f"unknown field {show(name)}{_suggestion(name, own)}", "unknown_field")
+            raise refusal(name, f"unknown field {quoted(name)}{_suggestion(name, own)}", "unknown_field")
         elif not _changes_nothing(value, foreign[name].no_op):
             raise refusal(
                 name,

@@ -91,7 +91,7 @@ def test_any_json_is_accepted_or_blamed_on_a_field(
     [
         ({"prompt": 1}, "prompt"),
         ({"prompt": "a", "stop": [1]}, "stop"),
-        ({"prompt": "a", "logit_bias": [[1, "x"]]}, "logit_bias.1"),
+        ({"prompt": "a", "logit_bias": [[1, "x"]]}, "logit_bias[0]"),
         ({"prompt": "a", "logit_bias": {"7": "x"}}, "logit_bias.7"),
         ({"prompt": "a", "strategy": {"kind": "sample", "oops": 1}}, "strategy.oops"),
         ({"prompt": "a", "stop_token_ids": [1, "x"]}, "stop_token_ids[1]"),
