@@ -51,17 +51,26 @@ def _bias_object(bias: Any) -> Any:
         return bias
     pairs: dict[str, Any] = {}
     for place, pair in enumerate(bias):
-        if not (isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is int and 0 <= pair[0] < 10**9):
-            raise refusal(
-                "logit_bias",
-                f"logit_bias[{place}] is {show(pair)}; in a list each entry is [token id, bias], such as "
-                "[42, -100]; the bias is a number from -100 to 100",
-                "invalid_type",
-            )
-        if pair[1] is False:  # llama.cpp's word for never
-            pair = [pair[0], -100]
-        pairs[str(pair[0])] = pair[1]
+        pairs |= _bias_pair(f"logit_bias[{place}]", pair)
     return pairs
+
+
+def _bias_pair(where: str, pair: Any) -> dict[str, float]:
+    """An entry of the list form. False is llama.cpp's word for never."""
+    match pair:
+        case [int(token_id), value] if type(token_id) is int and 0 <= token_id < 10**9:
+            bias = -100 if value is False else value
+            if type(bias) in (int, float) and -100 <= bias <= 100:
+                return {str(token_id): bias}
+            code = "out_of_range" if type(bias) in (int, float) else "invalid_type"
+        case _:
+            code = "invalid_type"
+    raise refusal(
+        where,
+        f"{where} is {show(pair)}; in a list each entry is [token id, bias], such as [42, -100]; the bias is "
+        "a number from -100 to 100",
+        code,
+    )
 
 
 _SamplerName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SAMPLERS)})]
