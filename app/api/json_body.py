@@ -38,6 +38,8 @@ def parse_json(content: bytes) -> object:
             parse_float=_finite,
             object_pairs_hook=_object,
         )
+        if _MAYBE_SURROGATE.search(content):
+            _require_unicode(value)  # which goes as deep
     except json.JSONDecodeError as error:
         message = f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         raise ApiError(message, code="invalid_json") from error
@@ -48,8 +50,6 @@ def parse_json(content: bytes) -> object:
         raise ApiError("The body is nested too deeply", code="invalid_json") from error
     except ValueError as error:  # Python refuses to read integers of thousands of digits
         raise ApiError("The body holds an integer of thousands of digits", code="invalid_json") from error
-    if _MAYBE_SURROGATE.search(content):
-        _require_unicode(value)
     return value
 
 

@@ -17,11 +17,12 @@ SEARCH_SECONDS = 1.0
 Of processor time, which all threads of the process use up together.
 """
 
-MAX_COPIES = 10_000
-"""Most copies of a part that a pattern asks for: `(?:a{999}){999}` is written out when it is compiled, and a
-third pair of braces takes all memory."""
+MAX_WRITTEN_OUT = 10_000
+"""Most characters of a pattern whose counts in braces are written out, as they are when it is compiled:
+`(?:a{999}){999}` comes to a million, and a third pair of braces takes all memory."""
 
-_LEAST_COUNT = re.compile(r"\{(\d+)")
+_PART = re.compile(r"\\.|\[[^\[\]]*\]|\{(?P<count>\d+)[^{}]*\}|.", re.DOTALL)
+_ODD_SET = re.compile(r"\[\^?\]|\[[^\]]*\[")  # one whose end takes more to find
 _VERBOSE = re.compile(r"(?<!\\)\(\?[a-wyzA-Z0-9]*x")  # with it, counts may be spread over spaces and comments
 
 
@@ -61,12 +62,12 @@ class Pattern(BaseModel):
             raise refusal(
                 "pattern", f"pattern is {pattern!r}; write it without the flag x and without spaces"
             )
-        copies = math.prod(max(1, int(count)) for count in _LEAST_COUNT.findall(pattern))
-        if copies > MAX_COPIES:
+        if _written_out(pattern) > MAX_WRITTEN_OUT:
             raise refusal(
                 "pattern",
-                f"pattern is {pattern!r}, whose counts in braces come to more than {MAX_COPIES} copies, one "
-                "multiplied by the other; ask for fewer, or for + and *",
+                f"pattern is {pattern!r}, which comes to more than {MAX_WRITTEN_OUT} characters where each "
+                "part is written as often as its count in braces says; ask for fewer, or for + and *",
+                "out_of_range",
             )
         try:
             regex.compile(pattern)
@@ -119,3 +120,27 @@ Reading = Annotated[Marker | Pattern | Exact, Field(discriminator="rule")]
 def is_right(found: str | None, expected: str) -> bool:
     """Whether an answer is the right one; white space around either does not count."""
     return found is not None and found.strip() == expected.strip()
+
+
+def _written_out(pattern: str) -> int:
+    """How many characters a pattern comes to, at least, where counts in braces are written out."""
+    if _ODD_SET.search(pattern):  # as if all counts were within each other
+        counts = (max(1, int(found["count"] or 1)) for found in _PART.finditer(pattern))
+        return math.prod(counts) * len(pattern) if "{" in pattern else len(pattern)
+    groups = [0]  # what each group that is open comes to, and the last part in each
+    last = [0]
+    for found in _PART.finditer(pattern):
+        if found[0] == "(":
+            groups.append(1)
+            last.append(0)
+            continue
+        if found[0] == ")" and len(groups) > 1:
+            last.pop()
+            size = last[-1] = groups.pop() + 1
+        elif found["count"] is not None:
+            size = last[-1] * (max(1, int(found["count"])) - 1)
+            last[-1] += size
+        else:
+            size = last[-1] = len(found[0])
+        groups[-1] += size
+    return sum(groups)

@@ -60,8 +60,8 @@ class Collection:
         return self.damaged[id].status() if id in self.damaged else self.jobs[id].status()
 
     def counts(self) -> Mapping[str, int]:
-        """How many there are of each status."""
-        found = Counter(str(job.state.status) for job in self.jobs.values())
+        """How many there are of each status. Needs no lock."""
+        found = Counter(str(job.state.status) for job in list(self.jobs.values()))
         found["damaged"] = len(self.damaged)
         return {status: found[status] for status in STATUSES}
 

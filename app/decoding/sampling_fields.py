@@ -4,10 +4,8 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
 
 from app.decoding.sampling_params import DEFAULTS, RANGES, SAMPLERS, SamplingParams
-from app.errors import ErrorCode
 from app.invalid import Listed, refusal, show
 
 MAX_BIASES = 1024
@@ -53,23 +51,24 @@ def _bias_object(bias: Any) -> Any:
         return bias
     pairs: dict[str, Any] = {}
     for place, pair in enumerate(bias):
-        if not (isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is int and 0 <= pair[0] < 10**9):
-            raise _bad_pair("logit_bias", place, pair, "invalid_type")
-        if pair[1] is False:  # llama.cpp's word for never
-            pair = [pair[0], -100]
-        if type(pair[1]) not in (int, float):
-            raise _bad_pair(f"logit_bias[{place}]", place, pair, "invalid_type")
-        if not -100 <= pair[1] <= 100:
-            raise _bad_pair(f"logit_bias[{place}]", place, pair, "out_of_range")
-        pairs[str(pair[0])] = pair[1]
+        pairs |= _bias_pair(f"logit_bias[{place}]", pair)
     return pairs
 
 
-def _bad_pair(param: str, place: int, pair: object, code: ErrorCode) -> PydanticCustomError:
-    return refusal(
-        param,
-        f"logit_bias[{place}] is {show(pair)}; in a list each entry is [token id, bias], such as [42, -100]; "
-        "the bias is a number from -100 to 100",
+def _bias_pair(where: str, pair: Any) -> dict[str, float]:
+    """An entry of the list form. False is llama.cpp's word for never."""
+    match pair:
+        case [int(token_id), value] if type(token_id) is int and 0 <= token_id < 10**9:
+            bias = -100 if value is False else value
+            if type(bias) in (int, float) and -100 <= bias <= 100:
+                return {str(token_id): bias}
+            code = "out_of_range" if type(bias) in (int, float) else "invalid_type"
+        case _:
+            code = "invalid_type"
+    raise refusal(
+        where,
+        f"{where} is {show(pair)}; in a list each entry is [token id, bias], such as [42, -100]; the bias is "
+        "a number from -100 to 100",
         code,
     )
 

@@ -7,7 +7,7 @@ from collections import deque
 from app.errors import OverloadedError
 
 _REMEMBERED = 64
-"""So many beginnings tell how fast the line moves."""
+"""So many beginnings tell how fast the line moves. Time in which nobody waited tells nothing."""
 
 LONGEST_RETRY_SECONDS = 600
 
@@ -20,7 +20,9 @@ class Queue:
         self._lock = threading.Lock()
         self._waiting = 0
         self._refused = 0
-        self._begun: deque[float] = deque(maxlen=_REMEMBERED)
+        # Seconds that the last beginnings took, and since when the next one is waited for.
+        self._took: deque[float] = deque(maxlen=_REMEMBERED)
+        self._since = 0.0
 
     @property
     def waiting(self) -> int:
@@ -45,6 +47,8 @@ class Queue:
                     f"{self._waiting} requests are waiting, and no more than {self._limit} may.",
                     retry_after=self._seconds_to_wait(now),
                 )
+            if self._waiting == 0:
+                self._since = now
             self._waiting += 1
 
     def leave(self, now: float | None = None) -> None:
@@ -52,7 +56,8 @@ class Queue:
         with self._lock:
             self._waiting -= 1
             if now is not None:
-                self._begun.append(now)
+                self._took.append(now - self._since)
+                self._since = now
 
     def too_late(self, now: float, seconds: float) -> OverloadedError:
         """What a request ends with that has waited for so many seconds."""
@@ -65,7 +70,7 @@ class Queue:
 
     def _seconds_to_wait(self, now: float) -> int:
         """How long those who wait now will take to begin, at the rate at which the last ones did."""
-        if not self._begun:
+        if not self._took:
             return 1
-        seconds = self._waiting * max(now - self._begun[0], 0.001) / len(self._begun)
+        seconds = self._waiting * (sum(self._took) + now - self._since) / len(self._took)
         return min(max(1, math.ceil(seconds)), LONGEST_RETRY_SECONDS)

@@ -4,6 +4,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app.api import reference
+from app.api.errors import draining
 from app.api.schemas.catalogue import Health
 from app.api.service import service_of
 
@@ -23,9 +24,12 @@ async def live(request: Request, response: Response) -> Health:
 @router.get("/health/ready", responses={503: {"model": Health}})
 async def ready(request: Request, response: Response) -> Health:
     """Whether the model is loaded; 503 until then."""
-    health = service_of(request).health()
+    service = service_of(request)
+    health = service.health()
     if health.status != "ok":
         response.status_code = 503
+    if health.status == "draining":
+        response.headers.update(draining(service.settings.drain_seconds).headers)
     return health
 
 

@@ -70,7 +70,7 @@ def cases() -> Iterator[tuple[str, Mapping[str, object], str, str]]:
         ("echo", ("yes", 1), "in front of"),
         ("signals", ("entropy", {}), "GET /v1/signals"),
         ("strategy", ("greedy", {}, {"kind": "best"}, 3, {"kind": 3}), "GET /v1/strategies"),
-        ("logit_bias", ([1], "a"), "-100 to 100"),
+        ("logit_bias", ("a", 1), "-100 to 100"),
         ("user", (3,), "no effect"),
     ):
         for value in values:
@@ -85,6 +85,7 @@ def cases() -> Iterator[tuple[str, Mapping[str, object], str, str]]:
     yield COMPLETIONS, prompt | {"logit_bias": {"-1": 1}}, "logit_bias", "token ids such as"
     yield COMPLETIONS, prompt | {"logit_bias": {"1": 101}}, "logit_bias.1", "-100 to 100"
     yield COMPLETIONS, prompt | {"logit_bias": {"1": "x"}}, "logit_bias.1", "valid number"
+    yield COMPLETIONS, prompt | {"logit_bias": [1]}, "logit_bias[0]", "-100 to 100"
     yield COMPLETIONS, prompt | {"logit_bias": {"1000000": 1}}, "logit_bias", "0 to"
     yield COMPLETIONS, prompt | {"signals": ["entropi"]}, "signals", "entropy, varentropy"
     yield COMPLETIONS, prompt | {"strategy": {"kind": "greedy", "x": 1}}, "strategy.x", "unknown field"

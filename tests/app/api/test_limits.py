@@ -136,6 +136,8 @@ def test_a_server_that_stops_says_so_and_ends_what_it_has_begun(checkpoint_folde
             assert refused.headers["connection"] == "close"
             health = httpx2.get(f"{server.url}/health/ready")
             assert (health.status_code, health.json()["status"]) == (503, "draining")
+            assert health.headers["retry-after"] == refused.headers["retry-after"]
+            assert health.headers["connection"] == "close"
             assert httpx2.get(f"{server.url}/health/live").status_code == 200
             assert list(received)[-1] == "[DONE]"
         server.thread.join(60)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.api.body import StrictJsonRoute
 from app.api.errors import ApiError
+from app.api.json_body import parse_json
 from app.api.metrics import Metrics
 from app.api.schemas.requests import ChatRequest, CompletionRequest, ScoreRequest
 from app.api.service import Service
@@ -47,6 +48,18 @@ def echoing() -> TestClient:
 
     assert callable(answer)
     return TestClient(app)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")])
+def test_lists_of_any_depth_are_read_or_refused(opening: bytes, closing: bytes) -> None:
+    refused: set[str | None] = set()
+    for depth in range(300, 1100):
+        content = opening * depth + rb'"\ud83d\ude00"' + closing * depth
+        try:
+            parse_json(content)
+        except ApiError as error:
+            refused.add(error.envelope.error.code)
+    assert refused == {"invalid_json"}
 
 
 json_values = st.recursive(
@@ -92,6 +105,9 @@ def test_any_json_is_accepted_or_blamed_on_a_field(
         ({"prompt": 1}, "prompt"),
         ({"prompt": "a", "stop": [1]}, "stop"),
         ({"prompt": "a", "logit_bias": [[1, "x"]]}, "logit_bias[0]"),
+        ({"prompt": "a", "logit_bias": [[1, 1], [2, 101]]}, "logit_bias[1]"),
+        ({"prompt": "a", "logit_bias": [[1, 1], [1, True]]}, "logit_bias[1]"),
+        ({"prompt": "a", "logit_bias": [[1, 1], 1]}, "logit_bias[1]"),
         ({"prompt": "a", "logit_bias": {"7": "x"}}, "logit_bias.7"),
         ({"prompt": "a", "strategy": {"kind": "sample", "oops": 1}}, "strategy.oops"),
         ({"prompt": "a", "stop_token_ids": [1, "x"]}, "stop_token_ids[1]"),

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from app.compare import job, jobs
-from app.compare.folder import OUTCOMES_FILE, read_outcomes
+from app.compare.folder import OUTCOMES_FILE, RunFolder, read_outcomes
 from app.compare.job import Job
 from app.compare.jobs import Comparisons
 from app.compare.progress import Progress
+from app.compare.runner import Comparison
 from app.compare.served import Served
 from app.compare.spec import ComparisonSpec
 from app.compare.state import ComparisonStatus, read_state
@@ -182,6 +183,34 @@ def test_so_many_may_wait(
             "cancelled": 0,
             "damaged": 0,
         }
+
+
+def test_how_many_there_are_is_told_while_a_submission_waits_for_its_disk(
+    checkpoint: LoadedCheckpoint, tmp_path: Path
+) -> None:
+    writing, written = threading.Event(), threading.Event()
+
+    class Slow(Served):
+        def folder(self, path: Path, comparison: Comparison, *, must_exist: bool = False) -> RunFolder:
+            writing.set()
+            assert written.wait(60)
+            return super().folder(path, comparison, must_exist=must_exist)
+
+    comparisons = Comparisons(tmp_path)
+    with engine_for(checkpoint) as engine:
+        comparisons.start(Slow(engine, checkpoint))
+        submitting = threading.Thread(target=comparisons.submit, args=(make_spec(),))
+        submitting.start()
+        try:
+            assert writing.wait(60)
+            counting = threading.Thread(target=comparisons.counts)
+            counting.start()
+            counting.join(5)
+            assert not counting.is_alive()
+        finally:
+            written.set()
+            submitting.join()
+            comparisons.stop()
 
 
 def test_too_many_problems_are_not_drawn(

@@ -110,6 +110,26 @@ def test_retry_after_is_how_long_the_line_takes() -> None:
     assert queue.refused == 3
 
 
+def test_a_quiet_hour_does_not_count_as_a_slow_line() -> None:
+    queue = Queue(limit=100)
+    for minute in range(64):  # each begins at once
+        queue.join(now=60.0 * minute)
+        queue.leave(now=60.0 * minute + 0.1)
+    for _ in range(100):
+        queue.join(now=4000.0)
+    with pytest.raises(OverloadedError) as refused:
+        queue.join(now=4000.0)
+    assert refused.value.retry_after == 10
+    # Whoever gives up says nothing of how fast the line moves.
+    for _ in range(100):
+        queue.leave()
+    for _ in range(100):
+        queue.join(now=9000.0)
+    with pytest.raises(OverloadedError) as refused:
+        queue.join(now=9000.0)
+    assert refused.value.retry_after == 10
+
+
 def test_retry_after_is_a_second_at_least() -> None:
     queue = Queue(limit=1)
     queue.join(now=0.0)
