@@ -40,7 +40,10 @@ _OWN_OPTIONS = (
 
 def generate(
     problem: Annotated[
-        str, typer.Argument(help="The problem, ending in its question; - reads it from stdin.")
+        str,
+        typer.Argument(
+            help="The problem, ending in its question, or any text for another model; - reads it from stdin."
+        ),
     ],
     checkpoint: CheckpointOption = None,
     probes: ProbesOption = None,
@@ -113,8 +116,7 @@ def generate(
 
     with failing_on(DemurError, ModelsError, ProbesError):
         loaded, stored = _load(checkpoint, device, probes, no_probes)
-        # The line break that separates a problem from its solution is given, so that it is not shown.
-        prompt_ids = tuple(loaded.tokenizer.encode_prompt(_problem(problem) + "\n"))
+        prompt_ids = tuple(loaded.tokenizer.encode_prompt(_prompt(problem, loaded)))
         request = GenerationRequest(
             prompt_ids=prompt_ids,
             strategy=_strategy(strategy, temperature),
@@ -149,15 +151,20 @@ def generate(
         show(written, loaded.tokenizer, with_table=table)
 
 
-def _problem(given: str) -> str:
+def _prompt(given: str, loaded: "LoadedCheckpoint") -> str:
+    """What the model goes on from: the text itself; for a model of the corpus, the problem and the line break
+    that separates it from its solution, so that this is not shown."""
     from app.errors import ParameterError
+    from models.corpora.igsm.spec import IgsmSpec
+    from models.corpora.igsm.text import SOLUTION_START
 
-    text = (
-        typer.get_text_stream("stdin", "utf-8", "replace").read() if given == "-" else from_shell(given)
-    ).rstrip()
-    if not text:
+    if given == "-":
+        text = typer.get_text_stream("stdin", "utf-8", "replace").read().removesuffix("\n")
+    else:
+        text = from_shell(given)
+    if not text.strip():
         raise ParameterError("The problem is empty; give a text that ends in a question.", param="problem")
-    return text
+    return text if IgsmSpec.of_checkpoint(loaded.card) is None else text.rstrip() + SOLUTION_START
 
 
 def _load(

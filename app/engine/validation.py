@@ -24,8 +24,8 @@ def check_request(
     signals: names of those that there are.
     """
     check_prompt(request.prompt_ids, vocab_size)
-    names = (*request.signals, *sorted(request.strategy.needs))
-    check_readings(names, request.top_logprobs, limits, signals)
+    check_readings(request.signals, request.top_logprobs, limits, signals)
+    check_needs(request.strategy, signals)
     if request.score_prompt:
         check_no_probes(request.signals)
     length = len(request.prompt_ids)
@@ -54,6 +54,20 @@ def check_thresholds(strategy: Strategy, calibration: Calibration | None) -> Non
     """Raise `ParameterError` if the strategy was given no thresholds and the calibration has none either."""
     if isinstance(strategy, Calibrated):
         strategy.thresholds(calibration)
+
+
+def check_needs(strategy: Strategy, signals: Sequence[str]) -> None:
+    """Raise `UnknownNameError` unless every signal that the strategy decides by exists."""
+    for name in sorted(strategy.needs):
+        if name not in signals:
+            close = get_close_matches(name, signals, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise UnknownNameError(
+                f"There is no signal {name!r}, by which the strategy decides; there are "
+                f"{', '.join(signals)}.{hint} Name one of these in the strategy's parameters, take another "
+                "strategy, or serve the model with probes.",
+                param="strategy",
+            )
 
 
 def check_prompt(token_ids: Sequence[int], vocab_size: int) -> None:

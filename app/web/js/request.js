@@ -3,38 +3,19 @@
 import { compact, fieldsOf } from "./schema.js";
 
 const ALTERNATIVES = 5;
-const NOT_SAMPLING = new Set([
-  "model",
-  "prompt",
-  "echo",
-  "logprobs",
-  "seed",
-  "n",
-  "stop",
-  "stop_token_ids",
-  "max_tokens",
-  "ignore_eos",
-  "stream",
-  "stream_options",
-  "user",
-  "strategy",
-  "signals",
-  "background",
-  // Lists and maps, which are better written than clicked: they can be sent over REST.
-  "logit_bias",
-  "samplers",
-  "dry_sequence_breakers",
-]);
+// Of an arm's fields: what is no sampler, and lists and maps, which are better written than clicked. They can be
+// sent over REST.
+const NOT_SHOWN = new Set(["name", "strategy", "logit_bias", "samplers", "dry_sequence_breakers"]);
 const FIRST = ["temperature", "top_p", "top_k", "min_p"];
 
 /**
- * The sampler fields of a request: the four that everyone knows, and all others.
+ * The sampler fields, which are those of an arm: the four that everyone knows, and all others.
  * @returns {{first: Record<string, object>, more: Record<string, object>}}
  */
 export function samplingFields(openapi) {
-  const schema = openapi.components.schemas.CompletionRequest;
+  const schema = openapi.components.schemas.Arm;
   const wanted = Object.fromEntries(
-    Object.entries(schema.properties).filter(([name]) => !NOT_SAMPLING.has(name)),
+    Object.entries(schema.properties).filter(([name]) => !NOT_SHOWN.has(name)),
   );
   const fields = fieldsOf({ ...schema, properties: wanted }, openapi);
   const named = (names) => Object.fromEntries(names.map((name) => [name, fields[name]]));

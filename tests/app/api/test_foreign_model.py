@@ -122,6 +122,21 @@ def test_every_end_token_ends_a_text_and_is_none_of_it(
     assert (longer["message"]["content"] if "chat" in route else longer["text"]) == ""
 
 
+def test_a_strategy_that_lacks_a_signal_is_named_with_what_can_be_done(foreign: httpx2.Client) -> None:
+    """The request itself names no signal."""
+    lacking = 0
+    for listed in foreign.get("/v1/strategies").json()["data"]:
+        asked = {"prompt": PROMPT, "max_tokens": 2, "strategy": {"kind": listed["kind"]}}
+        response = foreign.post("/v1/completions", json=asked)
+        assert (response.status_code == 200) == (listed["unavailable"] is None)
+        if response.status_code != 200:
+            error = response.json()["error"]
+            assert error["param"] == "strategy"
+            assert error["message"] == listed["unavailable"]
+            lacking += "probe:" in error["message"]
+    assert lacking > 3
+
+
 def test_a_role_without_a_meaning_is_refused(foreign: httpx2.Client) -> None:
     error = refused(foreign, messages=[USER, {"role": "tool", "content": "4", "tool_call_id": "a"}])
     assert error["param"] == "messages[1].role"

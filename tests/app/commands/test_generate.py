@@ -11,8 +11,12 @@ from app.cli import app
 from app.commands.written import Choice, colour, coloured
 from app.decoding.types import Token
 from app.engine.types import ChoiceDone
+from models.checkpoint import load
+from models.complete import complete
 from models.corpora.igsm.spec import IgsmSpec
 from models.corpora.igsm.tokenizer import igsm_tokenizer
+from tests.app.api.checkpoints import CORPUS, write_random_checkpoint
+from tests.models.families import FAMILIES
 
 PROBLEM = "Boats are 3 times kites. Kites are 7. How many boats?"
 
@@ -62,10 +66,10 @@ def test_sampler_options_reach_the_engine(run: Any) -> None:
 
 
 def test_every_other_sampling_field_has_one_option(run: Any) -> None:
-    plain = as_json(run(PROBLEM, "--seed", "1", "--json", "--ignore-eos"))["choices"]
+    plain = as_json(run(f"{PROBLEM}\n", "--seed", "1", "--json", "--ignore-eos"))["choices"]
     for setting in ("top_n_sigma=0.5", "p_less=true", "mirostat=2", 'dry_sequence_breakers=["."]'):
         options = ("--sampling", setting, "--sampling", "dry_multiplier=9", "--sampling", "mirostat_tau=1")
-        changed = as_json(run(PROBLEM, "--seed", "1", "--json", "--ignore-eos", *options))["choices"]
+        changed = as_json(run(f"{PROBLEM}\n", "--seed", "1", "--json", "--ignore-eos", *options))["choices"]
         assert changed != plain
     ordered = ("--top-p", "0.5", "--temperature", "0.5", "--samplers", "top_p, temperature")
     assert as_json(run(PROBLEM, "--seed", "1", "--json", *ordered))["choices"]
@@ -110,6 +114,40 @@ def test_bytes_of_the_shell_that_are_no_text_are_replaced(run: Any) -> None:
     assert result.exit_code == 0, result.output
     piped = run("-", "--seed", "1", stdin=b"Kites \xff are 7. How many kites?")
     assert piped.exit_code == 0, piped.output
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_without_a_corpus_goes_on_from_the_text_itself(tmp_path: Path) -> None:
+    """With the special tokens around it that its tokenizer puts there, and without a line break behind it."""
+    FAMILIES["llama"].write(tmp_path)
+    loaded = load(tmp_path)
+    text = "Water boils at a temperature of "
+    (expected,) = complete(loaded.model, [loaded.tokenizer.encode_prompt(text)], max_tokens=9)
+    assert expected != complete(loaded.model, [loaded.tokenizer.encode_prompt(text + "\n")], max_tokens=9)[0]
+    options = ["generate", "--checkpoint", str(tmp_path), "--max-tokens", "9", "--temperature", "0", "--json"]
+    piped = text + "\n"  # as echo writes it
+    for arguments, stdin in (([text], None), (["-"], piped)):
+        written = as_json(CliRunner().invoke(app, [*options, *arguments], input=stdin))
+        assert [token["token_id"] for token in written["choices"][0]["tokens"]] == expected
+
+
+def test_a_model_of_the_corpus_solves_the_problem_before_a_line_break(tmp_path: Path) -> None:
+    write_random_checkpoint(tmp_path / "tiny", CORPUS)
+    loaded = load(tmp_path / "tiny")
+    (expected,) = complete(loaded.model, [loaded.tokenizer.encode_prompt(PROBLEM + "\n")], max_tokens=9)
+    options = [
+        "generate",
+        "--checkpoint",
+        str(loaded.path),
+        "--max-tokens",
+        "9",
+        "--temperature",
+        "0",
+        "--json",
+    ]
+    for arguments, stdin in (([PROBLEM], None), ([PROBLEM + " \n"], None), (["-"], PROBLEM + "\n\n")):
+        written = as_json(CliRunner().invoke(app, [*options, *arguments], input=stdin))
+        assert [token["token_id"] for token in written["choices"][0]["tokens"]] == expected
 
 
 @pytest.mark.parametrize(

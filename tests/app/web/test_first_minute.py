@@ -5,8 +5,9 @@ import re
 
 import httpx2
 import pytest
-from playwright.sync_api import Page, Request, Route, expect
+from playwright.sync_api import Locator, Page, Request, Route, expect
 
+from app.decoding.sampling_fields import SamplingFields
 from tests.app.api.server import Server
 from tests.app.web.browser import PROMPT, Visit, place
 
@@ -184,6 +185,27 @@ def test_the_graph_shows_the_value_that_was_written_where_it_follows_from_a_wron
     assert sorted(names) == ["boats = 7 ≠ 9", "kites ✗", "masks = 7 ✓"]  # 2 * 10 is 9 modulo 11
     expect(page.locator(".node.carried")).to_have_count(1)
     expect(page.locator(".graph:visible li", has_text="boats")).to_contain_text("right is 9")
+
+
+def test_the_forms_have_every_sampler_and_nothing_else(visit: Visit) -> None:
+    """What a request has besides, such as its deadline, is no sampler, and an arm has it not."""
+    written = {"logit_bias", "samplers", "dry_sequence_breakers"}  # over REST
+    wanted = {name.replace("_", " ") for name in SamplingFields.model_fields.keys() - written}
+    page = visit.go()
+    expect(page.locator("#prompt")).not_to_have_value("")
+    samplers = page.locator("details", has=page.locator("summary", has_text="All other samplers"))
+    shown = _labels([page.locator(".setup .quartet"), samplers])
+    assert sorted(shown) == sorted(wanted)
+    page.get_by_role("tab", name="Compare").click()
+    arm = page.locator(".arm").first.locator("details", has=page.locator("summary", has_text="Sampling"))
+    assert sorted(_labels([arm])) == sorted(wanted)
+
+
+def _labels(places: list[Locator]) -> list[str]:
+    """What the fields there are called, without their ranges."""
+    labels = [label for place in places for label in place.locator("label").all()]
+    words = "label => [...label.childNodes].find(node => node.nodeType === Node.TEXT_NODE).data"
+    return [label.evaluate(words) for label in labels]
 
 
 def test_arms_can_be_added_up_to_what_the_server_takes(visit: Visit, server: Server) -> None:

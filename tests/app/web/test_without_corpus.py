@@ -68,8 +68,9 @@ def test_every_strategy_that_is_ready_runs_and_the_others_say_why_not(visit: Vis
     picker.select_option("retry_upon_regret")
     expect(page.locator(".caution:visible")).to_contain_text(lacking["unavailable"])
     page.get_by_role("button", name="Run").click()
-    expect(page.locator("[role=alert]:visible")).to_have_count(1)  # said once
-    expect(page.locator("[role=alert]:visible")).to_contain_text("probe:step_error")
+    refusal = page.locator("[role=alert]:visible, .field-error:visible")
+    expect(refusal).to_have_count(1)  # said once, at the strategy
+    expect(page.locator(".picker .field-error:visible")).to_contain_text("probe:step_error")
     visit.forgive("status of 40")
     picker.select_option("entropy_gated_branching" if "entropy gated branching" in ready else "beam")
     expect(page.locator(".caution:visible")).to_have_count(0)
