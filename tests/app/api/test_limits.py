@@ -76,7 +76,7 @@ def test_a_timeout_out_of_range_is_refused(http: httpx2.Client, route: str, time
 def test_a_request_that_takes_too_long_gets_504(http: httpx2.Client, strict: Here) -> None:
     with http.stream("POST", "/v1/completions", json={**LONG, "stream": True}) as running:
         next(events(running))
-        response = http.post("/v1/completions", json={"prompt": "a", "timeout": 0.1})
+        response = http.post("/v1/completions", json={**LONG, "n": 6, "timeout": 0.1})
     error = response.json()["error"]
     assert response.status_code == 504
     assert (error["type"], error["code"]) == ("timeout_error", "deadline_exceeded")
