@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from time import perf_counter
 
 from app.compare.outcome import LatencySample, Outcome, OutcomeToken
@@ -175,14 +176,19 @@ def _answer(asked: Asked, items: Sequence[StreamItem]) -> Answer:
 
 
 def _tokens(items: Sequence[StreamItem], answer: Answer, signals: Sequence[str]) -> list[OutcomeToken]:
-    """The text's tokens with the signals that were asked for; strategies may have read others. The pieces are
-    the whole text: what came out last belongs to the last token."""
+    """The text's tokens with the signals that were asked for, where they are numbers; strategies may have
+    read others. The pieces are the whole text: what came out last belongs to the last token."""
     out = [item for item in items if isinstance(item, TokenOut) and not item.ends]
     rest = [""] * (len(out) - 1) + [answer.done.text]
     return [
         OutcomeToken(
             text=item.text + more,
-            signals={name: item.token.signals[name] for name in signals if name in item.token.signals},
+            signals={
+                name: value
+                for name in signals
+                # What a strategy forces may be impossible to the model, whose surprisal is infinite then.
+                if (value := item.token.signals.get(name)) is not None and isfinite(value)
+            },
         )
         for item, more in zip(out, rest, strict=False)
     ]
