@@ -1,7 +1,6 @@
 """The web application: `uvicorn --factory app.main:create_app`, or `demur serve`."""
 
 import asyncio
-import gc
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -25,6 +24,7 @@ from app.decoding.calibration import read_calibration
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits
 from app.errors import CalibrationError, ComparisonFolderError, DemurError
+from app.garbage import collect_when_idle, collected_when_told
 from app.redaction import without_folders
 from app.settings import Settings, load_settings
 from models import checkpoint
@@ -32,9 +32,6 @@ from probes.errors import ProbesError
 from probes.store import load_all
 
 log = logging.getLogger(__name__)
-
-_COLLECTIONS_BETWEEN = 100
-"""Of objects that have lived for a while, between two of all objects; Python's own number is 10."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -105,23 +102,12 @@ async def _load(app: FastAPI, service: Service) -> None:
         return
     # FastAPI makes its document once and keeps it; the limits in it that the model sets are named now.
     describe_ops(await asyncio.to_thread(app.openapi), serving)
-    await asyncio.to_thread(_spare_collections)
-    service.metrics.watch_engine(serving.engine.stats)
-    service.serving = serving
-    log.info("serving %s from %s", serving.name, service.settings.checkpoint)
-    await asyncio.to_thread(_go_on_comparing, service, serving)
-
-
-def _spare_collections() -> None:
-    """Have garbage looked for in what requests make, and seldom in all of it.
-
-    Nothing else runs while Python looks through all objects, which took 0.36 s with the third of a million
-    that are there once the model is loaded, and that stay.
-    """
-    gc.collect()
-    gc.freeze()
-    young, middle, _ = gc.get_threshold()
-    gc.set_threshold(young, middle, _COLLECTIONS_BETWEEN)
+    with collected_when_told():
+        service.metrics.watch_engine(serving.engine.stats)
+        service.serving = serving
+        log.info("serving %s from %s", serving.name, service.settings.checkpoint)
+        await asyncio.to_thread(_go_on_comparing, service, serving)
+        await collect_when_idle(lambda: service.metrics.in_progress > 0)
 
 
 def _go_on_comparing(service: Service, serving: Serving) -> None:

@@ -1,8 +1,9 @@
 """Prometheus metrics: HTTP requests as they pass, and the engine's counters as they stand when scraped."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -27,6 +28,13 @@ class Metrics:
             ["method", "route", "status"],
             registry=self.registry,
         )
+        self._in_progress = Gauge(
+            "demur_http_requests_in_progress",
+            "Requests whose answer is not out yet.",
+            registry=self.registry,
+        )
+        self.in_progress = 0
+        self._in_progress.set_function(lambda: self.in_progress)
         self._seconds = Histogram(
             "demur_http_request_seconds",
             "Time from a request to the last byte of its answer.",
@@ -40,6 +48,15 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+
+    @contextmanager
+    def request_in_progress(self) -> Generator[None]:
+        """Count a request among those in progress, on the event loop."""
+        self.in_progress += 1
+        try:
+            yield
+        finally:
+            self.in_progress -= 1
 
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered. `route` is a template, never a path that somebody made up."""

@@ -45,7 +45,8 @@ class RequestContext:
             await send(message)
 
         try:
-            await self.app(scope, receive, send_with_id)
+            with self.metrics.request_in_progress():
+                await self.app(scope, receive, send_with_id)
         except ClientDisconnect:
             log.info("request %s: the client went away", request_id)
         except Exception:
