@@ -139,8 +139,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=2048)
-        # Connections inherit it. asyncio sets it only on sockets that it made itself, and without it an answer's
-        # body waits 40 ms for the client's word that it has the header (Nagle and delayed acknowledgement).
+        # Connections inherit it. asyncio sets it only on sockets that it made itself, and without it the body
+        # of an answer waits 40 ms until the client acknowledges the header (Nagle, delayed acknowledgement).
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listener
     except OSError as error:
