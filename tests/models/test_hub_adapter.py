@@ -1,7 +1,7 @@
 """What the adapter refuses; what it computes is in test_language_model.py."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,34 +84,26 @@ def test_recurrent_model_is_refused(tmp_path: Path, tokenizer: Tokenizer) -> Non
         load(tmp_path)
 
 
+SMALL: Mapping[str, Any] = {
+    "vocab_size": 400,
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "max_position_embeddings": CONTEXT,
+}
+
+
 def _bert() -> Any:
     from transformers import BertConfig, BertForMaskedLM
 
-    return BertForMaskedLM(
-        BertConfig(
-            vocab_size=400,
-            hidden_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=16,
-            max_position_embeddings=CONTEXT,
-        )
-    )
+    return BertForMaskedLM(BertConfig(**SMALL))
 
 
 def _roberta() -> Any:
     from transformers import RobertaConfig, RobertaForMaskedLM
 
-    return RobertaForMaskedLM(
-        RobertaConfig(
-            vocab_size=400,
-            hidden_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=16,
-            max_position_embeddings=CONTEXT,
-        )
-    )
+    return RobertaForMaskedLM(RobertaConfig(**SMALL))
 
 
 def _distilbert() -> Any:
