@@ -20,7 +20,7 @@ from app.api.problems import describe_ops
 from app.api.routes import catalogue, chat, compare, completions, operations, problems, score, web
 from app.api.service import Service, Serving, request_id_of
 from app.compare.served import Served
-from app.decoding.calibration import read_calibration
+from app.decoding.calibration.calibration import read_calibration
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits
 from app.errors import CalibrationError, ComparisonFolderError, DemurError

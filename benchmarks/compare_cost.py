@@ -28,7 +28,7 @@ from app.compare.folder import RunFolder
 from app.compare.outcome import Outcome
 from app.compare.runner import Comparison
 from app.compare.spec import ComparisonSpec, parse_spec
-from app.decoding.calibration import read_calibration
+from app.decoding.calibration.calibration import read_calibration
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits
 from app.settings import EMBEDDED_CHECKPOINT, load_settings

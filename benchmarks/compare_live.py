@@ -25,12 +25,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.core.types import StoppingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams, SampleParams, SelfConsistencyParams, Strategy
-from app.decoding.types import StoppingParams
-from app.engine.asking import collect
 from app.engine.engine import Engine, GenerationRequest, Stream
 from app.engine.types import EngineLimits
+from app.measure.asking import collect
 from app.settings import EMBEDDED_CHECKPOINT
 from models.checkpoint import LoadedCheckpoint, load
 from models.corpora.igsm.dataset import draw_in_split

@@ -22,9 +22,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.core.types import StoppingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams, SampleParams, Strategy
-from app.decoding.types import StoppingParams
 from app.engine.engine import Engine, GenerationRequest, RequestDone
 from app.engine.types import EngineLimits, Served
 from models.checkpoint import load

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.core.types import StoppingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams
-from app.decoding.types import StoppingParams
-from app.engine.asking import collect
 from app.engine.engine import Engine
 from app.engine.types import GenerationRequest
+from app.measure.asking import collect
 from models import checkpoint
 from models.chat_template import Message
 from models.checkpoint import LoadedCheckpoint

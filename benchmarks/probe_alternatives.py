@@ -19,14 +19,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from app.decoding.branches import fork_each
-from app.decoding.gather import gather
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
-from app.decoding.steps import STEP_ENDS, step_written
-from app.decoding.types import StoppingParams
-from app.engine.asking import answer_all
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import StoppingParams
+from app.decoding.sampling.params import SamplingParams
+from app.decoding.strategies.parts.branches import fork_each
+from app.decoding.strategies.parts.steps import STEP_ENDS, step_written
 from app.engine.engine import Engine, GenerationRequest, Stream
+from app.measure.asking import answer_all
 from app.settings import EMBEDDED_CHECKPOINT, load_settings
 from models.checkpoint import LoadedCheckpoint, load
 from models.corpora.igsm.check import check_steps

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Shown
 
-from probes.metrics import resample
-from probes.readings import Table
+from probes.fitting.readings import Table
+from probes.judging.metrics import resample
 
 KINDS = ("any", "unnecessary", "not_ready", "syntax")
 

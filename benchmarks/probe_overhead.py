@@ -25,10 +25,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.signals import PROBE_PREFIX, SIGNALS
+from app.decoding.core.signals import PROBE_PREFIX, SIGNALS
+from app.decoding.core.types import StoppingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import SampleParams
-from app.decoding.types import StoppingParams
 from app.engine.engine import Engine, GenerationRequest, RequestDone
 from app.engine.types import EngineLimits
 from app.settings import EMBEDDED_CHECKPOINT, load_settings

@@ -10,11 +10,11 @@ from rich.console import Console
 
 from app.settings import EMBEDDED_CHECKPOINT
 from models.checkpoint import load
-from probes.candidates import Candidate
-from probes.labels import read_labels
+from probes.fitting.candidates import Candidate
+from probes.fitting.labels import read_labels
+from probes.fitting.readings import Table, read
+from probes.fitting.workflow import FITTED_ON, by_part
 from probes.position import standard_positions
-from probes.readings import Table, read
-from probes.workflow import FITTED_ON, by_part
 
 RUN = Path("runs/probes/igsm")
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a `demur probe fit`, which has the labels.")]

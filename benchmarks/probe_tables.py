@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from probes.results import DomainResult, Estimate, EvaluationReport, ProbeResult
+from probes.judging.results import DomainResult, Estimate, EvaluationReport, ProbeResult
 
 
 def words(estimate: Estimate | None, form: str = ".3f") -> str:

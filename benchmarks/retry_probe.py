@@ -32,13 +32,13 @@ from app.engine.engine import Engine
 from app.engine.types import EngineLimits
 from app.settings import EMBEDDED_CHECKPOINT, load_settings
 from models.checkpoint import LoadedCheckpoint, load
-from probes.calibrate import calibrate
-from probes.families import Weights, fit
-from probes.labels import Labelled, WrongSpan
+from probes.fitting.calibrate import calibrate
+from probes.fitting.families import Weights, fit
+from probes.fitting.labels import Labelled, WrongSpan
+from probes.fitting.readings import Table, read
+from probes.fitting.stacking import logits
 from probes.position import standard_positions
 from probes.probe import Probe
-from probes.readings import Table, read
-from probes.stacking import logits
 from probes.store import load_all
 
 NAME = "retry_error"

@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from app.decoding.chain import SamplingChain
-from app.decoding.history import History
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.types import SamplerState
+from app.decoding.core.types import SamplerState
+from app.decoding.sampling.chain import SamplingChain
+from app.decoding.sampling.history import History
+from app.decoding.sampling.params import SamplingParams
 
 VOCABULARIES = (50_257, 400)
 BATCHES = (1, 32)

@@ -10,7 +10,7 @@ from models.checkpoint import LoadedCheckpoint
 from models.language_model import LanguageModel
 from probes.position import At, Position
 from probes.probe import Calibration, Pooling, Probe
-from probes.scoring import score_text
+from probes.reference_scores import score_text
 
 FORMAT = 1
 HOOK_POINT = "residual stream after block, before the final norm"

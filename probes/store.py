@@ -23,7 +23,7 @@ from models.language_model import LanguageModel, ModelSpec
 from probes.card import CheckpointCard, ProbeCard
 from probes.errors import ProbeFileError, ProbeMismatchError
 from probes.probe import Probe
-from probes.scoring import score_text
+from probes.reference_scores import score_text
 
 MAX_BYTES = 16 * 2**20
 """No file of a probe is larger."""

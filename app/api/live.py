@@ -14,7 +14,7 @@ from app.api.schemas.live import (
     LiveRollback,
     LiveToken,
 )
-from app.decoding.live import Branch, Chosen, Dropped, Forked, Happening, Noted, RolledBack, Written
+from app.decoding.core.live import Branch, Chosen, Dropped, Forked, Happening, Noted, RolledBack, Written
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from app.api.errors import ApiError
 from app.api.prompts import Prompt
 from app.api.schemas.generation import GenerationFields
 from app.api.service import Serving, new_seed
+from app.decoding.core.types import StoppingParams
 from app.decoding.strategies import GreedyParams, SampleParams
-from app.decoding.types import StoppingParams
 from app.engine.types import GenerationRequest
 from app.settings import Settings
 

@@ -18,8 +18,8 @@ from app.api.schemas.responses import (
     TokenSignals,
     UsageOut,
 )
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.types import Alternative, Event, Token
+from app.decoding.core.types import Alternative, Event, Token
+from app.decoding.sampling.params import SamplingParams
 from app.engine.types import ChoiceDone, Usage
 
 _LOWEST_LOGPROB = -9999.0

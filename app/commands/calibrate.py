@@ -12,8 +12,8 @@ from app.commands.risk_counts import count_risk, show_risk
 from models.corpora.igsm.split import Split
 
 if TYPE_CHECKING:
-    from app.decoding.calibration import Calibration
-    from app.engine.calibrating import Document
+    from app.decoding.calibration.calibration import Calibration
+    from app.measure.calibrating import Document
     from models.checkpoint import LoadedCheckpoint
     from models.corpora.igsm.graph import Problem
     from models.corpora.igsm.spec import IgsmSpec
@@ -57,7 +57,7 @@ def calibrate(
     With --risk-problems, problems of the calibration split are answered greedily too, and wrong answers are
     counted by scores of doubt: entropy, surprisal and the installed probes. The strategy abstain needs that.
     """
-    from app.decoding.calibration import write_calibration
+    from app.decoding.calibration.calibration import write_calibration
     from app.errors import DemurError
     from app.settings import EMBEDDED_CHECKPOINT
     from models import checkpoint as checkpoints
@@ -90,10 +90,10 @@ def _measure(
     from rich.console import Console
     from rich.progress import Progress
 
-    from app.decoding.calibration import Measurement
-    from app.engine import calibrating
+    from app.decoding.calibration.calibration import Measurement
     from app.engine.engine import Engine
     from app.engine.types import EngineLimits
+    from app.measure import calibrating
     from models.corpora.igsm.dataset import problems
     from models.errors import SpecError
 
@@ -116,7 +116,7 @@ def _measure(
 
 def _document(loaded: "LoadedCheckpoint", problem: "Problem") -> "Document":
     """A problem and its reference solution, from the line break before it to the end token."""
-    from app.engine.calibrating import Document
+    from app.measure.calibrating import Document
     from models.corpora.igsm.text import problem_phrases, solution_phrases
 
     tokenizer, end = loaded.tokenizer, loaded.model.spec.end_token_id

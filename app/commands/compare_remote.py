@@ -25,8 +25,8 @@ from app.compare.folder import (
 from app.compare.lines import unusable
 from app.compare.outcome import LatencySample, Outcome
 from app.compare.results import ComparisonReport
+from app.compare.server.state import ComparisonStatus
 from app.compare.spec import ComparisonSpec, parse_spec
-from app.compare.state import ComparisonStatus
 from app.errors import ComparisonFolderError, DemurError, RequestError
 from app.settings import load_settings
 from models.files import read_json, write_atomically

@@ -9,12 +9,12 @@ from rich.console import Console
 from app.commands.compare_live import LiveTable
 from app.commands.failures import FAILED, failing_on
 from app.commands.options import require_device
-from app.compare.findings import write_report
 from app.compare.outcome import Outcome
 from app.compare.results import ComparisonReport
 from app.compare.served import Served
+from app.compare.server.findings import write_report
 from app.compare.spec import ComparisonSpec
-from app.decoding.calibration import read_calibration
+from app.decoding.calibration.calibration import read_calibration
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits
 from app.errors import ComparisonFolderError

@@ -15,7 +15,7 @@ from app.commands.strategy_flag import require_kind
 from app.compare.results import ComparisonReport
 from app.compare.spec import ComparisonSpec, parse_spec
 from app.compare.summary import measure_of
-from app.decoding.sampling_fields import SamplingFields
+from app.decoding.sampling.fields import SamplingFields
 from app.decoding.strategies import STRATEGIES, OracleRetryParams
 from app.errors import ParameterError
 

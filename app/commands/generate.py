@@ -107,8 +107,8 @@ def generate(
     is coloured. What the colours mean, and how many tokens it took, goes to standard error.
     """
     from app.commands.written import show, to_json, write
-    from app.decoding.sampling_params import SamplingParams
-    from app.decoding.types import StoppingParams
+    from app.decoding.core.types import StoppingParams
+    from app.decoding.sampling.params import SamplingParams
     from app.engine.types import GenerationRequest
     from app.errors import DemurError
     from models.errors import ModelsError
@@ -193,7 +193,7 @@ def _strategy(given: str | None, temperature: float) -> "Strategy":
 
 def _settings(given: Sequence[str]) -> dict[str, Any]:
     """Sampling parameters that have no option of their own."""
-    from app.decoding.sampling_params import DEFAULTS
+    from app.decoding.sampling.params import DEFAULTS
     from app.errors import ParameterError
 
     settings: dict[str, Any] = {}
@@ -209,7 +209,7 @@ def _settings(given: Sequence[str]) -> dict[str, Any]:
 
 
 def _setting(name: str, value: str) -> Any:
-    from app.decoding.sampling_params import DEFAULTS
+    from app.decoding.sampling.params import DEFAULTS
     from app.errors import ParameterError
 
     kind = type(DEFAULTS[name])
@@ -248,7 +248,7 @@ def _biases(given: Sequence[str]) -> dict[int, float]:
 
 def _signal_names(given: str, probes: "Sequence[Probe]") -> tuple[str, ...]:
     """The signals asked for; entropy is among them, since the colours show it."""
-    from app.decoding.signals import PROBE_PREFIX, SIGNALS
+    from app.decoding.core.signals import PROBE_PREFIX, SIGNALS
 
     every = (*SIGNALS, *(PROBE_PREFIX + probe.name for probe in probes))
     names = every if given == "all" else _names(given)

@@ -68,7 +68,7 @@ def label(
     """
     from models.errors import ModelsError
     from probes.errors import ProbesError
-    from probes.workflow import EVERY_PART
+    from probes.fitting.workflow import EVERY_PART
 
     with failing_on(ModelsError, ProbesError):
         loaded = load(checkpoint)
@@ -116,9 +116,9 @@ def fit(
     from models.errors import ModelsError
     from probes import store
     from probes.errors import ProbesError
+    from probes.fitting.workflow import FITTED_ON, by_part, fit_all_probes
+    from probes.judging.record import Data, card_of
     from probes.position import standard_positions
-    from probes.record import Data, card_of
-    from probes.workflow import FITTED_ON, by_part, fit_all_probes
 
     with failing_on(ModelsError, ProbesError):
         loaded = load(checkpoint)
@@ -158,9 +158,9 @@ def evaluate(
     from models.files import write_atomically
     from probes import store
     from probes.errors import ProbesError
-    from probes.judgement import judge_all, with_evaluation
-    from probes.report import render
-    from probes.workflow import EVERY_PART, by_part
+    from probes.fitting.workflow import EVERY_PART, by_part
+    from probes.judging.report import render
+    from probes.judging.stored_probes import judge_all, with_evaluation
 
     with failing_on(ModelsError, ProbesError):
         loaded = load(checkpoint)

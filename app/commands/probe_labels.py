@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from models.checkpoint import LoadedCheckpoint
-    from probes.labels import Labelled, Part
+    from probes.fitting.labels import Labelled, Part
 
 
 def label_igsm(
@@ -18,8 +18,8 @@ def label_igsm(
     """Labels of some parts, of a checkpoint of the igsm corpus."""
     from models.corpora.igsm.spec import IgsmSpec
     from models.errors import SpecError
-    from probes.igsm_labels import label_all, plan
-    from probes.label_source import LabelSource, claim
+    from probes.fitting.corpus_labels import label_all, plan
+    from probes.fitting.label_source import LabelSource, claim
 
     spec = IgsmSpec.of_checkpoint(loaded.card)
     if spec is None:
@@ -46,10 +46,10 @@ def label_prompts(
     import shlex
 
     from models.errors import SpecError
-    from probes.judged import judge as ask
-    from probes.judged import read_prompts, write_completions
-    from probes.label_source import LabelSource, claim
-    from probes.labels import write_labels
+    from probes.fitting.label_source import LabelSource, claim
+    from probes.fitting.labels import write_labels
+    from probes.fitting.user_labels import judge as ask
+    from probes.fitting.user_labels import read_prompts, write_completions
 
     if judge is None:
         raise SpecError("--prompts needs --judge, a program that marks what is wrong; see --help")
@@ -70,7 +70,7 @@ def label_prompts(
 
 def scale_and_seed(folder: Path, scale: float | None, seed: int | None) -> tuple[float, int]:
     """What is asked for, or else what the labels of a run were drawn with, or else 1 and 0."""
-    from probes.label_source import read_source
+    from probes.fitting.label_source import read_source
 
     there = read_source(folder / "labels")
     return (
@@ -91,7 +91,7 @@ def labels_of(
     """Labels of the files given, or else of the run; for an igsm model what is missing is made."""
     from models.corpora.igsm.spec import IgsmSpec
     from models.errors import SpecError
-    from probes.labels import read_labels
+    from probes.fitting.labels import read_labels
 
     if files:
         return [labelled for path in files for labelled in read_labels(path)]

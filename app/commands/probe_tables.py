@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from probes.fit import FittedProbe
-    from probes.labels import Labelled
-    from probes.results import EvaluationReport
+    from probes.fitting.fit import FittedProbe
+    from probes.fitting.labels import Labelled
+    from probes.judging.results import EvaluationReport
 
 
 def print_base_rates(labels: "Sequence[Labelled]") -> None:
@@ -14,7 +14,7 @@ def print_base_rates(labels: "Sequence[Labelled]") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from probes.evaluate import base_rates
+    from probes.judging.one_probe import base_rates
 
     table = Table(title="first mistakes, share of completions")
     for heading in ("domain", "op", "temperature", "kind", "share", "n"):

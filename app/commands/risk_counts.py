@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from app.decoding.risk_table import RiskTable
-    from app.engine.risk_counting import Question
+    from app.decoding.calibration.risk_table import RiskTable
+    from app.measure.risk_counting import Question
     from models.checkpoint import LoadedCheckpoint
     from models.corpora.igsm.graph import Problem
     from models.corpora.igsm.spec import IgsmSpec
@@ -28,9 +28,9 @@ def count_risk(
     from rich.console import Console as StderrConsole
     from rich.progress import Progress
 
-    from app.decoding.risk_table import RiskTable
+    from app.decoding.calibration.risk_table import RiskTable
     from app.engine.engine import Engine
-    from app.engine.risk_counting import count_risks, grade
+    from app.measure.risk_counting import count_risks, grade
     from app.settings import load_settings
     from models.corpora.igsm.dataset import problems
     from probes.store import load_all
@@ -50,7 +50,7 @@ def count_risk(
 
 
 def _question(loaded: "LoadedCheckpoint", problem: "Problem", spec: "IgsmSpec") -> "Question":
-    from app.engine.risk_counting import Question
+    from app.measure.risk_counting import Question
     from models.corpora.igsm.check import check_solution
     from models.corpora.igsm.text import render_problem
 
@@ -66,7 +66,7 @@ def show_risk(table: "RiskTable", console: "Console") -> None:
     """What share of the problems is answered at some levels of the selective risk, by score."""
     from rich.table import Table
 
-    from app.decoding.risk import RiskKind, choose, lowest_level
+    from app.decoding.calibration.risk import RiskKind, choose, lowest_level
 
     kind: RiskKind = "selective"
     shown = Table(title=f"share of problems answered, wrong among them at most ... (delta {_DELTA})")

@@ -152,14 +152,14 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _run(settings: "Settings", listener: socket.socket) -> None:
     import uvicorn
-    from uvicorn.importer import import_from_string
+
+    from app.main import create_app
 
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     typer.echo(f"demur listens on http://{shown}:{port} (routes: http://{shown}:{port}/docs)", err=True)
     _allow_files(settings.max_connections)
-    # By name: app.main stands above commands.
-    application = import_from_string("app.main:create_app")(settings)
+    application = create_app(settings)
     config = uvicorn.Config(
         application,
         http=application.state.protocol,

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.decoding.calibration import read_calibration
-from app.decoding.signals import SIGNALS
-from app.decoding.types import Token
+from app.decoding.calibration.calibration import read_calibration
+from app.decoding.core.signals import SIGNALS
+from app.decoding.core.types import Token
 from app.engine.engine import Engine
 from app.engine.types import (
     ChoiceDone,

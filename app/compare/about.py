@@ -9,8 +9,8 @@ from importlib.metadata import version
 from pydantic import BaseModel, ConfigDict
 
 from app.compare.spec import ComparisonSpec
-from app.decoding.calibration import Calibration, CheckpointIdentity, identity_of
-from app.decoding.signals import PROBE_PREFIX
+from app.decoding.calibration.calibration import Calibration, CheckpointIdentity, identity_of
+from app.decoding.core.signals import PROBE_PREFIX
 from models.checkpoint import LoadedCheckpoint
 from probes.store import StoredProbe
 

@@ -8,14 +8,14 @@ from time import perf_counter
 from app.compare.outcome import LatencySample, Outcome, OutcomeToken
 from app.compare.problems import Judge, Problem
 from app.compare.spec import Arm, ComparisonSpec
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.core.types import StoppingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams, Strategy
-from app.decoding.types import StoppingParams
-from app.engine.asking import Answer, collect
 from app.engine.engine import Engine
 from app.engine.stream import Stream
 from app.engine.types import GenerationRequest, StreamItem, TokenOut
 from app.errors import ComparisonFailedError, DemurError, EngineStoppedError, ParameterError, RequestError
+from app.measure.asking import Answer, collect
 from models.checkpoint import LoadedCheckpoint
 
 

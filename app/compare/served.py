@@ -7,7 +7,7 @@ from app.compare.about import about
 from app.compare.folder import RunFolder
 from app.compare.runner import Comparison
 from app.compare.spec import ComparisonSpec
-from app.decoding.calibration import Calibration
+from app.decoding.calibration.calibration import Calibration
 from app.engine.engine import Engine
 from models.checkpoint import LoadedCheckpoint
 from probes.store import StoredProbe

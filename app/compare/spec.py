@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from app.compare.answers import Marker, Reading
-from app.decoding.sampling_fields import SamplingFields
+from app.decoding.sampling.fields import SamplingFields
 from app.decoding.strategies import ComparisonParams
 from app.errors import ParameterError, RequestError
 from app.invalid import Listed, first_complaint, refusal, show

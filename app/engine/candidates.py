@@ -6,11 +6,11 @@ from math import inf
 
 from torch import Tensor
 
-from app.decoding.chain import SamplingChain
-from app.decoding.commands import Candidates
-from app.decoding.history import history_of
-from app.decoding.signals import Distribution
-from app.decoding.types import Token
+from app.decoding.core.commands import Candidates
+from app.decoding.core.signals import Distribution
+from app.decoding.core.types import Token
+from app.decoding.sampling.chain import SamplingChain
+from app.decoding.sampling.history import history_of
 from app.engine.probing import Probing
 from app.engine.readout import Reading, read_tokens
 from probes.reader import ProbeReader

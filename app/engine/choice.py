@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from app.decoding.context import Ledger
-from app.decoding.live import LiveLog
-from app.decoding.sequence import Sequence
-from app.decoding.span import SequenceSpec
-from app.decoding.types import Token
+from app.decoding.core.context import Ledger
+from app.decoding.core.live import LiveLog
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.span import SequenceSpec
+from app.decoding.core.types import Token
 from app.engine.groups import Group
 from app.engine.readout import Reading
 from app.engine.slots import Standing

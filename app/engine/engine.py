@@ -11,9 +11,9 @@ from weakref import WeakSet
 
 import torch
 
-from app.decoding.calibration import Calibration
-from app.decoding.signals import PROBE_PREFIX, SIGNALS
-from app.decoding.types import Token
+from app.decoding.calibration.calibration import Calibration
+from app.decoding.core.signals import PROBE_PREFIX, SIGNALS
+from app.decoding.core.types import Token
 from app.engine.failures import engine_failure
 from app.engine.groups import Group
 from app.engine.loop import DecodingLoop

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from app.decoding.core.types import Token
 from app.decoding.strategies.base import Strategy
-from app.decoding.types import Token
 from app.errors import DemurError, ModelFailureError, StrategyError
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from app.decoding.commands import ForcedToken
-from app.decoding.signals import Distribution
-from app.decoding.types import Token
+from app.decoding.core.commands import ForcedToken
+from app.decoding.core.signals import Distribution
+from app.decoding.core.types import Token
 from app.engine.probing import Probing
 from app.engine.readout import Reading, read_tokens
 from probes.reader import ProbeReader

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.decoding.commands import TokenCommand
+from app.decoding.core.commands import TokenCommand
 from app.engine.choice import Choice
 from app.engine.slots import Slot, SlotTable, Standing
 from app.engine.tasks import Task

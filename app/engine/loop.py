@@ -8,12 +8,12 @@ from time import monotonic, perf_counter
 
 import torch
 
-from app.decoding.calibration import Calibration
-from app.decoding.context import Ledger
-from app.decoding.live import LiveLog
-from app.decoding.sequence import Sequence
-from app.decoding.span import SequenceSpec
-from app.decoding.types import Token
+from app.decoding.calibration.calibration import Calibration
+from app.decoding.core.context import Ledger
+from app.decoding.core.live import LiveLog
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.span import SequenceSpec
+from app.decoding.core.types import Token
 from app.engine.choice import ActiveRequest, Choice
 from app.engine.counters import Counters
 from app.engine.deadlines import Deadlines

@@ -5,8 +5,8 @@ from functools import cached_property
 
 from torch import Tensor
 
-from app.decoding.commands import TokenCommand
-from app.decoding.signals import PROBE_PREFIX
+from app.decoding.core.commands import TokenCommand
+from app.decoding.core.signals import PROBE_PREFIX
 from probes.inputs import CURRENT
 from probes.reader import ProbeReader, ReadingPlan
 from probes.rule import NO_TOKEN, Projection, Trace

@@ -8,8 +8,8 @@ from math import inf, nan
 import torch
 from torch import Tensor
 
-from app.decoding.signals import PROBE_PREFIX, SIGNALS, Distribution
-from app.decoding.types import Alternative, Token
+from app.decoding.core.signals import PROBE_PREFIX, SIGNALS, Distribution
+from app.decoding.core.types import Alternative, Token
 from app.engine.probing import Probing
 from probes.reader import ProbeReader, ReadingPlan
 

@@ -6,8 +6,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from app.decoding.commands import Candidates, ForcedToken, NextToken, TokenCommand
-from app.decoding.types import Token
+from app.decoding.core.commands import Candidates, ForcedToken, NextToken, TokenCommand
+from app.decoding.core.types import Token
 from app.engine.candidates import read_candidates
 from app.engine.forced import read_forced
 from app.engine.readout import Reading

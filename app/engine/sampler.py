@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from app.decoding.chain import SamplingChain
-from app.decoding.commands import NextToken
-from app.decoding.history import history_of
-from app.decoding.randomness import uniform
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.signals import Distribution
-from app.decoding.types import SamplerState, Token
+from app.decoding.core.commands import NextToken
+from app.decoding.core.randomness import uniform
+from app.decoding.core.signals import Distribution
+from app.decoding.core.types import SamplerState, Token
+from app.decoding.sampling.chain import SamplingChain
+from app.decoding.sampling.history import history_of
+from app.decoding.sampling.params import SamplingParams
 from app.engine.failures import broken_logits
 from app.engine.probing import Probing
 from app.engine.readout import Reading, read_signals, read_tokens

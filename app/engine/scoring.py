@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from app.decoding.signals import Distribution
-from app.decoding.types import Token
+from app.decoding.core.signals import Distribution
+from app.decoding.core.types import Token
 from app.engine.counters import Counters
 from app.engine.failures import broken_logits, model_failure
 from app.engine.readout import Reading, read_tokens

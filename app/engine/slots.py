@@ -15,8 +15,8 @@ import weakref
 from collections.abc import Sequence as Ids
 from dataclasses import dataclass
 
-from app.decoding.context import Context, Ledger
-from app.decoding.sequence import Sequence
+from app.decoding.core.context import Context, Ledger
+from app.decoding.core.sequence import Sequence
 from models.language_model import KVCache
 
 

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.decoding.commands import Candidates, Command, ForcedToken, NextToken, TokenCommand
-from app.decoding.gather import Gather
-from app.decoding.types import Token
+from app.decoding.core.commands import Candidates, Command, ForcedToken, NextToken, TokenCommand
+from app.decoding.core.gather import Gather
+from app.decoding.core.types import Token
 from app.errors import StrategyError
 
 

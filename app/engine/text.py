@@ -4,7 +4,7 @@ import codecs
 from collections import deque
 from collections.abc import Sequence
 
-from app.decoding.types import Token
+from app.decoding.core.types import Token
 from app.engine.types import Served
 
 Piece = tuple[Token, str]

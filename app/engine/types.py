@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Protocol
 
-from app.decoding.live import Happening
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.core.live import Happening
+from app.decoding.core.types import Event, FinishReason, StoppingParams, Token
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies.base import Strategy
-from app.decoding.types import Event, FinishReason, StoppingParams, Token
 from models.language_model import LanguageModel
 
 

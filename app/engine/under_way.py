@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence as Items
 
-from app.decoding.sequence import Sequence
+from app.decoding.core.sequence import Sequence
 from app.engine.choice import ActiveRequest, Choice
 from app.engine.counters import Counters
 from app.engine.failures import strategy_failure

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from app.decoding.calibration import Calibration
-from app.decoding.signals import PROBE_PREFIX
+from app.decoding.calibration.calibration import Calibration
+from app.decoding.core.signals import PROBE_PREFIX
 from app.decoding.strategies.base import Calibrated, Ranking, Strategy
 from app.engine.readout import Reading
 from app.engine.sampler import require_biased_ids

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.decoder import Decoder
+from probes.fitting.readings import token_signals
 from probes.inputs import CURRENT
 from probes.probe import Probe
 from probes.reader import ProbeReader
-from probes.readings import token_signals
+from probes.reference_scores import score_text
 from probes.rule import NO_TOKEN, Trace
-from probes.scoring import score_text
 from tests.models.tiny import tiny_network
 from tests.probes.tiny import every_family
 

@@ -19,11 +19,11 @@ from app.api.schemas.catalogue import (
     StrategyOut,
 )
 from app.api.service import Serving, service_of, serving_of
-from app.decoding.calibration import Calibration
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.signals import PROBE_PREFIX, SIGNALS
+from app.decoding.calibration.calibration import Calibration
+from app.decoding.core.signals import PROBE_PREFIX, SIGNALS
+from app.decoding.core.types import StoppingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import STRATEGIES, StrategyParams
-from app.decoding.types import StoppingParams
 from app.engine.types import GenerationRequest
 from app.errors import RequestError
 from probes.card import PositionCard, ProbeCard

@@ -23,11 +23,11 @@ from app.api.service import comparisons_of, request_id_of, service_of
 from app.api.streaming import EventStream
 from app.compare.about import About
 from app.compare.folder import LATENCY_FILE, OUTCOMES_FILE, PROBLEMS_FILE, read_about
-from app.compare.job import Job
-from app.compare.jobs import Comparisons
 from app.compare.results import ComparisonReport
+from app.compare.server.job import Job
+from app.compare.server.jobs import Comparisons
+from app.compare.server.state import ComparisonStatus
 from app.compare.spec import ComparisonSpec
-from app.compare.state import ComparisonStatus
 
 router = APIRouter(route_class=StrictJsonRoute, tags=["compare"])
 

@@ -17,7 +17,7 @@ from app.api.rendering import TokenTexts, logprob, number, signals_out, weight_o
 from app.api.schemas.requests import ScoreRequest
 from app.api.schemas.responses import Score, ScoredToken, ScoreList, ScoreUsage
 from app.api.service import Serving, client_of, service_of, serving_of
-from app.decoding.types import Token
+from app.decoding.core.types import Token
 
 router = APIRouter(route_class=StrictJsonRoute)
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.compare.outcome import LatencySample, Outcome
-from app.compare.state import ComparisonStatus, Status
+from app.compare.server.state import ComparisonStatus, Status
 
 MAX_PAGE = 10_000
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from app.api.schemas.foreign import Foreign
 from app.api.schemas.own_fields import keep_own, keep_own_options
-from app.decoding.sampling_fields import SamplingFields
+from app.decoding.sampling.fields import SamplingFields
 from app.decoding.strategies import StrategyParams
 from app.invalid import Listed, refusal
 

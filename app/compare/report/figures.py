@@ -1,4 +1,4 @@
-"""Figures of a comparison, each one SVG element as a string (`probes.drawing`).
+"""Figures of a comparison, each one SVG element as a string (`probes.judging.drawing`).
 
 width is in inches. Every figure is drawn once for a screen and once, narrower, for a phone: letters keep
 their size, and what does not fit is left to the tables.
@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFor
 
 from app.compare.report.labels import place
 from app.compare.results import ArmResult, ComparisonReport, Duration, Estimate, PairResult
-from probes.drawing import COLOURS, MARKERS, STYLE, TEXT, svg
+from probes.judging.drawing import COLOURS, MARKERS, STYLE, TEXT, svg
 
 WIDE, NARROW = 10.4, 4.6
 BETTER, WORSE, UNCLEAR = COLOURS[2], "#d9573f", "#808a96"

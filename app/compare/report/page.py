@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import BaseModel
 
-import probes.drawing
+import probes.judging.drawing
 from app.compare.about import About
 from app.compare.outcome import Outcome
 from app.compare.report import figures, words
@@ -44,7 +44,7 @@ def render(report: ComparisonReport, outcomes: Sequence[Outcome], about: About |
     about: what it ran on, if that is known.
     """
     environment = Environment(
-        loader=FileSystemLoader([Path(__file__).parent, Path(probes.drawing.__file__).parent]),
+        loader=FileSystemLoader([Path(__file__).parent, Path(probes.judging.drawing.__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -13,5 +13,5 @@ removed together, so that the order of ids decides nothing. "Possible" tokens ar
     feedback     those that follow the tokens drawn before: mirostat, adaptive-p
     drawing      the inverse CDF
 
-`app.decoding.sampling_params` has their order, `app.decoding.chain` applies it.
+`app.decoding.sampling.params` has their order, `app.decoding.sampling.chain` applies it.
 """

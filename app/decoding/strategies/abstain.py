@@ -6,11 +6,11 @@ from typing import Literal, NoReturn
 
 from pydantic import BaseModel, Field
 
-from app.decoding.calibration import Calibration, refuse_uncalibrated
-from app.decoding.doubt import DOUBTS, Doubt, DoubtName
-from app.decoding.risk import RiskKind, choose, lowest_level
-from app.decoding.risk_table import RiskCounts
-from app.decoding.sequence import Sequence
+from app.decoding.calibration.calibration import Calibration, refuse_uncalibrated
+from app.decoding.calibration.doubt import DOUBTS, Doubt, DoubtName
+from app.decoding.calibration.risk import RiskKind, choose, lowest_level
+from app.decoding.calibration.risk_table import RiskCounts
+from app.decoding.core.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
 from app.errors import MissingError, ParameterError
 
@@ -29,7 +29,7 @@ class Policy:
 @dataclass(frozen=True)
 class Abstain:
     """Selective answering with a threshold by Learn-then-Test (Angelopoulos et al., arXiv 2110.01052; the
-    tests are in `app.decoding.risk`).
+    tests are in `app.decoding.calibration.risk`).
 
     Guarantee: with probability at least 1 - delta over the draw of the calibration problems, the share of
     wrong answers among those given (`risk` "selective"), or of wrong answers among all problems ("overall"),

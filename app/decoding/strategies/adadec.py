@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.decoding.calibration import Calibration, refuse_uncalibrated
-from app.decoding.lookahead import above, draw_unless, look_ahead, mean_logprob
-from app.decoding.sequence import Sequence
+from app.decoding.calibration.calibration import Calibration, refuse_uncalibrated
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import Token
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.types import Token
+from app.decoding.strategies.parts.lookahead import above, draw_unless, look_ahead, mean_logprob
 from app.errors import MissingError
 
 KIND = "adadec"

@@ -4,8 +4,8 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import ConfigDict
 
-from app.decoding.calibration import Calibration
-from app.decoding.sequence import Sequence
+from app.decoding.calibration.calibration import Calibration
+from app.decoding.core.sequence import Sequence
 
 # For `model_config` of every parameter model: immutable, and an unknown key is an error.
 PARAMS_CONFIG = ConfigDict(extra="forbid", frozen=True)

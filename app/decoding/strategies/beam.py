@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from app.decoding.branches import fork_each
-from app.decoding.gather import gather
-from app.decoding.sequence import Sequence
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import Token
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.types import Token
+from app.decoding.strategies.parts.branches import fork_each
 
 EarlyStopping = bool | Literal["never"]
 

@@ -5,14 +5,19 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from app.decoding.answers import ANSWER_MARKER, AnswerMarker
-from app.decoding.branches import start_samples
-from app.decoding.confidence import Aggregate, group_confidences, stopping_bar, trace_confidence
-from app.decoding.gather import gather
-from app.decoding.sequence import Sequence
-from app.decoding.signals import ROUNDING
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.signals import ROUNDING
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.voting import Ballot, ballot_of, conclude, tally
+from app.decoding.strategies.parts.answers import ANSWER_MARKER, AnswerMarker
+from app.decoding.strategies.parts.branches import start_samples
+from app.decoding.strategies.parts.confidence import (
+    Aggregate,
+    group_confidences,
+    stopping_bar,
+    trace_confidence,
+)
+from app.decoding.strategies.parts.voting import Ballot, ballot_of, conclude, tally
 
 CONFIDENCE = "confidence"
 

@@ -5,12 +5,12 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.decoding.answers import ANSWER_MARKER, AnswerMarker
-from app.decoding.sequence import Sequence
-from app.decoding.span import Span
-from app.decoding.steps import STEP_ENDS, StepEnds, step_begin, step_written
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.span import Span
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.trigger import Trigger
+from app.decoding.strategies.parts.answers import ANSWER_MARKER, AnswerMarker
+from app.decoding.strategies.parts.steps import STEP_ENDS, StepEnds, step_begin, step_written
+from app.decoding.strategies.parts.trigger import Trigger
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from app.decoding.branches import fork_each
-from app.decoding.calibration import Calibration, refuse_uncalibrated
-from app.decoding.gather import gather
-from app.decoding.lookahead import look_ahead, mean_logprob
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
-from app.decoding.steps import STEP_ENDS, StepEnds, is_step_end
+from app.decoding.calibration.calibration import Calibration, refuse_uncalibrated
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import Token
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.types import Token
+from app.decoding.strategies.parts.branches import fork_each
+from app.decoding.strategies.parts.lookahead import look_ahead, mean_logprob
+from app.decoding.strategies.parts.steps import STEP_ENDS, StepEnds, is_step_end
 from app.errors import ConflictError
 
 KIND = "entropix"

@@ -7,14 +7,14 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.decoding.branches import fork_each
-from app.decoding.calibration import Calibration
-from app.decoding.gather import gather
-from app.decoding.lookahead import above, doubtful_entropy, draw_each_unless, mean_logprob
-from app.decoding.sequence import Sequence
-from app.decoding.steps import STEP_ENDS, StepEnds, step_written
+from app.decoding.calibration.calibration import Calibration
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import Token
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.types import Token
+from app.decoding.strategies.parts.branches import fork_each
+from app.decoding.strategies.parts.lookahead import above, doubtful_entropy, draw_each_unless, mean_logprob
+from app.decoding.strategies.parts.steps import STEP_ENDS, StepEnds, step_written
 
 KIND = "entropy_gated_branching"
 LOGPROB = "logprob"

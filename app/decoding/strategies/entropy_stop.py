@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from app.decoding.answers import ANSWER_MARKER, AnswerMarker
-from app.decoding.calibration import Calibration, SignalSummary, refuse_uncalibrated
-from app.decoding.sequence import Sequence
-from app.decoding.steps import STEP_ENDS, StepEnds, step_written
+from app.decoding.calibration.calibration import Calibration, SignalSummary, refuse_uncalibrated
+from app.decoding.core.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.parts.answers import ANSWER_MARKER, AnswerMarker
+from app.decoding.strategies.parts.steps import STEP_ENDS, StepEnds, step_written
 
 KIND = "entropy_stop"
 

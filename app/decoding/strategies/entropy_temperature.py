@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
+from app.decoding.core.sequence import Sequence
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies.base import PARAMS_CONFIG
 
 HOTTEST = 100.0

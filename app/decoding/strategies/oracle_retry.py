@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.decoding.retry import Attempt, Check, Objection, Retry, write_checked
-from app.decoding.sequence import Sequence
-from app.decoding.steps import STEP_ENDS
+from app.decoding.core.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.parts.retry import Attempt, Check, Objection, Retry, write_checked
+from app.decoding.strategies.parts.steps import STEP_ENDS
 from app.errors import UnfitError
 from models.corpora.igsm.check import check_parsed
 from models.corpora.igsm.parse import MODULUS, ParsedProblem, ProblemSyntaxError, parse_problem

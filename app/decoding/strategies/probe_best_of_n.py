@@ -5,11 +5,11 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.decoding.branches import start_samples
-from app.decoding.gather import gather
-from app.decoding.sequence import Sequence
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.values import DIGITS, STEP_ERROR, Aggregate, Probe, aggregate, read_values
+from app.decoding.strategies.parts.branches import start_samples
+from app.decoding.strategies.parts.values import DIGITS, STEP_ERROR, Aggregate, Probe, aggregate, read_values
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from app.decoding.answers import ANSWER_MARKER, AnswerMarker
-from app.decoding.branches import start_samples
-from app.decoding.gather import gather
-from app.decoding.sequence import Sequence
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import Token
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.types import Token
-from app.decoding.values import aggregate, read_values
-from app.decoding.voting import ballot_of, conclude
+from app.decoding.strategies.parts.answers import ANSWER_MARKER, AnswerMarker
+from app.decoding.strategies.parts.branches import start_samples
+from app.decoding.strategies.parts.values import aggregate, read_values
+from app.decoding.strategies.parts.voting import ballot_of, conclude
 
 Weight = Literal["probability", "log_odds"]
 Readings = Literal["product", "worst", "last"]

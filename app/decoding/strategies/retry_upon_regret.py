@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.decoding.retry import Attempt, Objection, Retry, write_checked
-from app.decoding.sequence import Sequence
-from app.decoding.steps import STEP_ENDS, StepEnds
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import Token
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.trigger import Trigger
-from app.decoding.types import Token
+from app.decoding.strategies.parts.retry import Attempt, Objection, Retry, write_checked
+from app.decoding.strategies.parts.steps import STEP_ENDS, StepEnds
+from app.decoding.strategies.parts.trigger import Trigger
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from app.decoding.sequence import Sequence
+from app.decoding.core.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
 
 

@@ -5,12 +5,12 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.decoding.answers import ANSWER_MARKER, AnswerMarker
-from app.decoding.branches import start_samples
-from app.decoding.gather import gather
-from app.decoding.sequence import Sequence
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.voting import (
+from app.decoding.strategies.parts.answers import ANSWER_MARKER, AnswerMarker
+from app.decoding.strategies.parts.branches import start_samples
+from app.decoding.strategies.parts.voting import (
     Ballot,
     Ties,
     ballot_of,

@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.decoding.sequence import Sequence
-from app.decoding.steps import STEP_ENDS, StepEnds, step_written
+from app.decoding.core.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
-from app.decoding.values import STEP_ERROR, Aggregate, Probe, aggregate, read_values
+from app.decoding.strategies.parts.steps import STEP_ENDS, StepEnds, step_written
+from app.decoding.strategies.parts.values import STEP_ERROR, Aggregate, Probe, aggregate, read_values
 
 
 @dataclass(frozen=True)

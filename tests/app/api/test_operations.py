@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import main
-from app.decoding.signals import SIGNALS
+from app.decoding.core.signals import SIGNALS
 from app.decoding.strategies import STRATEGIES
 from app.main import create_app
 from app.settings import Settings

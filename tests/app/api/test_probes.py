@@ -19,7 +19,7 @@ from app.main import create_app
 from app.settings import Settings
 from models import checkpoint
 from models.checkpoint import LoadedCheckpoint
-from probes.scoring import score_text
+from probes.reference_scores import score_text
 from tests.app.api.checkpoints import write_random_checkpoint
 from tests.app.api.server import Server, running_server
 from tests.probes.tiny import every_family, store_probes

@@ -21,7 +21,7 @@ from app.api.prompts import Prompt
 from app.api.rendering import TokenTexts
 from app.api.schemas.requests import ChatRequest, CompletionRequest
 from app.api.schemas.responses import Completion, CompletionChoice
-from app.decoding.sequence import Sequence as Text
+from app.decoding.core.sequence import Sequence as Text
 from app.engine.engine import Engine, GenerationRequest
 from app.engine.text import vocabulary_of
 from models.tokenizer import Tokenizer

@@ -8,8 +8,8 @@ import torch
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.decoding.calibration import CALIBRATION_FILE, read_calibration
-from app.decoding.signals import SIGNALS
+from app.decoding.calibration.calibration import CALIBRATION_FILE, read_calibration
+from app.decoding.core.signals import SIGNALS
 from app.errors import CalibrationError
 from app.main import start_engine
 from app.settings import Settings

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.commands.written import Choice, colour, coloured
-from app.decoding.types import Token
+from app.decoding.core.types import Token
 from app.engine.types import ChoiceDone
 from models.checkpoint import load
 from models.complete import complete

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from app.compare.jobs import Comparisons
-from app.compare.state import STATUSES
+from app.compare.server.jobs import Comparisons
+from app.compare.server.state import STATUSES
 from app.errors import (
     ComparisonFolderError,
     UnknownComparisonError,
 )
 from models.checkpoint import LoadedCheckpoint
 from tests.app.compare.running import engine_for, make_spec
-from tests.app.compare.test_jobs import comparing, long_spec, wait
+from tests.app.compare.server.test_jobs import comparing, long_spec, wait
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from app.compare.folder import read_outcomes
-from app.compare.state import read_state
+from app.compare.server.state import read_state
 from models.checkpoint import LoadedCheckpoint
-from tests.app.compare.test_jobs import comparing, long_spec, wait
+from tests.app.compare.server.test_jobs import comparing, long_spec, wait
 
 
 @pytest.mark.parametrize("call", ["pwrite", "fsync"])

@@ -11,14 +11,14 @@ from app.compare.folder import RunFolder
 from app.compare.outcome import LatencySample, Outcome
 from app.compare.runner import Comparison
 from app.compare.spec import ComparisonSpec
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import StoppingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import SampleParams
 from app.decoding.strategies.greedy import Greedy
-from app.decoding.types import StoppingParams
-from app.engine.asking import collect
 from app.engine.engine import Engine, GenerationRequest
 from app.errors import ComparisonFailedError, EngineStoppedError, RequestError
+from app.measure.asking import collect
 from models.checkpoint import LoadedCheckpoint
 from tests.app.compare.running import (
     BEAM,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.compare.spec import parse_spec
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.sampling.params import SamplingParams
 from app.errors import ParameterError
 from tests.app.compare.running import GREEDY, ORACLE, WARM, given, make_spec
 

@@ -1,15 +1,15 @@
 """Calibrations for tests, with chosen thresholds."""
 
-from app.decoding.calibration import (
+from app.decoding.calibration.calibration import (
     Calibration,
     LearnedThreshold,
     Measurement,
     SignalSummary,
     identity_of,
 )
-from app.decoding.doubt import DOUBTS
-from app.decoding.risk import Counts
-from app.decoding.risk_table import RiskCounts, RiskTable
+from app.decoding.calibration.doubt import DOUBTS
+from app.decoding.calibration.risk import Counts
+from app.decoding.calibration.risk_table import RiskCounts, RiskTable
 from models.checkpoint import Identity
 
 IDENTITY = Identity(weights="a" * 64, config="b" * 64, tokenizer="c" * 64)

@@ -3,7 +3,7 @@
 import pytest
 
 from app.errors import StrategyError
-from tests.app.decoding.test_sequence import END, VOCABULARY, drive, ids_of, make
+from tests.app.decoding.core.test_sequence import END, VOCABULARY, drive, ids_of, make
 
 
 def test_forced_tokens_are_marked_counted_and_can_end_the_text() -> None:

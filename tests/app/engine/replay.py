@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from app.decoding.live import Branch, Chosen, Dropped, Forked, Happening, Noted, RolledBack, Written
-from app.decoding.types import Event, Token
+from app.decoding.core.live import Branch, Chosen, Dropped, Forked, Happening, Noted, RolledBack, Written
+from app.decoding.core.types import Event, Token
 
 
 @dataclass

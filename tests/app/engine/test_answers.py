@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
+from app.decoding.core.sequence import Sequence
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams
 from app.engine.engine import (
     ChoiceDone,

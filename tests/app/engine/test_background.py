@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.decoding.gather import gather
-from app.decoding.sequence import Sequence
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
 from app.errors import OverloadedError
 from tests.app.engine.test_batching import request, same
 from tests.app.engine.test_engine import Announced

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.decoding.gather import gather
-from app.decoding.randomness import uniform
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
+from app.decoding.core.gather import gather
+from app.decoding.core.randomness import uniform
+from app.decoding.core.sequence import Sequence
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams, SampleParams, Strategy
 from app.engine.engine import GenerationRequest
 from tests.app.engine.tiny import Result, Wanderer, ask, collect, fresh_logprobs, tiny_engine, tiny_model

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from app.decoding.gather import gather
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
-from app.decoding.signals import SIGNALS
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.signals import SIGNALS
+from app.decoding.core.types import Token
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams, Strategy
-from app.decoding.types import Token
 from app.engine.candidates import likeliest
 from app.engine.engine import Engine
 from app.errors import StrategyError

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from app.decoding import history, shaping
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
+from app.decoding.core.sequence import Sequence
+from app.decoding.sampling import history, shaping
+from app.decoding.sampling.params import SamplingParams
 from app.errors import ModelFailureError
 from tests.app.engine.faulty import Faulty
 from tests.app.engine.tiny import Result, ask, collect, tiny_engine
@@ -38,7 +38,7 @@ def wrong(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     shapes = {**shaping.SHAPES, "top_a": (replace(shaping.SHAPES["top_a"][0], transform=transform),)}
     adjusts = {**history.HISTORY_SAMPLERS, "no_repeat_ngram": transform}
     monkeypatch.setattr(shaping, "SHAPES", shapes)
-    monkeypatch.setattr("app.decoding.chain.HISTORY_SAMPLERS", adjusts)
+    monkeypatch.setattr("app.decoding.sampling.chain.HISTORY_SAMPLERS", adjusts)
 
 
 class Looking:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.decoding.gather import gather
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
+from app.decoding.sampling.params import SamplingParams
 from app.engine.engine import (
     Engine,
     GenerationRequest,

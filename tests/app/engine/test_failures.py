@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from app.api.rendering import signals_out
-from app.decoding.gather import gather
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
-from app.decoding.types import Token
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import Token
+from app.decoding.sampling.params import SamplingParams
 from app.errors import (
     ModelFailureError,
     ParameterError,

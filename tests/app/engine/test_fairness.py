@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from app.decoding.gather import gather
-from app.decoding.sequence import Sequence
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
 from app.engine.engine import Engine, GenerationRequest, TokenOut
 from app.engine.groups import Group
 from app.engine.loop import DecodingLoop

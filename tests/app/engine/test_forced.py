@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.decoding.gather import gather
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import StoppingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams
-from app.decoding.types import StoppingParams
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits, GenerationRequest
 from tests.app.engine.tiny import END, TinyCheckpoint, ask, collect, fresh_logprobs, tiny_model

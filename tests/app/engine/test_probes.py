@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from app.decoding.gather import gather
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence as Text
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence as Text
+from app.decoding.core.types import Token
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams, SampleParams, Strategy
-from app.decoding.types import Token
 from app.engine.engine import Engine, GenerationRequest
 from app.engine.types import EngineLimits
 from app.errors import ParameterError, UnknownNameError
 from models.decoder import Decoder, SlotCache
 from models.language_model import ModelSpec, PrefillRow, StepOutput
-from probes.scoring import score_text
+from probes.reference_scores import score_text
 from tests.app.engine.tiny import Answer, TinyCheckpoint, Wanderer, ask, collect, tiny_model
 from tests.probes.tiny import every_family, positions, random_probe
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from app.decoding.signals import SIGNALS, Distribution
+from app.decoding.core.signals import SIGNALS, Distribution
 from app.engine.readout import Reading, read_signals, read_tokens
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import SampleParams, Strategy
 from tests.app.engine.tiny import Wanderer, ask, collect, tiny_engine
 

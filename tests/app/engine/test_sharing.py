@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from app.decoding.gather import gather
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams, SampleParams
 from app.engine.loop import DecodingLoop
 from app.engine.stream import Stream

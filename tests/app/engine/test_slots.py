@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.decoding.context import Ledger
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
-from app.decoding.span import SequenceSpec
-from app.decoding.types import StoppingParams, Token
+from app.decoding.core.context import Ledger
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.span import SequenceSpec
+from app.decoding.core.types import StoppingParams, Token
+from app.decoding.sampling.params import SamplingParams
 from app.engine.slots import MIN_SHARED_PREFIX, Slot, SlotTable, Standing, shared_prefix
 
 FIRST = Standing()

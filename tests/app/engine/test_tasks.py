@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from app.decoding.context import Ledger
-from app.decoding.gather import gather
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
-from app.decoding.span import SequenceSpec
-from app.decoding.types import StoppingParams, Token
+from app.decoding.core.context import Ledger
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.span import SequenceSpec
+from app.decoding.core.types import StoppingParams, Token
+from app.decoding.sampling.params import SamplingParams
 from app.engine.tasks import Task, run
 from app.errors import StrategyError
 

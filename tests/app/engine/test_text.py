@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.decoding.types import Token
+from app.decoding.core.types import Token
 from app.engine.text import TextStream
 
 TEXT = st.text(st.sampled_from("ab cé€😀\n"), max_size=30)

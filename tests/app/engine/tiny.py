@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from app.decoding.gather import gather
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
+from app.decoding.core.gather import gather
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import Event, StoppingParams, Token
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import SampleParams, Strategy
-from app.decoding.types import Event, StoppingParams, Token
 from app.engine.engine import ChoiceDone, Engine, Failed, GenerationRequest, RequestDone, TokenOut, Usage
 from app.engine.types import EngineLimits, StreamItem
 from models.decoder import Decoder

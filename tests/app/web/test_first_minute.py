@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Locator, Page, Request, Route, expect
 
-from app.decoding.sampling_fields import SamplingFields
+from app.decoding.sampling.fields import SamplingFields
 from tests.app.api.server import Server
 from tests.app.web.browser import PROMPT, Visit, place
 

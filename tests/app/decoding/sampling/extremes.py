@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import strategies as st
 from torch import finfo, float32
 
-from app.decoding.history import History
-from app.decoding.sampling_params import RANGES, SAMPLERS, SamplingParams
+from app.decoding.sampling.history import History
+from app.decoding.sampling.params import RANGES, SAMPLERS, SamplingParams
 
 LARGEST = float(finfo(float32).max)
 TINY = (1e-46, 1e-45, 1e-40, 1.2e-38, 1e-30, 1e-7)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from app.decoding.randomness import uniform
+from app.decoding.core.randomness import uniform
 from app.decoding.sampling.drawing import draw
 
 ALMOST_ONE = 1 - 2**-53

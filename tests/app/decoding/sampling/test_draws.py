@@ -8,10 +8,10 @@ import pytest
 import torch
 from scipy import stats
 
-from app.decoding.chain import SamplingChain
-from app.decoding.randomness import uniform
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.types import SamplerState
+from app.decoding.core.randomness import uniform
+from app.decoding.core.types import SamplerState
+from app.decoding.sampling.chain import SamplingChain
+from app.decoding.sampling.params import SamplingParams
 from tests.app.decoding.sampling import reference
 
 N, ROWS = 100_000, 5_000

@@ -12,11 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from app.decoding.chain import SamplingChain
-from app.decoding.feedback import Feedback
-from app.decoding.history import History
-from app.decoding.sampling_params import DEFAULTS, SAMPLERS, SamplingParams
-from app.decoding.types import SamplerState
+from app.decoding.core.types import SamplerState
+from app.decoding.sampling.chain import SamplingChain
+from app.decoding.sampling.feedback_rows import Feedback
+from app.decoding.sampling.history import History
+from app.decoding.sampling.params import DEFAULTS, SAMPLERS, SamplingParams
 from tests.app.decoding.sampling import reference
 from tests.app.decoding.sampling.extremes import LARGEST, PLAIN, WILD, chains, histories, rows
 

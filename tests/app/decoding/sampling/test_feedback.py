@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from app.decoding.chain import SamplingChain
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.types import SamplerState
+from app.decoding.core.types import SamplerState
+from app.decoding.sampling.chain import SamplingChain
+from app.decoding.sampling.params import SamplingParams
 from tests.app.decoding.sampling import reference
 
 CPU = torch.device("cpu")

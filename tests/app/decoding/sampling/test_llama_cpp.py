@@ -14,12 +14,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from app.decoding.chain import SamplingChain
-from app.decoding.feedback import Feedback
-from app.decoding.history import History
+from app.decoding.core.types import SamplerState
+from app.decoding.sampling.chain import SamplingChain
 from app.decoding.sampling.feedback import adaptive_average, mirostat_mu
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.types import SamplerState
+from app.decoding.sampling.feedback_rows import Feedback
+from app.decoding.sampling.history import History
+from app.decoding.sampling.params import SamplingParams
 
 llama: Any = pytest.importorskip(
     "llama_cpp", reason="llama-cpp-python is not installed; pip install '.[llama-cpp]' compiles it"

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.decoding.commands import ForcedToken, NextToken
-from app.decoding.context import Ledger
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
-from app.decoding.span import SequenceSpec
+from app.decoding.core.commands import ForcedToken, NextToken
+from app.decoding.core.context import Ledger
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.span import SequenceSpec
+from app.decoding.core.types import Event, StoppingParams, Token
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import Strategy
-from app.decoding.types import Event, StoppingParams, Token
 from app.engine.tasks import Task, run
 
 END = 0

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from app.decoding.calibration import Calibration
-from app.decoding.context import Ledger
-from app.decoding.risk import choose
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
-from app.decoding.span import SequenceSpec
+from app.decoding.calibration.calibration import Calibration
+from app.decoding.calibration.risk import choose
+from app.decoding.core.context import Ledger
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.span import SequenceSpec
+from app.decoding.core.types import StoppingParams, Token
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams
 from app.decoding.strategies.abstain import AbstainParams
-from app.decoding.types import StoppingParams, Token
 from app.engine.engine import Engine
 from app.errors import ParameterError
 from tests.app.decoding.calibrated import COUNTS, calibration, with_risk

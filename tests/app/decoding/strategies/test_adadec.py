@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies.adadec import AdaDecParams
 from app.decoding.strategies.greedy import GreedyParams
 from app.decoding.strategies.sample import SampleParams

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams
 from app.decoding.strategies.beam import BeamParams
 from app.engine.engine import Engine

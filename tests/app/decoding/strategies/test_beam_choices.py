@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies.beam import BeamParams
 from app.engine.engine import Engine
 from app.errors import ParameterError

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import Token
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies.confidence_voting import ConfidenceVotingParams
 from app.decoding.strategies.self_consistency import SelfConsistencyParams
-from app.decoding.types import Token
 from tests.app.decoding.strategies.scripted import END, Run, begin, drive
 from tests.app.engine.tiny import ask, collect, tiny_engine
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.core.types import Event
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import STRATEGIES, StrategyParams
-from app.decoding.types import Event
 from app.engine.engine import Engine, EngineLimits, GenerationRequest
 from tests.app.decoding.calibrated import calibration, with_risk
 from tests.app.decoding.strategies.examples import EXAMPLES, Example

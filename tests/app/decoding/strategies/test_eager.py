@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.decoding.answers import read_answer
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies.eager import EagerParams
+from app.decoding.strategies.parts.answers import read_answer
 from app.decoding.strategies.sample import SampleParams
 from app.engine.engine import Engine
 from app.errors import ParameterError

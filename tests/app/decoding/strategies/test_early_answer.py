@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import Token
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import EarlyAnswerParams, SampleParams, Strategy
-from app.decoding.types import Token
 from tests.app.decoding.strategies.scripted import END, Run, Writer, drive
 from tests.app.engine.tiny import ask, collect, tiny_engine
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies.adadec import AdaDecParams
 from app.decoding.strategies.entropix import EntropixParams, Thresholds
 from app.decoding.strategies.sample import SampleParams

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies.entropy_gated_branching import EntropyGatedBranchingParams
 from app.decoding.strategies.sample import SampleParams
 from app.engine.engine import Engine, EngineLimits

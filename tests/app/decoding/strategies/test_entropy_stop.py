@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.core.types import Token
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies.entropy_stop import EmaVariance, EntropyStopParams, RecentMean
 from app.decoding.strategies.sample import SampleParams
-from app.decoding.types import Token
 from app.engine.engine import Engine
 from app.errors import ParameterError
 from tests.app.decoding.calibrated import calibration

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies.entropy_temperature import Dynamic, Edt, EntropyTemperatureParams
 from app.decoding.strategies.greedy import GreedyParams
 from app.engine.engine import Engine

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.decoding.live import Dropped, Forked, Happening, RolledBack
+from app.decoding.core.live import Dropped, Forked, Happening, RolledBack
 from app.engine.engine import ChoiceDone, Engine, EngineLimits, TokenOut
 from app.engine.types import LiveOut
 from tests.app.decoding.calibrated import calibration, with_risk

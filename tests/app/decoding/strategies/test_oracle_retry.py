@@ -5,9 +5,9 @@ from itertools import islice
 
 import pytest
 
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.core.types import StoppingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams, OracleRetryParams, Strategy
-from app.decoding.types import StoppingParams
 from app.engine.engine import Engine, GenerationRequest
 from app.errors import ParameterError
 from app.settings import EMBEDDED_CHECKPOINT

@@ -6,10 +6,10 @@ from math import log
 
 import pytest
 
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import Token
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import ProbeBeamParams, SampleParams, Strategy
-from app.decoding.types import Token
 from app.engine.engine import Engine, EngineLimits
 from tests.app.decoding.strategies.scripted import END, drive
 from tests.app.engine.tiny import Result, TinyCheckpoint, ask, collect, tiny_model

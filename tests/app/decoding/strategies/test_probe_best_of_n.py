@@ -5,7 +5,7 @@ from math import prod
 
 import pytest
 
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import ProbeBestOfNParams, SampleParams, Strategy
 from app.engine.engine import Engine, EngineLimits
 from tests.app.decoding.strategies.scripted import attempts, drive

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import Token
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies.probe_voting import ProbeVotingParams, vote_weight
-from app.decoding.types import Token
 from tests.app.decoding.strategies.scripted import END, Run, begin, drive
 
 Texts = tuple[tuple[str, dict[str, list[float]]], ...]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.decoding.sampling_params import SamplingParams
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams, RetryUponRegretParams, SampleParams, Strategy
 from app.engine.engine import Engine
 from app.errors import UnknownNameError

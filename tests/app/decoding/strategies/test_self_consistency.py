@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from app.decoding.answers import read_answer
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import Token
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import SampleParams
+from app.decoding.strategies.parts.answers import read_answer
 from app.decoding.strategies.self_consistency import SelfConsistencyParams
-from app.decoding.types import Token
 from tests.app.decoding.strategies.scripted import END, Run, begin, drive
 from tests.app.engine.tiny import ask, collect, tiny_engine
 

@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from app.decoding.sampling_params import SamplingParams
-from app.decoding.sequence import Sequence
+from app.decoding.core.sequence import Sequence
+from app.decoding.core.types import Token
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import SampleParams, StochasticBacktrackingParams, Strategy
-from app.decoding.types import Token
 from tests.app.decoding.strategies.scripted import END, Run, attempts, begin, drive
 from tests.app.engine.tiny import ask, collect, tiny_engine
 

@@ -1,0 +1,1 @@
+"""What asks an engine for numbers: quantiles of signals, counts of wrong answers."""

@@ -1,0 +1,1 @@
+"""How good probes are: metrics, baselines, controls, and the report that shows them."""

@@ -1,0 +1,140 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from probes.errors import LabelsError
+from probes.fitting.candidates import Candidate, Fitted, choose, fit_all, richer, single_layer
+from probes.fitting.families import Weights
+from probes.fitting.fit import fit_probe, targets
+from probes.fitting.labels import Labelled, WrongSpan
+from probes.fitting.readings import Table, read
+from probes.fitting.target import Target
+from probes.judging.metrics import resample
+from probes.position import standard_positions
+from probes.probe import Probe
+from tests.probes.stories import story_model
+
+MODEL, TOKENIZER = story_model()
+POSITIONS = standard_positions(TOKENIZER, (".", "\n"), (), TOKENIZER.end_token_id)
+TARGET = Target("step_error", "The step is wrong.", ("end",))
+
+
+def tables(seed: int, count: int = 150) -> dict[str, Table]:
+    """Readings whose layer 2 says, with some noise, whether a step is wrong; all else is noise."""
+    random = np.random.default_rng(seed)
+    labels: list[Labelled] = []
+    for index in range(count):
+        wrong = () if random.random() < 0.6 else (WrongSpan(start=1, end=13, kind="number"),)
+        labels.append(
+            Labelled(
+                prompt=f"Say {index}.",
+                completion="\nBoats are 3. Kites are 2.",
+                wrong=wrong,
+                judged=13 if wrong else None,
+            )
+        )
+    found = read(MODEL, TOKENIZER, labels, list(POSITIONS.values()), (0, 1, 2))
+    planted: dict[str, Table] = {}
+    for name, table in found.items():
+        hidden = random.normal(size=table.hidden.shape).astype(np.float32)
+        hidden[:, 2, 3] += 3 * table.wrong
+        noise = random.normal(size=table.signals.shape).astype(np.float32)
+        planted[name] = replace(table, hidden=hidden, pooled=hidden, signals=noise)
+    return planted
+
+
+TRAIN, HELD_OUT, CALIBRATION = tables(0, 300), tables(1), tables(2)
+
+
+def fitted(
+    family: str, scores: NDArray[np.float64], layers: tuple[int, ...] = (1,), position: str = "end"
+) -> Fitted:
+    labels = np.arange(len(scores)) % 2 == 0
+    validation = resample(scores, labels, np.arange(len(scores)), resamples=200)
+    return Fitted(
+        Candidate(position, family, layers), Weights(np.zeros((1, 1)), np.zeros(1)), validation, 1.0
+    )
+
+
+def test_simplest_within_the_interval_of_the_best_wins() -> None:
+    random = np.random.default_rng(0)
+    labels = np.arange(400) % 2 == 0
+    good = labels + random.normal(size=400) * 0.5
+    alike = good * 2 - 1
+    poor = labels + random.normal(size=400) * 2
+    best, simple, worst = (
+        fitted("hidden_layer", good),
+        fitted("logistic", alike),
+        fitted("logistic", poor, (0,)),
+    )
+    assert choose([best, simple, worst]) is simple
+    assert choose([best, worst]) is best
+    assert choose([worst]) is worst
+    early = fitted("difference_of_means", alike, position="name")
+    assert choose([fitted("hidden_layer", good + 1e-9 * labels), early]).candidate.position == "end"
+
+
+def test_sweep_finds_the_layer_that_knows_and_gives_a_calibrated_probe() -> None:
+    found = fit_probe(TARGET, TRAIN, HELD_OUT, CALIBRATION)
+    assert found.probe.layers == (2,)
+    assert found.candidate.family in ("difference_of_means", "logistic")
+    assert sum(entry.chosen for entry in found.sweep) == 1
+    table = CALIBRATION["end"]
+    scores = found.probe.scores(found.candidate.inputs(table).astype(np.float64))
+    assert abs(scores.mean() - table.wrong.mean()) < 0.03
+    asked = [threshold.asked for threshold in found.thresholds]
+    assert asked == [0.01, 0.05, 0.10]
+    assert all(t.measured[0].false_alarm_rate <= t.asked for t in found.thresholds)
+
+
+def test_every_candidate_computes_the_same_as_its_probe_would() -> None:
+    table = HELD_OUT["end"]
+    candidates = [
+        Candidate("end", "logistic", (1, 2), "hidden_layer", "mean"),
+        Candidate("end", "hidden_layer", (2,), "logistic"),
+    ]
+    for each in fit_all(candidates, TARGET, TRAIN, HELD_OUT):
+        candidate, weights = each.candidate, each.weights
+        probe = Probe(
+            "p", table.position, candidate.layers, weights.weight, weights.bias, weights.out_weight,
+            weights.out_bias, candidate.signals, candidate.pooling,
+        )  # fmt: skip
+        expected = 1 / (1 + np.exp(-candidate.scores(weights, table)))
+        np.testing.assert_allclose(
+            probe.scores(candidate.inputs(table).astype(np.float64)), expected, atol=1e-6
+        )
+
+
+def test_sweep_has_no_candidate_twice() -> None:
+    candidates = [
+        *single_layer("end", range(7), ("difference_of_means", "logistic")),
+        *richer("end", range(7), 3),
+    ]
+    assert len(set(candidates)) == len(candidates)
+    assert {len(each.layers) for each in candidates} == {0, 1, 6}
+
+
+def test_targets_are_what_there_are_mistakes_of() -> None:
+    parts = {"fit": TRAIN, "validation": HELD_OUT, "calibration": CALIBRATION}
+    names = [target.name for target in targets(parts, min_mistakes=10)]
+    assert names == ["step_error", "step_error_early", "answer_error"]
+
+    def with_kinds(tables: dict[str, Table]) -> dict[str, Table]:
+        named = np.where(np.arange(len(tables["end"])) % 2, "number", "name")
+        return tables | {
+            at: replace(tables[at], kind=np.where(tables[at].wrong, named, "")) for at in ("end", "name")
+        }
+
+    mixed = {part: with_kinds(tables) for part, tables in parts.items()}
+    assert [target.name for target in targets(mixed, min_mistakes=10)] == [
+        "step_error", "step_error_early", "name", "number", "answer_error",
+    ]  # fmt: skip
+    assert len(targets(mixed, min_mistakes=100_000)) == 3
+    rest = targets({**mixed, "validation": HELD_OUT}, min_mistakes=10)  # whose mistakes are all of one kind
+    assert [target.name for target in rest if target.kind] == ["number"]
+    end = HELD_OUT["end"]
+    right = {**parts, "validation": {**HELD_OUT, "end": end.take(~end.wrong)}}
+    with pytest.raises(LabelsError, match=r"step_error: 0 of \d+ readings of the validation part are wrong"):
+        targets(right, min_mistakes=10)

@@ -1,0 +1,129 @@
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.errors import LabelsError
+from probes.fitting.labels import Labelled, WrongSpan, data_hash, part_of, read_labels, write_labels
+from probes.fitting.user_labels import Prompt, judge, read_prompts, write_completions
+from tests.probes.stories import story_model
+
+EXAMPLE = Labelled(
+    prompt="Say three.",
+    completion="One. Two. Four.",
+    wrong=(WrongSpan(start=10, end=15, kind="number"),),
+    judged=15,
+    about={"One": True, "Six": False},
+    tags={"temperature": 0.7},
+)
+
+
+SHORT = {"prompt": "p", "completion": "cc"}
+
+
+def write(path: Path, *lines: object) -> Path:
+    path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
+    return path
+
+
+def test_labels_come_back_as_they_were_written(tmp_path: Path) -> None:
+    others = [EXAMPLE, EXAMPLE.model_copy(update={"wrong": (), "own": False, "completion_ids": (3, 4)})]
+    write_labels(tmp_path / "a" / "b.jsonl", others)
+    assert read_labels(tmp_path / "a" / "b.jsonl") == others
+
+
+def test_two_keys_are_enough(tmp_path: Path) -> None:
+    (labelled,) = read_labels(write(tmp_path / "a.jsonl", {"prompt": "p", "completion": "c"}, ""))
+    assert labelled.is_correct
+    assert labelled.group_name == "p"
+    assert labelled.assigned == part_of("p")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "line 2: .*JSON"),
+        ({"prompt": "p"}, "line 2: completion: Field required"),
+        ({"prompt": "p", "completion": "c", "worng": []}, "line 2: worng: Extra inputs"),
+        (
+            {"prompt": "p", "completion": "cc", "wrong": [{"start": 1, "end": 3}]},
+            "span 1 to 3 is not within .* 2 ch",
+        ),
+        ({"prompt": "p", "completion": "cc", "wrong": [{"start": 1, "end": 1}]}, "span 1 to 1"),
+        ({"prompt": "p", "completion": "c", "part": "train"}, "part: Input should be 'fit', 'validation'"),
+    ],
+)
+def test_bad_line_is_refused_by_number(tmp_path: Path, line: object, message: str) -> None:
+    path = write(tmp_path / "a.jsonl", {"prompt": "p", "completion": "c"}, line)
+    with pytest.raises(LabelsError, match=message):
+        read_labels(path)
+
+
+def test_parts_have_their_shares_and_a_group_stays_in_one() -> None:
+    counts = Counter(part_of(f"problem {index}") for index in range(20_000))
+    shares = {"fit": 0.6, "validation": 0.1, "calibration": 0.1, "test": 0.2}
+    for part, share in shares.items():
+        assert counts[part] / 20_000 == pytest.approx(share, abs=0.015)
+    assert part_of("problem 1") == part_of("problem 1")
+
+
+@given(st.integers(0, 5))
+def test_hash_changes_with_any_label(which: int) -> None:
+    labels = [EXAMPLE] * 6
+    changed = EXAMPLE.model_copy(update={"wrong": ()})
+    assert data_hash(labels) != data_hash([*labels[:which], changed, *labels[which + 1 :]])
+    assert data_hash(labels) == data_hash(list(labels))
+
+
+def test_judge_gets_the_completions_and_answers_in_their_order(tmp_path: Path) -> None:
+    model, tokenizer = story_model()
+    prompts = read_prompts(
+        write(tmp_path / "p.jsonl", {"prompt": "One."}, {"prompt": "Two.", "part": "test", "group": "g"})
+    )
+    labels = write_completions(model, tokenizer, prompts, temperature=1.0, max_tokens=8, seed=3)
+    assert [each.prompt for each in labels] == ["One.", "Two."]
+    assert (labels[1].assigned, labels[1].group_name) == ("test", "g")
+    assert all(1 <= len(each.completion_ids) <= 8 for each in labels)
+    program = write(
+        tmp_path / "judge.py",
+        "import json, sys",
+        "for line in sys.stdin:",
+        "    each = json.loads(line)",
+        "    each['wrong'] = [{'start': 0, 'end': 1, 'kind': 'first'}]",
+        "    print(json.dumps(each))",
+    )
+    judged = judge(labels, ["python3", str(program)])
+    assert [each.completion_ids for each in judged] == [each.completion_ids for each in labels]
+    assert all(each.wrong == (WrongSpan(start=0, end=1, kind="first"),) for each in judged)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["/no/such/program"], "cannot be run: No such file"),
+        (["python3", "-c", "raise SystemExit('out of order')"], "failed with status 1: out of order"),
+        (["true"], "wrote 0 lines for 1 completions"),
+        (["echo", "what?"], "wrote 'what\\?'"),
+        (["echo", '{"prompt": "Say three.", "completion": "Else."}'], "changed or moved the completion"),
+    ],
+)
+def test_judge_that_does_not_do_its_part_is_told_so(command: list[str], message: str) -> None:
+    with pytest.raises(LabelsError, match=message):
+        judge([EXAMPLE], command)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"), [("{}", "line 1: Field required"), ("", "holds no prompt"), ("[", "line 1: .*JSON")]
+)
+def test_bad_prompts_are_refused(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(LabelsError, match=message):
+        read_prompts(write(tmp_path / "p.jsonl", line))
+
+
+def test_prompt_that_fills_the_context_is_refused() -> None:
+    model, tokenizer = story_model()
+    with pytest.raises(LabelsError, match="the model takes 1 to 47"):
+        write_completions(model, tokenizer, [Prompt(prompt="One. " * 60)], 1.0, 8, 0)
