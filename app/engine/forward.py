@@ -16,9 +16,10 @@ from torch import Tensor
 
 from app.decoding.core.commands import TokenCommand
 from app.engine.choice import Choice
+from app.engine.groups import Group
 from app.engine.slots import Slot, SlotTable, Standing
 from app.engine.tasks import Task
-from app.engine.turns import Turn
+from app.engine.turns import Turn, brisk_part
 from models.language_model import KVCache, LanguageModel, PrefillRow, StepOutput
 
 
@@ -28,6 +29,11 @@ class Pending:
 
     choice: Choice
     task: Task
+
+    @property
+    def group(self) -> Group:
+        """Of its request."""
+        return self.choice.owner.group
 
 
 @dataclass(eq=False, slots=True)
@@ -104,12 +110,18 @@ class Forward:
     def select(self, pending: Iterable[Pending], turn: Turn) -> tuple[list[Row], list[Pending]]:
         """The rows of this tick, of choices that began first before others, and who has to wait for the next.
 
-        A text that lacks more than a turn may read is read in pieces, one a turn.
+        pending: those who wait longest come first, which decides about a brisk turn. A text that lacks more
+        than a turn may read is read in pieces, one a turn.
         """
-        waiting = [each for each in sorted(pending, key=_number) if each.task.request is not None]
+        pending = [each for each in pending if each.task.request is not None]
+        waiting = sorted(pending, key=_number)
         self._place(waiting)
-        rows: list[Row] = []
         later: list[Pending] = []
+        if turn.brisk:
+            part = set(brisk_part(filter(self._is_placed, pending), lambda each: each.group))
+            later = [each for each in pending if each not in part]
+            waiting = [each for each in waiting if each in part]
+        rows: list[Row] = []
         leaders: dict[tuple[int, int], list[Row]] = {}
         computed = prefilled = 0
         for each in waiting:
@@ -145,6 +157,9 @@ class Forward:
             self._slots.assign(first.task.request.sequence, first.choice.standing, seize=True)
             return self.select(later, turn)
         return rows, later
+
+    def _is_placed(self, pending: Pending) -> bool:
+        return pending.task.request is not None and self._slots.of(pending.task.request.sequence) is not None
 
     def _place(self, waiting: Sequence[Pending]) -> None:
         """Give slots to sequences that have none: first to choices that have fewer than they are entitled to,

@@ -137,7 +137,7 @@ class DecodingLoop:
         if turn.background:
             self._advance(lane, lane.pending, turn)
         else:
-            self._serve(replace(turn, prefill_tokens=self._pace.tokens))
+            self._serve(replace(turn, prefill_tokens=self._pace.tokens(brisk=turn.brisk)))
         self.under_way.flush()
         self._turns.taken(turn, perf_counter() - began)
 
@@ -146,6 +146,8 @@ class DecodingLoop:
     def _expect(self, group: Group) -> None:
         """Watch a new group's deadlines."""
         if group.over and not group.background:
+            if self.unread or not self.live.idle:
+                self._turns.newcomer(perf_counter())
             if group.timeout is not None:
                 self._deadlines.add(group.arrived + group.timeout, group, to_begin=False)
             if group.queue is not None:
@@ -210,7 +212,7 @@ class DecodingLoop:
     def _serve(self, turn: Turn) -> None:
         """A live turn, for one of three: those who have no token yet, a text to be read, or all."""
         pending = self.live.pending
-        fresh = [each for each in pending if each.choice.owner.group.fresh and each.choice.standing.entitled]
+        fresh = [each for each in pending if each.group.fresh and each.choice.standing.entitled]
         match self._order.next(len(fresh), len(pending), reading=bool(self.unread)):
             case "fresh":
                 self._advance(self.live, fresh, turn)
@@ -279,7 +281,7 @@ class DecodingLoop:
             pending = row.pending
             if pending.task.request is not row.request:  # stopped by a branch resumed before it
                 continue
-            pending.choice.owner.group.fresh = False
+            pending.group.fresh = False
             sequence = row.request.sequence
             sequence.pending = False
             if isinstance(reply, Exception):

@@ -7,15 +7,21 @@ its end under any load. What else a live request may meet is the background's tu
 arrives, so these turns are kept short while there was live work a moment ago.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, replace
 from math import inf
-from typing import Literal
+from typing import Literal, TypeVar
 
 SHARE = 0.03
 """Of the time of live turns, what the background may take besides, while both have work."""
 
 CALM_SECONDS = 1.0
 """After so long without live work none is expected at once."""
+
+BRISK_ROWS = 10
+"""Of a live pass, while live requests keep coming to find another one under way. On a CPU it takes a third as
+long as one over 32 rows, and whoever comes waits for the one that it finds."""
 
 # On a CPU, a pass over 4 rows takes a quarter longer than one over a single row; one over 32 takes five times
 # as long.
@@ -29,13 +35,14 @@ CALM_PREFILL_TOKENS = 512
 class Turn:
     """Which requests the next forward pass is for, and the most rows and uncached prompt tokens in it.
 
-    A single prompt of more tokens is still taken whole. contended: the others have work too.
+    contended: the others have work too. brisk: whoever comes should not find a long pass under way.
     """
 
     background: bool
     rows: int
     prefill_tokens: int
     contended: bool = False
+    brisk: bool = False
 
 
 class Turns:
@@ -49,18 +56,23 @@ class Turns:
         rows, prefill = min(max_rows, CAUTIOUS_ROWS), min(max_prefill_tokens, CAUTIOUS_PREFILL_TOKENS)
         self._cautious = Turn(True, rows, prefill)
         self._cautious_contended = Turn(True, rows, prefill, contended=True)
-        self._last_live = -inf
+        self._last_live = self._last_newcomer = -inf
         self._credit = 0.0
+
+    def newcomer(self, now: float) -> None:
+        """Note that a live request has found another one under way."""
+        self._last_newcomer = now
 
     def next(self, live: bool, background: bool, now: float) -> Turn:
         """The turn to be taken at `now` if there is live work, or work in the background, or both."""
         if live:
             self._last_live = now
-        if not background:
-            return self._live
         if not live:
             return self._calm if now - self._last_live > CALM_SECONDS else self._cautious
-        return self._cautious_contended if self._credit > 0 else self._live_contended
+        if background and self._credit > 0:
+            return self._cautious_contended
+        turn = self._live_contended if background else self._live
+        return replace(turn, brisk=now - self._last_newcomer <= CALM_SECONDS)
 
     def taken(self, turn: Turn, seconds: float) -> None:
         """Note how long a turn took."""
@@ -71,14 +83,16 @@ class Turns:
 FRESH_IN_A_ROW = 4
 """Passes for those without a token, before the others go on."""
 
-PREFILL_SECONDS = 0.03
-"""What reading prompts may take in a live pass. On a CPU, that is about a pass over 32 rows, which is what
-whoever comes may have to wait for anyway."""
+PREFILL_SECONDS, BRISK_PREFILL_SECONDS = 0.03, 0.01
+"""What reading prompts may take in a live pass, usually and in a brisk one. On a CPU, that is about what the
+rows of such a pass take, which whoever comes may have to wait for anyway."""
 
-LEAST_PREFILL_TOKENS = 128
+LEAST_PREFILL_TOKENS, LEAST_BRISK_PREFILL_TOKENS = 128, 48
 """Of a pass, however slow the machine is."""
 
 Work = Literal["fresh", "read", "all"]
+
+_T = TypeVar("_T")
 
 
 class LiveOrder:
@@ -110,13 +124,27 @@ class PrefillPace:
         self._most = most
         self._per_second = 0.0
 
-    @property
-    def tokens(self) -> int:
+    def tokens(self, *, brisk: bool) -> int:
         """The most for the next pass."""
-        return min(self._most, max(LEAST_PREFILL_TOKENS, int(self._per_second * PREFILL_SECONDS)))
+        seconds = BRISK_PREFILL_SECONDS if brisk else PREFILL_SECONDS
+        least = LEAST_BRISK_PREFILL_TOKENS if brisk else LEAST_PREFILL_TOKENS
+        return min(self._most, max(least, int(self._per_second * seconds)))
 
     def taken(self, tokens: int, seconds: float) -> None:
         """Note what reading took. Few tokens say little about many."""
-        if 2 * tokens >= self.tokens and seconds > 0:
+        if 2 * tokens >= self.tokens(brisk=True) and seconds > 0:
             rate = tokens / seconds
             self._per_second = rate if not self._per_second else 0.7 * self._per_second + 0.3 * rate
+
+
+def brisk_part(waiting: Iterable[_T], group_of: Callable[[_T], Hashable]) -> list[_T]:
+    """Who takes part in a brisk pass: of those who wait, first come first, one of every group in turn up to
+    `BRISK_ROWS`, and one of every group if there are more groups."""
+    before: Counter[Hashable] = Counter()
+    rounds: list[tuple[int, _T]] = []
+    for each in waiting:
+        group = group_of(each)
+        rounds.append((before[group], each))
+        before[group] += 1
+    rounds.sort(key=lambda pair: pair[0])
+    return [each for _, each in rounds[: max(BRISK_ROWS, len(before))]]

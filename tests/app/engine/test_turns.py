@@ -1,14 +1,20 @@
 """Turns are dealt out as promised, whatever they take. Time is made up."""
 
+from collections import Counter
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engine.turns import (
+    BRISK_PREFILL_SECONDS,
+    BRISK_ROWS,
     CALM_PREFILL_TOKENS,
     CALM_SECONDS,
     CAUTIOUS_PREFILL_TOKENS,
     CAUTIOUS_ROWS,
     FRESH_IN_A_ROW,
+    LEAST_BRISK_PREFILL_TOKENS,
     LEAST_PREFILL_TOKENS,
     PREFILL_SECONDS,
     SHARE,
@@ -16,6 +22,7 @@ from app.engine.turns import (
     PrefillPace,
     Turn,
     Turns,
+    brisk_part,
 )
 
 LIVE = Turn(background=False, rows=32, prefill_tokens=4096)
@@ -109,19 +116,60 @@ def test_texts_are_read_every_other_turn_and_at_every_turn_if_there_is_nothing_e
     assert order.next(2, 2, reading=True) == "fresh"
 
 
-@given(st.integers(1, 10_000), st.floats(10, 1e7))
-def test_prompts_are_read_in_pieces_that_take_as_long_as_they_may(most: int, per_second: float) -> None:
+@given(st.integers(1, 10_000), st.floats(10, 1e7), st.booleans())
+def test_prompts_are_read_in_pieces_that_take_as_long_as_they_may(
+    most: int, per_second: float, brisk: bool
+) -> None:
     pace = PrefillPace(most)
-    assert pace.tokens == min(most, LEAST_PREFILL_TOKENS)
+    least, allowed = (
+        (LEAST_BRISK_PREFILL_TOKENS, BRISK_PREFILL_SECONDS)
+        if brisk
+        else (LEAST_PREFILL_TOKENS, PREFILL_SECONDS)
+    )
+    assert pace.tokens(brisk=brisk) == min(most, least)
     for _ in range(60):
-        pace.taken(pace.tokens, pace.tokens / per_second)
-    wanted = max(LEAST_PREFILL_TOKENS, per_second * PREFILL_SECONDS)
-    assert abs(pace.tokens - min(most, wanted)) <= 1
+        pace.taken(pace.tokens(brisk=brisk), pace.tokens(brisk=brisk) / per_second)
+    wanted = max(least, per_second * allowed)
+    assert abs(pace.tokens(brisk=brisk) - min(most, wanted)) <= 1
 
 
 def test_few_tokens_say_nothing_about_many() -> None:
     pace = PrefillPace(4096)
     pace.taken(2, 1.0)
-    assert pace.tokens == LEAST_PREFILL_TOKENS
+    assert pace.tokens(brisk=False) == LEAST_PREFILL_TOKENS
     pace.taken(0, 0.0)
-    assert pace.tokens == LEAST_PREFILL_TOKENS
+    assert pace.tokens(brisk=False) == LEAST_PREFILL_TOKENS
+
+
+def test_live_passes_are_brisk_while_somebody_comes_now_and_then() -> None:
+    turns = Turns(32, 4096)
+    assert not turns.next(live=True, background=False, now=0.0).brisk
+    turns.newcomer(0.5)
+    assert turns.next(live=True, background=False, now=0.5) == replace(LIVE, brisk=True)
+    assert turns.next(live=True, background=True, now=0.5 + CALM_SECONDS).brisk
+    assert not turns.next(live=True, background=False, now=0.51 + CALM_SECONDS).brisk
+    assert not turns.next(live=False, background=True, now=0.6).brisk
+
+
+@given(st.lists(st.integers(0, 30), max_size=100))
+def test_a_brisk_pass_has_a_row_of_every_group_and_few_in_all(groups: list[int]) -> None:
+    waiting = list(enumerate(groups))
+    part = brisk_part(waiting, lambda each: each[1])
+    assert len(part) == len(set(part)) == min(len(waiting), max(BRISK_ROWS, len(set(groups))))
+    assert {group for _, group in part} == set(groups)
+    for group in set(groups):  # first come, first served, and nobody two ahead of another who has more
+        places = [place for place, of in part if of == group]
+        assert places == [place for place, of in waiting if of == group][: len(places)]
+        left = groups.count(group) > len(places)
+        most = max(sum(of == other for _, of in part) for other in set(groups))
+        assert not left or most - len(places) <= 1
+
+
+def test_in_brisk_passes_everybody_gets_on() -> None:
+    waiting, had = [(name, 0 if name < 40 else 1) for name in range(43)], Counter[int]()
+    for _ in range(20):
+        part = brisk_part(waiting, lambda each: each[1])
+        had.update(name for name, _ in part)
+        waiting = [each for each in waiting if each not in part] + part
+    assert min(had.values()) >= 3
+    assert all(had[name] == 20 for name in (40, 41, 42))
