@@ -30,9 +30,10 @@ class ChatAnswer:
     texts: TokenTexts
 
     def whole(self, collected: Collected) -> ChatCompletion:
-        """The answer in one piece."""
+        """The answer in one piece. What was collected is let go of, choice by choice."""
         choices: list[ChatChoice] = []
-        for written in collected.choices:
+        while collected.choices:
+            written = collected.choices.popleft()
             tokens = scored(written.done.tokens, ended=written.done.ended_by_token)
             choices.append(
                 ChatChoice(

@@ -36,9 +36,10 @@ class CompletionAnswer:
     tokenizer: Tokenizer
 
     def whole(self, collected: Collected) -> Completion:
-        """The answer in one piece."""
+        """The answer in one piece. What was collected is let go of, choice by choice."""
         choices: list[CompletionChoice] = []
-        for written in collected.choices:
+        while collected.choices:
+            written = collected.choices.popleft()
             prompt = self.prompts[written.prompt]
             before = self._before(prompt, collected.scored.get(written.prompt))
             after = scored(written.done.tokens, ended=written.done.ended_by_token)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -42,7 +43,7 @@ class Written:
 class Collected:
     """Everything that the streams of one request brought."""
 
-    choices: list[Written]
+    choices: deque[Written]
     scored: dict[int, PromptScored]
     usage: Usage
 
@@ -104,7 +105,7 @@ class Generation:
                 case LiveOut():
                     pass  # only streams ask for it
         choices.sort(key=lambda choice: (choice.prompt, choice.index))
-        return Collected(choices, scored, total(usages))
+        return Collected(deque(choices), scored, total(usages))
 
 
 def total(usages: Sequence[Usage]) -> Usage:

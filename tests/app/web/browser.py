@@ -66,7 +66,7 @@ class Visit:
         self.wait_until_done()
 
     def _forget_states(self) -> None:
-        """So that what is `done` is what comes next, which may be over before anybody could see it running."""
+        """So that what is `done` is the next run, which may be over before it could be seen running."""
         self.page.evaluate("document.querySelectorAll('.run').forEach(run => delete run.dataset.state)")
 
     def wait_until_done(self) -> None:
