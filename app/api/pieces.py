@@ -15,8 +15,8 @@ PIECE = 2000
 def json_of(model: BaseModel) -> bytes:
     """The same JSON as `model_dump_json`; long lists may stand behind a model's other fields.
 
-    The models of answers have no aliases and no serialisers of their own. The model is used up:
-    what is written of a long list is let go of, since to free half a million objects in one go takes half a second.
+    The models of answers have no aliases and no serialisers of their own. The model is used up: what is
+    written of a long list is let go of, since freeing half a million objects in one go takes half a second.
     """
     written: list[bytes] = []
     _write(model, written)
