@@ -9,6 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 """The methods that have a meaning (RFC 9110, 5789)."""
 
+SERVED = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
+"""Those that some path has."""
+
 
 class Methods:
     """Answers HEAD as GET without the body, and OPTIONS by the path's methods."""
@@ -27,7 +30,9 @@ class Methods:
 
 
 def allowed_methods(scope: Scope) -> Sequence[str]:
-    """The methods that the request's path has; none if there is no such path."""
+    """The methods that the request's path has; none if there is no such path. `*` is every path."""
+    if scope["path"] == "*":
+        return SERVED
     routes = scope["app"].router.routes
 
     def has(method: str) -> bool:

@@ -8,6 +8,7 @@ _HEAD_END = re.compile(rb"\n\r?\n")
 # A line ends with CR LF and in no other way, no line goes on the one before it ("obs-fold"), and there are no
 # control characters besides tabs.
 _AMBIGUOUS = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_ABSOLUTE_FORM = re.compile(rb"https?://([^/?#@]+)((?:[/?][^#]*)?)", re.IGNORECASE)
 _MOST_HEADER_BYTES = 16 * 1024  # as h11 has it for a header that is not complete
 
 
@@ -25,6 +26,7 @@ class StrictParser(h11.Connection):
         event = super().next_event()
         if isinstance(event, h11.Request):
             _require_one_framing(event)
+            return _in_origin_form(event)
         return event
 
 
@@ -51,3 +53,22 @@ def _require_one_framing(request: h11.Request) -> None:
         raise h11.RemoteProtocolError("it has a content-length and a transfer-encoding; send one of them")
     if request.http_version == b"1.0":
         raise h11.RemoteProtocolError("HTTP/1.0 has no transfer-encoding; send a content-length")
+
+
+def _in_origin_form(request: h11.Request) -> h11.Request:
+    """The same request, without the host in its target; what `Host` says beside that counts for nothing.
+
+    Proxies are asked in this form, and every server has to understand it (RFC 9112, section 3.2.2).
+    """
+    found = _ABSOLUTE_FORM.fullmatch(request.target)
+    if found is None:
+        return request
+    host, path = found.groups()
+    target = path if path.startswith(b"/") else b"/" + path
+    headers = [(name, value) for name, value in request.headers if name != b"host"]
+    return h11.Request(
+        method=request.method,
+        target=b"*" if request.method == b"OPTIONS" and not path else target,
+        headers=[(b"host", host), *headers],
+        http_version=request.http_version,
+    )

@@ -135,3 +135,32 @@ def test_a_request_that_comes_byte_by_byte_is_judged_alike() -> None:
             else:
                 seen.append(True)
         assert seen == [name in ACCEPTED] * 3, name
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        (b"http://localhost/health/live", b"localhost", 200),
+        (b"HTTP://LOCALHOST:80/health/live?a=b", b"localhost", 200),
+        (b"https://127.0.0.1/health/live", b"elsewhere.example", 200),  # the host in the target counts
+        (b"http://elsewhere.example/health/live", b"localhost", 421),
+        (b"http://localhost", b"localhost", 200),
+        (b"http://localhost?a=b", b"localhost", 200),
+        (b"http://localhost/nowhere", b"localhost", 404),
+        (b"http:///health/live", b"localhost", 404),
+        (b"http://user@localhost/health/live", b"localhost", 404),
+        (b"ftp://localhost/health/live", b"localhost", 404),
+    ],
+)
+def test_a_target_may_name_the_host_too(server: Server, target: bytes, host: bytes, status: int) -> None:
+    heard = talk(
+        server.url, b"GET " + target + b" HTTP/1.1\r\nhost: " + host + b"\r\nconnection: close\r\n\r\n"
+    )
+    assert heard.statuses == [status]
+
+
+@pytest.mark.parametrize("target", [b"*", b"http://localhost"])
+def test_a_server_tells_the_methods_that_it_has_anywhere(server: Server, target: bytes) -> None:
+    heard = talk(server.url, b"OPTIONS " + target + b" HTTP/1.1\r\n" + HOST + b"connection: close\r\n\r\n")
+    assert heard.statuses == [204]
+    assert b"allow: GET, HEAD, POST, DELETE, OPTIONS\r\n" in heard.data

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.methods import METHODS
+from app.api.methods import METHODS, SERVED
 from app.api.metrics import Metrics
 from app.main import create_app
 from app.settings import Settings
@@ -29,7 +29,7 @@ def test_a_path_tells_its_methods_and_takes_no_other(http: httpx2.Client, path: 
     told = http.options(path)
     assert (told.status_code, told.content) == (204, b"")
     allowed = told.headers["allow"].split(", ")
-    assert {"OPTIONS"} < set(allowed) <= set(METHODS)
+    assert {"OPTIONS"} < set(allowed) <= set(SERVED) <= set(METHODS)
     assert ("HEAD" in allowed) == ("GET" in allowed)
     for method in (*METHODS, "FOO"):
         if method in ("CONNECT", *allowed):
