@@ -1,8 +1,9 @@
 """Work that would hold the event loop for long, done beside it.
 
-Python runs one thread at a time and changes threads every 5 ms, so that work in a thread delays the loop by
-little, and less the fewer such threads there are. Hence one for reading requests and one for writing answers,
-in which large ones take their turns: their memory is bounded too, and neither waits for the other.
+Python runs one thread at a time and changes threads every 0.5 ms (`demur serve` asks for it), so that work in
+a thread delays the loop by little, and less the fewer such threads there are. Hence one for reading requests
+and one for writing answers, in which large ones take their turns: their memory is bounded too, and neither
+waits for the other.
 """
 
 import asyncio

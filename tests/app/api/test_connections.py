@@ -252,3 +252,14 @@ def test_an_answer_reaches_who_has_not_sent_all_of_its_body(server: Server) -> N
         heard = talk(server.url, post(COMPLETIONS, b" " * 300_000, length=100_000_000), seconds=3)
         assert heard.statuses == [413]
         assert heard.error["code"] == "body_too_large"
+
+
+def test_an_answer_does_not_wait_until_the_client_acknowledges_its_header(server: Server) -> None:
+    seconds: list[float] = []
+    with connect(server.url) as sock:
+        for _ in range(20):
+            began = time.perf_counter()
+            sock.sendall(get("/health/live"))
+            assert listen(sock, 10, until=b"}").statuses == [200]
+            seconds.append(time.perf_counter() - began)
+    assert min(seconds[1:]) < 0.03, "a delayed acknowledgement takes 0.04 s"
