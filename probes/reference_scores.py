@@ -8,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.language_model import LanguageModel
-from probes.fitting.readings import token_signals
-from probes.inputs import CURRENT, signal_features
+from probes.inputs import CURRENT, signal_features, token_signals
 from probes.position import split_steps
 from probes.probe import Array, Probe
 

@@ -5,10 +5,8 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from probes.arrays import Bools, Floats
 from probes.probe import Calibration
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 MARGIN = 0.01
 """Isotonic regression is taken where it lowers the Brier score by more than this share."""

@@ -14,12 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from probes.arrays import Bools, Floats
 from probes.fitting.families import Weights
 from probes.fitting.readings import Table
-from probes.judging.metrics import Resampled, resample
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from probes.metrics.resampling import ResampledMetrics, resample
 
 NAME = "necessary"
 MEANING = "The answer needs the quantity that this token names, though not a word of it is computed yet."
@@ -112,7 +110,7 @@ class FittedLayer:
 
     layer: int
     weights: Weights
-    validation: Resampled
+    validation: ResampledMetrics
 
 
 def fit_layers(table: Table, held_out: Table, layers: Sequence[int]) -> list[FittedLayer]:

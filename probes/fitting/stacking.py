@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.fitting.families import Bools, Floats, Weights, fit
+from probes.arrays import Bools, Floats
+from probes.fitting.families import Weights, fit
 
 Combiner = Literal["none", "logistic", "hidden_layer"]
 """How signals join: not at all, by a logistic regression, or by a hidden layer."""

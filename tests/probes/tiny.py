@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from models.checkpoint import LoadedCheckpoint
-from probes.card import Threshold, describe, golden_example
+from probes.card import Threshold, golden_example, probe_card
 from probes.inputs import FEATURES
 from probes.position import Position
 from probes.probe import Array, Calibration, Probe
@@ -81,7 +81,7 @@ def store_probes(
     """Save probes with cards that say what is needed to load them, and a golden example."""
     for probe in probes:
         golden = golden_example(checkpoint.model, probe, completion_ids[:3], completion_ids)
-        card = describe(
+        card = probe_card(
             probe,
             checkpoint,
             positive="nothing: its weights are random",
