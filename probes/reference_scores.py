@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from models.language_model import LanguageModel
+from probes.arrays import Floats
 from probes.inputs import CURRENT, signal_features, token_signals
 from probes.position import split_steps
-from probes.probe import Array, Probe
+from probes.probe import Probe
 
 
 @torch.inference_mode()
@@ -51,8 +52,8 @@ def score_text(
 
 
 def _inputs(
-    probe: Probe, states: Array, signals: NDArray[np.float64], earlier: Sequence[int], at: int, step: int
-) -> Array:
+    probe: Probe, states: Floats, signals: NDArray[np.float64], earlier: Sequence[int], at: int, step: int
+) -> Floats:
     """(inputs,) of one reading at token `at`, after the tokens `earlier` of the same step."""
     pooled = states[[*earlier, at]].mean(axis=0) if probe.pooling == "mean" else states[at]
     if not probe.signals:
