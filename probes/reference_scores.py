@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from models.language_model import LanguageModel
 from probes.arrays import Floats
@@ -52,7 +51,7 @@ def score_text(
 
 
 def _inputs(
-    probe: Probe, states: Floats, signals: NDArray[np.float64], earlier: Sequence[int], at: int, step: int
+    probe: Probe, states: Floats, signals: Floats, earlier: Sequence[int], at: int, step: int
 ) -> Floats:
     """(inputs,) of one reading at token `at`, after the tokens `earlier` of the same step."""
     pooled = states[[*earlier, at]].mean(axis=0) if probe.pooling == "mean" else states[at]

@@ -1,4 +1,4 @@
-"""One meaning per name: no file and no type has that of another in its layer, but for those in the glossary."""
+"""One meaning per name: no file and no type has that of another in its layer, but as the glossary says."""
 
 import ast
 from collections import defaultdict

@@ -1,11 +1,9 @@
 """From logits to probabilities and thresholds, on the calibration part only."""
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from probes.arrays import Bools, Floats
+from probes.arrays import Bools, Floats, Ints
 from probes.probe import Calibration
 
 MARGIN = 0.01
@@ -40,7 +38,7 @@ def _spread(knots: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return kept
 
 
-def calibrate(logits: Floats, labels: Bools, groups: NDArray[np.int64]) -> Calibration:
+def calibrate(logits: Floats, labels: Bools, groups: Ints) -> Calibration:
     """Platt's calibration, or the isotonic one where that is clearly better on groups it was not fitted on.
 
     Args:

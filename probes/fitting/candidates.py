@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from probes.arrays import Bools, Floats
 from probes.fitting.families import FAMILIES, Weights
 from probes.fitting.readings import Table
 from probes.fitting.stacking import Combiner, fit_stacked, logits
@@ -55,13 +56,13 @@ class Candidate:
             else self.hidden(table)
         )
 
-    def fit(self, table: Table, labels: NDArray[np.bool_]) -> Weights:
+    def fit(self, table: Table, labels: Bools) -> Weights:
         """Fit on the rows of a table."""
         return fit_stacked(
             self.family, self.combiner, self.hidden(table), table.signals, labels, table.own, table.group
         )
 
-    def scores(self, weights: Weights, table: Table) -> NDArray[np.float64]:
+    def scores(self, weights: Weights, table: Table) -> Floats:
         """(n,) logits of a table's rows."""
         return logits(weights, self.inputs(table))
 

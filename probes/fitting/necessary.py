@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from probes.arrays import Bools, Floats
+from probes.arrays import Bools, Floats, Ints
 from probes.fitting.families import Weights
 from probes.fitting.readings import Table
 from probes.metrics.resampling import ResampledMetrics, resample
@@ -29,10 +29,10 @@ PENALTY = 1e-3
 class Pairs:
     """Pairs of a reading and a token about which something is known: row and column of `Table.about`."""
 
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
+    rows: Ints
+    columns: Ints
     labels: Bools
-    groups: NDArray[np.int64]
+    groups: Ints
 
     def scores(self, units: Floats) -> Floats:
         """(pairs,) of (n, tokens)."""
@@ -52,7 +52,7 @@ def pairs(table: Table, first_only: bool = True) -> Pairs:
     return Pairs(rows, columns, table.about[rows, columns] == 1, table.group[rows])
 
 
-def matched(found: Pairs, level: Floats, seed: int = 0) -> NDArray[np.int64]:
+def matched(found: Pairs, level: Floats, seed: int = 0) -> Ints:
     """Indices of as many needed as other pairs of each problem and level, so that neither the problem nor the
     level says anything.
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.decoder import Decoder
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
+from probes.arrays import Bools, Floats, Ints
 from probes.fitting.labels import Labelled
 from probes.inputs import CURRENT, signal_features, token_signals
 from probes.position import Position, split_steps
@@ -43,14 +44,14 @@ class Table:
     hidden: Array
     pooled: Array
     signals: Array
-    wrong: NDArray[np.bool_]
+    wrong: Bools
     kind: NDArray[np.str_]
     about: NDArray[np.int8]
-    group: NDArray[np.int64]
-    step: NDArray[np.int64]
-    tokens_left: NDArray[np.int64]
-    first_token: NDArray[np.int64]
-    own: NDArray[np.bool_]
+    group: Ints
+    step: Ints
+    tokens_left: Ints
+    first_token: Ints
+    own: Bools
     domain: NDArray[np.str_]
     op: Array
     temperature: Array
@@ -71,7 +72,7 @@ class _Reading:
 
     hidden: Array
     pooled: Array
-    signals: NDArray[np.float64]
+    signals: Floats
     wrong: bool
     kind: str
     step: int

@@ -59,7 +59,7 @@ def fit_all_probes(
     workers: int,
     watch: Watch,
 ) -> list[FittedProbe]:
-    """Every probe that the labels allow; see `probes.fitting.sweep.targets`.
+    """Every probe that the labels allow; see `probes.fitting.target.targets`.
 
     Raises:
         LabelsError: too few labels.

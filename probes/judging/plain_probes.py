@@ -1,4 +1,4 @@
-"""The evaluation of fitted probes on the test part, in one pass over it."""
+"""How good plain probes are, those with one logit a reading, on the test part: in one pass over it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
-from probes.arrays import Bools, Floats
+from probes.arrays import Bools, Floats, Ints
 from probes.fitting.candidates import Candidate
 from probes.fitting.labels import Labelled, sample
 from probes.fitting.readings import Table, read
@@ -60,7 +60,7 @@ class _Scores:
 
     probe: list[Floats] = field(default_factory=list[Floats])
     labels: list[Bools] = field(default_factory=list[Bools])
-    groups: list[NDArray[np.int64]] = field(default_factory=list[NDArray[np.int64]])
+    groups: list[Ints] = field(default_factory=list[Ints])
     domains: list[NDArray[np.str_]] = field(default_factory=list[NDArray[np.str_]])
     scorers: dict[str, list[Scorer]] = field(default_factory=dict[str, list[Scorer]])
 
