@@ -19,7 +19,7 @@ from app.api.middleware import ApiKeyGate, BodyTimeout, RequestContext
 from app.api.problems import describe_ops
 from app.api.routes import catalogue, chat, compare, completions, operations, problems, score, web
 from app.api.service import Service, Serving, request_id_of
-from app.compare.served import Served
+from app.compare.served_model import ServedModel
 from app.decoding.calibration.calibration import read_calibration
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits
@@ -112,7 +112,7 @@ async def _load(app: FastAPI, service: Service) -> None:
 
 def _go_on_comparing(service: Service, serving: Serving) -> None:
     """Take comparisons from now on. A folder that cannot be used concerns nobody who compares nothing."""
-    served = Served(serving.engine, serving.checkpoint, serving.probes, serving.calibration)
+    served = ServedModel(serving.engine, serving.checkpoint, serving.probes, serving.calibration)
     try:
         service.comparisons.start(served)
     except ComparisonFolderError as error:

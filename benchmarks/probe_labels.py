@@ -18,7 +18,7 @@ from rich.progress import track
 from rich.table import Table as Shown
 
 from probes.fitting.readings import Table
-from probes.judging.metrics import resample
+from probes.metrics.resampling import resample
 
 KINDS = ("any", "unnecessary", "not_ready", "syntax")
 

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from probes.judging.results import DomainResult, Estimate, EvaluationReport, ProbeResult
+from probes.judging.results import DomainResult, EvaluationReport, ProbeResult
+from probes.metrics.estimates import Estimate
 
 
 def words(estimate: Estimate | None, form: str = ".3f") -> str:

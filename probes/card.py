@@ -172,7 +172,7 @@ def golden_example(
     )
 
 
-def describe(
+def probe_card(
     probe: Probe,
     checkpoint: LoadedCheckpoint,
     *,

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from math import log
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
+
+from probes.arrays import Floats
 
 CURRENT: tuple[str, ...] = ("entropy", "varentropy", "max_probability", "margin")
 """Signals of the distribution that the token was drawn from; they do not depend on what was drawn."""
@@ -35,12 +38,28 @@ _FLOOR = 1e-6
 """Keeps the logarithm of a signal that is zero finite."""
 
 
-Rows = Sequence[Sequence[float]] | NDArray[np.float64]
+def token_signals(logits: Tensor, chosen: Tensor) -> Floats:
+    """(T, 5) `PAST` of (T, V) raw logits and the (T,) tokens that came: nats, nats squared, and
+    probabilities; the definitions are those of `app.decoding.core.signals`."""
+    log_probs = torch.log_softmax(logits.float(), dim=-1).clamp_min(-200.0)
+    probs = log_probs.exp()
+    entropy = -(probs * log_probs).sum(-1)
+    varentropy = (probs * (log_probs + entropy[:, None]).square()).sum(-1)
+    top = probs.topk(2, dim=-1).values
+    surprisal = -log_probs.gather(-1, chosen[:, None]).squeeze(-1)
+    columns = {
+        "entropy": entropy.clamp_min(0.0),
+        "varentropy": varentropy,
+        "max_probability": top[:, 0],
+        "margin": top[:, 0] - top[:, 1],
+        "surprisal": surprisal,
+    }
+    return torch.stack([columns[name] for name in PAST], dim=-1).cpu().double().numpy()
 
 
 def signal_features(
-    past: Rows, current: Sequence[float] | NDArray[np.float64], step: int
-) -> NDArray[np.float64]:
+    past: Sequence[Sequence[float]] | Floats, current: Sequence[float] | Floats, step: int
+) -> Floats:
     """Features of one reading, in the order of `FEATURES`.
 
     Args:

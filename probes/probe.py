@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from probes.arrays import Floats
 from probes.errors import ProbeFileError
 from probes.inputs import FEATURES
 from probes.position import Position
 
-Array = NDArray[np.float64]
 Pooling = Literal["none", "mean"]
 
 
@@ -28,7 +27,7 @@ class Calibration:
     intercept: float = 0.0
     knots: tuple[tuple[float, float], ...] = ()
 
-    def __call__(self, logits: Array) -> Array:
+    def __call__(self, logits: Floats) -> Floats:
         """Probabilities of the positive class, in the shape of the logits."""
         if self.kind == "platt":
             return _sigmoid(self.slope * logits + self.intercept)
@@ -59,9 +58,9 @@ class Probe:
     name: str
     position: Position
     layers: tuple[int, ...]
-    weight: Array
-    bias: Array
-    out_weight: Array = field(default_factory=lambda: np.zeros(0))
+    weight: Floats
+    bias: Floats
+    out_weight: Floats = field(default_factory=lambda: np.zeros(0))
     out_bias: float = 0.0
     signals: bool = False
     pooling: Pooling = "none"
@@ -98,20 +97,20 @@ class Probe:
         return (self.weight.shape[1] - self.signal_inputs) // len(self.layers) if self.layers else 0
 
     @property
-    def hidden_weight(self) -> Array:
+    def hidden_weight(self) -> Floats:
         """(units, layers * d) part of the weight that acts on hidden states."""
         return self.weight[:, : self.width * len(self.layers)]
 
     @property
-    def signal_weight(self) -> Array:
+    def signal_weight(self) -> Floats:
         """(units, signals) part of the weight that acts on signals."""
         return self.weight[:, self.width * len(self.layers) :]
 
-    def logits(self, units: Array) -> Array:
+    def logits(self, units: Floats) -> Floats:
         """(n,) logits of (n, units); not for a probe with a unit per token."""
         return np.maximum(units, 0) @ self.out_weight + self.out_bias if len(self.out_weight) else units[:, 0]
 
-    def scores(self, inputs: Array, token_ids: Sequence[int] = ()) -> Array:
+    def scores(self, inputs: Floats, token_ids: Sequence[int] = ()) -> Floats:
         """(n,) calibrated probabilities of (n, inputs), hidden states pooled already if they are to be.
 
         Args:
@@ -124,6 +123,6 @@ class Probe:
         return self.calibration(units[np.arange(len(units)), columns])
 
 
-def _sigmoid(x: Array) -> Array:
+def _sigmoid(x: Floats) -> Floats:
     # By way of tanh, which overflows nowhere.
     return 0.5 * (1 + np.tanh(0.5 * x))

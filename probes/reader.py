@@ -15,7 +15,7 @@ from torch import Tensor
 
 from probes.inputs import PAST
 from probes.probe import Probe
-from probes.rule import NO_PROJECTION, Projection, Rule, Trace, Traced
+from probes.rule import NO_PROJECTION, Projection, Rule, Trace, TracedToken
 
 
 class ProbeReader:
@@ -90,7 +90,7 @@ class ReadingPlan:
         self._closing = endings.pop() if len(endings) == 1 else None
 
     def trace(
-        self, written: Sequence[Traced], projection: Projection, signals: tuple[float, ...]
+        self, written: Sequence[TracedToken], projection: Projection, signals: tuple[float, ...]
     ) -> Trace | None:
         """What is to be kept with the token that comes after `written`.
 
@@ -106,7 +106,7 @@ class ReadingPlan:
 
     def read(
         self,
-        written: Sequence[Traced],
+        written: Sequence[TracedToken],
         token_id: int,
         projection: Projection,
         signals: Sequence[float],
@@ -126,7 +126,7 @@ class ReadingPlan:
                 rule.read(scores, written, *place, token_id, projection, signals)
         return scores
 
-    def _place(self, written: Sequence[Traced], closing: frozenset[int]) -> tuple[int, int]:
+    def _place(self, written: Sequence[TracedToken], closing: frozenset[int]) -> tuple[int, int]:
         """Where the next token's step begins, and how many steps come before it.
 
         What the token before knows is used, if all rules agree on what closes a step.
@@ -144,6 +144,6 @@ class ReadingPlan:
         return last.trace.start, last.trace.number
 
 
-def _count_steps(tokens: Sequence[Traced], closing: Collection[int]) -> int:
+def _count_steps(tokens: Sequence[TracedToken], closing: Collection[int]) -> int:
     """How many of the closing tokens close something."""
     return sum(token.id in closing and before.id not in closing for before, token in pairwise(tokens))

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from models.language_model import LanguageModel
-from probes.fitting.readings import token_signals
-from probes.inputs import CURRENT, signal_features
+from probes.arrays import Floats
+from probes.inputs import CURRENT, signal_features, token_signals
 from probes.position import split_steps
-from probes.probe import Array, Probe
+from probes.probe import Probe
 
 
 @torch.inference_mode()
@@ -52,8 +51,8 @@ def score_text(
 
 
 def _inputs(
-    probe: Probe, states: Array, signals: NDArray[np.float64], earlier: Sequence[int], at: int, step: int
-) -> Array:
+    probe: Probe, states: Floats, signals: Floats, earlier: Sequence[int], at: int, step: int
+) -> Floats:
     """(inputs,) of one reading at token `at`, after the tokens `earlier` of the same step."""
     pooled = states[[*earlier, at]].mean(axis=0) if probe.pooling == "mean" else states[at]
     if not probe.signals:

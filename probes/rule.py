@@ -39,7 +39,7 @@ class Trace(NamedTuple):
     number: int
 
 
-class Traced(Protocol):
+class TracedToken(Protocol):
     """A token of the completion, with its trace if later ones need any."""
 
     @property
@@ -69,7 +69,7 @@ class Rule:
     def read(
         self,
         scores: dict[str, float],
-        written: Sequence[Traced],
+        written: Sequence[TracedToken],
         start: int,
         number: int,
         token_id: int,
@@ -96,12 +96,12 @@ class Rule:
                 scores[name] = calibrated(logit)
 
 
-def _quick_test(position: Position) -> Callable[[Sequence[Traced], int], bool]:
+def _quick_test(position: Position) -> Callable[[Sequence[TracedToken], int], bool]:
     """Whether the rule may hold at a token, by a look at a token or two; `Position.is_read` is asked then."""
     closing, ending = frozenset(position.closing), frozenset((*position.closing, *position.markers))
     read = position.read
 
-    def after_enough(written: Sequence[Traced], _: int) -> bool:
+    def after_enough(written: Sequence[TracedToken], _: int) -> bool:
         length = len(written)
         return length == read or (length > read and written[length - read - 1].id in closing)
 

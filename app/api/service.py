@@ -13,7 +13,7 @@ from app.api.metrics import Metrics
 from app.api.middleware import key_in
 from app.api.offloop import OffLoop
 from app.api.schemas.catalogue import Health
-from app.compare.server.jobs import Comparisons
+from app.compare.server.comparisons import Comparisons
 from app.decoding.calibration.calibration import Calibration
 from app.engine.engine import Engine
 from app.settings import Settings

@@ -11,7 +11,7 @@ from app.commands.failures import FAILED, failing_on
 from app.commands.options import require_device
 from app.compare.outcome import Outcome
 from app.compare.results import ComparisonReport
-from app.compare.served import Served
+from app.compare.served_model import ServedModel
 from app.compare.server.findings import write_report
 from app.compare.spec import ComparisonSpec
 from app.decoding.calibration.calibration import read_calibration
@@ -55,7 +55,7 @@ def run_here(
         calibration = read_calibration(loaded.path, loaded.identity)
     limits = EngineLimits(max_rows=settings.max_rows)
     with Engine(loaded, limits, [each.probe for each in stored], calibration) as engine:
-        served = Served(engine, loaded, tuple(stored), calibration)
+        served = ServedModel(engine, loaded, tuple(stored), calibration)
         with console.status("Drawing problems"):
             comparison = served.comparison(spec)
         with served.folder(path, comparison) as folder:

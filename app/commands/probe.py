@@ -117,7 +117,7 @@ def fit(
     from probes import store
     from probes.errors import ProbesError
     from probes.fitting.workflow import FITTED_ON, by_part, fit_all_probes
-    from probes.judging.record import Data, card_of
+    from probes.judging.record import FittingData, card_of
     from probes.position import standard_positions
 
     with failing_on(ModelsError, ProbesError):
@@ -134,7 +134,7 @@ def fit(
         fitted = fit_all_probes(
             loaded.model, loaded.tokenizer, positions, found, min_mistakes, workers, progress
         )
-        data = Data.of(by_part(found, FITTED_ON), origin(seed))
+        data = FittingData.of(by_part(found, FITTED_ON), origin(seed))
         for each in fitted:
             card = card_of(each, loaded, data)
             store.save(folder / "probes", each.probe, card)
@@ -160,7 +160,7 @@ def evaluate(
     from probes.errors import ProbesError
     from probes.fitting.workflow import EVERY_PART, by_part
     from probes.judging.report import render
-    from probes.judging.stored_probes import judge_all, with_evaluation
+    from probes.judging.stored_probes import judge_stored, with_evaluation
 
     with failing_on(ModelsError, ProbesError):
         loaded = load(checkpoint)
@@ -168,7 +168,7 @@ def evaluate(
         stored = store.load_all(folder / "probes", loaded)
         scale, seed = scale_and_seed(folder, None, None)
         found = labels_of(loaded, folder, labels, EVERY_PART, scale, seed, workers)
-        report = judge_all(loaded, stored, found, command(), resamples, workers, progress)
+        report = judge_stored(loaded, stored, found, command(), resamples, workers, progress)
         write_atomically(folder / "evaluation.json", report.model_dump_json(indent=1).encode())
         write_atomically(folder / "report.html", render(report).encode())
         test = by_part(found, ("test",))["test"]

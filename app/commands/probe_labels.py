@@ -48,8 +48,7 @@ def label_prompts(
     from models.errors import SpecError
     from probes.fitting.label_source import LabelSource, claim
     from probes.fitting.labels import write_labels
-    from probes.fitting.user_labels import judge as ask
-    from probes.fitting.user_labels import read_prompts, write_completions
+    from probes.fitting.user_labels import ask_judge, read_prompts, write_completions
 
     if judge is None:
         raise SpecError("--prompts needs --judge, a program that marks what is wrong; see --help")
@@ -62,7 +61,7 @@ def label_prompts(
             written = write_completions(
                 loaded.model, loaded.tokenizer, asked, temperature, max_tokens, seed + index
             )
-            labels += ask(written, shlex.split(judge))
+            labels += ask_judge(written, shlex.split(judge))
             done(len(asked))
     write_labels(folder / f"{prompts.stem}.jsonl", labels)
     return labels

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from probes.fitting.fit import FittedProbe
     from probes.fitting.labels import Labelled
+    from probes.fitting.sweep import FittedProbe
     from probes.judging.results import EvaluationReport
 
 
@@ -14,7 +14,7 @@ def print_base_rates(labels: "Sequence[Labelled]") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from probes.judging.one_probe import base_rates
+    from probes.judging.base_rates import base_rates
 
     table = Table(title="first mistakes, share of completions")
     for heading in ("domain", "op", "temperature", "kind", "share", "n"):

@@ -20,7 +20,7 @@ from models.checkpoint import LoadedCheckpoint
 
 
 @dataclass(frozen=True)
-class Asked:
+class PendingRequest:
     """A request that is under way. submitted: by `perf_counter`."""
 
     problem: Problem
@@ -67,7 +67,7 @@ class Arms:
                     f"arm {arm.name!r}: {error.message}", param=f"arms[{place}].{field}", code=error.code
                 ) from error
 
-    def ask(self, problem: Problem, arm: Arm) -> Asked:
+    def ask(self, problem: Problem, arm: Arm) -> PendingRequest:
         """Let an arm begin with a problem.
 
         Raises:
@@ -75,9 +75,9 @@ class Arms:
         """
         request = self._request(problem, self._strategies[arm.name], arm.sampling)
         submitted = perf_counter()
-        return Asked(problem, arm.name, self._engine.submit(request), submitted)
+        return PendingRequest(problem, arm.name, self._engine.submit(request), submitted)
 
-    async def outcome(self, asked: Asked) -> Outcome:
+    async def outcome(self, asked: PendingRequest) -> Outcome:
         """What becomes of it.
 
         Raises:
@@ -133,7 +133,7 @@ class Arms:
         )
 
     def _judged(
-        self, asked: Asked, answer: Answer, seconds: float, tokens: list[OutcomeToken] | None
+        self, asked: PendingRequest, answer: Answer, seconds: float, tokens: list[OutcomeToken] | None
     ) -> Outcome:
         problem, usage = asked.problem, answer.usage
         verdict = self._judge(problem, answer.text)
@@ -163,7 +163,7 @@ class Arms:
         )
 
 
-def _answer(asked: Asked, items: Sequence[StreamItem]) -> Answer:
+def _answer(asked: PendingRequest, items: Sequence[StreamItem]) -> Answer:
     try:
         return collect(items)
     except EngineStoppedError:

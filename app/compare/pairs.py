@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.compare.power import power_of
 from app.compare.resampling import resampled_means
-from app.compare.results import Estimate, PairResult, Verdict
+from app.compare.results import Estimate, PairResult, PairVerdict
 from app.compare.statistics import (
     ALPHA,
     difference,
@@ -95,6 +95,6 @@ def _ratio(costs: Floats, drawn: Floats) -> Estimate | None:
 def _judged(pair: PairResult, corrected: float | None) -> PairResult:
     if corrected is None:
         return pair
-    better: Verdict = "better" if pair.arm_only > pair.other_only else "worse"
-    verdict: Verdict = better if corrected < ALPHA else "not clear"
+    better: PairVerdict = "better" if pair.arm_only > pair.other_only else "worse"
+    verdict: PairVerdict = better if corrected < ALPHA else "not clear"
     return pair.model_copy(update={"p_adjusted": corrected, "verdict": verdict})

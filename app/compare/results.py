@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from app.compare.spec import ComparisonSpec
 
 Measure = Literal["solved", "correct"]
-Verdict = Literal["better", "worse", "not clear"]
+PairVerdict = Literal["better", "worse", "not clear"]
 
 
 class Result(BaseModel):
@@ -113,7 +113,7 @@ class PairResult(Result):
     bootstrap: Estimate | None
     p: float | None
     p_adjusted: float | None
-    verdict: Verdict | None
+    verdict: PairVerdict | None
     token_ratio: Estimate | None
     row_ratio: Estimate | None
     power: Power

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from app.compare.arms import Arms, Asked
+from app.compare.arms import Arms, PendingRequest
 from app.compare.folder import RunFolder
 from app.compare.outcome import LatencySample, Outcome
 from app.compare.problems import Problem, judge_of, resolve
@@ -84,7 +84,7 @@ class Comparison:
     ) -> bool:
         """Compute the outcomes that are missing, and keep each as soon as it is there."""
         missing = deque(self._missing(have))
-        under_way: dict[asyncio.Task[Outcome], Asked] = {}
+        under_way: dict[asyncio.Task[Outcome], PendingRequest] = {}
         try:
             while not cancelled():
                 while missing and self._has_room(len(under_way), len(missing[0])):

@@ -1,14 +1,10 @@
 """From logits to probabilities and thresholds, on the calibration part only."""
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from probes.arrays import Bools, Floats, Ints
 from probes.probe import Calibration
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 MARGIN = 0.01
 """Isotonic regression is taken where it lowers the Brier score by more than this share."""
@@ -42,7 +38,7 @@ def _spread(knots: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return kept
 
 
-def calibrate(logits: Floats, labels: Bools, groups: NDArray[np.int64]) -> Calibration:
+def calibrate(logits: Floats, labels: Bools, groups: Ints) -> Calibration:
     """Platt's calibration, or the isotonic one where that is clearly better on groups it was not fitted on.
 
     Args:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from probes.arrays import Bools, Floats
 from probes.fitting.families import FAMILIES, Weights
 from probes.fitting.readings import Table
 from probes.fitting.stacking import Combiner, fit_stacked, logits
 from probes.fitting.target import Target
-from probes.judging.metrics import Resampled, resample
+from probes.metrics.resampling import ResampledMetrics, resample
 from probes.probe import Pooling
 
 RESAMPLES = 200
@@ -55,19 +56,19 @@ class Candidate:
             else self.hidden(table)
         )
 
-    def fit(self, table: Table, labels: NDArray[np.bool_]) -> Weights:
+    def fit(self, table: Table, labels: Bools) -> Weights:
         """Fit on the rows of a table."""
         return fit_stacked(
             self.family, self.combiner, self.hidden(table), table.signals, labels, table.own, table.group
         )
 
-    def scores(self, weights: Weights, table: Table) -> NDArray[np.float64]:
+    def scores(self, weights: Weights, table: Table) -> Floats:
         """(n,) logits of a table's rows."""
         return logits(weights, self.inputs(table))
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedCandidate:
     """A fitted candidate, and how it does on the validation part.
 
     tokens_left: mean number of tokens of the step still to come where it reads.
@@ -75,7 +76,7 @@ class Fitted:
 
     candidate: Candidate
     weights: Weights
-    validation: Resampled
+    validation: ResampledMetrics
     tokens_left: float
 
 
@@ -114,22 +115,22 @@ def fit_all(
     held_out: Mapping[str, Table],
     workers: int = 2,
     on_progress: Callable[[int], None] = lambda _: None,
-) -> list[Fitted]:
+) -> list[FittedCandidate]:
     """Fit candidates on one part and measure them on another; tables by name of position."""
 
-    def one(candidate: Candidate) -> Fitted:
+    def one(candidate: Candidate) -> FittedCandidate:
         table, other = tables[candidate.position], held_out[candidate.position]
         weights = candidate.fit(table, target.labels(table))
         scores = candidate.scores(weights, other)
         validation = resample(scores, target.labels(other), other.group, resamples=RESAMPLES)
         on_progress(1)
-        return Fitted(candidate, weights, validation, float(other.tokens_left.mean()))
+        return FittedCandidate(candidate, weights, validation, float(other.tokens_left.mean()))
 
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(one, candidates))
 
 
-def choose(fitted: Sequence[Fitted]) -> Fitted:
+def choose(fitted: Sequence[FittedCandidate]) -> FittedCandidate:
     """The simplest candidate that is not worse, beyond the interval, than the best one at its position."""
     best = max(fitted, key=auroc)
     rivals = [each for each in fitted if each.candidate.position == best.candidate.position]
@@ -137,6 +138,6 @@ def choose(fitted: Sequence[Fitted]) -> Fitted:
     return min([best, *able], key=lambda each: (each.candidate.complexity, -auroc(each)))
 
 
-def auroc(fitted: Fitted) -> float:
+def auroc(fitted: FittedCandidate) -> float:
     """AUROC on the validation part."""
     return fitted.validation.values["auroc"]

@@ -15,8 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 from torch.nn import functional as F
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from probes.arrays import Bools, Floats
 
 INVERSE_PENALTY = 0.02
 """scikit-learn's `C`: with tens of thousands of rows and hundreds of inputs, a mild ridge."""

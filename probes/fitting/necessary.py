@@ -14,12 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from probes.arrays import Bools, Floats, Ints
 from probes.fitting.families import Weights
 from probes.fitting.readings import Table
-from probes.judging.metrics import Resampled, resample
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from probes.metrics.resampling import ResampledMetrics, resample
 
 NAME = "necessary"
 MEANING = "The answer needs the quantity that this token names, though not a word of it is computed yet."
@@ -31,10 +29,10 @@ PENALTY = 1e-3
 class Pairs:
     """Pairs of a reading and a token about which something is known: row and column of `Table.about`."""
 
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
+    rows: Ints
+    columns: Ints
     labels: Bools
-    groups: NDArray[np.int64]
+    groups: Ints
 
     def scores(self, units: Floats) -> Floats:
         """(pairs,) of (n, tokens)."""
@@ -54,7 +52,7 @@ def pairs(table: Table, first_only: bool = True) -> Pairs:
     return Pairs(rows, columns, table.about[rows, columns] == 1, table.group[rows])
 
 
-def matched(found: Pairs, level: Floats, seed: int = 0) -> NDArray[np.int64]:
+def matched(found: Pairs, level: Floats, seed: int = 0) -> Ints:
     """Indices of as many needed as other pairs of each problem and level, so that neither the problem nor the
     level says anything.
 
@@ -112,7 +110,7 @@ class FittedLayer:
 
     layer: int
     weights: Weights
-    validation: Resampled
+    validation: ResampledMetrics
 
 
 def fit_layers(table: Table, held_out: Table, layers: Sequence[int]) -> list[FittedLayer]:

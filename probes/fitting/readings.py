@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from models.decoder import Decoder
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
+from probes.arrays import Bools, Floats, Ints
 from probes.fitting.labels import Labelled
-from probes.inputs import CURRENT, PAST, signal_features
+from probes.inputs import CURRENT, signal_features, token_signals
 from probes.position import Position, split_steps
 
 Array = NDArray[np.float32]
@@ -44,14 +44,14 @@ class Table:
     hidden: Array
     pooled: Array
     signals: Array
-    wrong: NDArray[np.bool_]
+    wrong: Bools
     kind: NDArray[np.str_]
     about: NDArray[np.int8]
-    group: NDArray[np.int64]
-    step: NDArray[np.int64]
-    tokens_left: NDArray[np.int64]
-    first_token: NDArray[np.int64]
-    own: NDArray[np.bool_]
+    group: Ints
+    step: Ints
+    tokens_left: Ints
+    first_token: Ints
+    own: Bools
     domain: NDArray[np.str_]
     op: Array
     temperature: Array
@@ -72,7 +72,7 @@ class _Reading:
 
     hidden: Array
     pooled: Array
-    signals: NDArray[np.float64]
+    signals: Floats
     wrong: bool
     kind: str
     step: int
@@ -166,25 +166,6 @@ def _read_one(
                     )
                     found[position.name].append(reading)
     return found
-
-
-def token_signals(logits: Tensor, chosen: Tensor) -> NDArray[np.float64]:
-    """(T, 5) `PAST` of (T, V) raw logits and the (T,) tokens that came: nats, nats squared, and
-    probabilities; the definitions are those of `app.decoding.core.signals`."""
-    log_probs = torch.log_softmax(logits.float(), dim=-1).clamp_min(-200.0)
-    probs = log_probs.exp()
-    entropy = -(probs * log_probs).sum(-1)
-    varentropy = (probs * (log_probs + entropy[:, None]).square()).sum(-1)
-    top = probs.topk(2, dim=-1).values
-    surprisal = -log_probs.gather(-1, chosen[:, None]).squeeze(-1)
-    columns = {
-        "entropy": entropy.clamp_min(0.0),
-        "varentropy": varentropy,
-        "max_probability": top[:, 0],
-        "margin": top[:, 0] - top[:, 1],
-        "surprisal": surprisal,
-    }
-    return torch.stack([columns[name] for name in PAST], dim=-1).cpu().double().numpy()
 
 
 def _ends(tokenizer: Tokenizer, ids: Sequence[int], end_token_ids: Collection[int]) -> list[int]:

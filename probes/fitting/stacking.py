@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.fitting.families import Bools, Floats, Weights, fit
+from probes.arrays import Bools, Floats, Ints
+from probes.fitting.families import Weights, fit
 
 Combiner = Literal["none", "logistic", "hidden_layer"]
 """How signals join: not at all, by a logistic regression, or by a hidden layer."""
@@ -23,7 +24,7 @@ def fit_stacked(
     signals: NDArray[np.floating],
     labels: Bools,
     own: Bools,
-    groups: NDArray[np.int64],
+    groups: Ints,
 ) -> Weights:
     """Fit a probe whose inputs are hidden states, then, with a combiner, signals.
 
@@ -48,9 +49,7 @@ def logits(weights: Weights, inputs: NDArray[np.floating]) -> Floats:
     return units[:, 0]
 
 
-def _unseen_logits(
-    family: str, hidden: NDArray[np.floating], labels: Bools, groups: NDArray[np.int64]
-) -> Floats:
+def _unseen_logits(family: str, hidden: NDArray[np.floating], labels: Bools, groups: Ints) -> Floats:
     """(n,) logits of each half of the groups by a probe that was fitted on the other half."""
     found = np.zeros(len(labels))
     for half in (groups % 2 == 0, groups % 2 == 1):

@@ -85,7 +85,7 @@ def write_completions(
     return labels
 
 
-def judge(labels: Sequence[Labelled], command: Sequence[str]) -> list[Labelled]:
+def ask_judge(labels: Sequence[Labelled], command: Sequence[str]) -> list[Labelled]:
     """Let a program judge completions.
 
     It gets them as JSON Lines on its standard input and writes each back, in the same order, with `wrong`

@@ -13,12 +13,11 @@ from probes.errors import LabelsError
 from probes.fitting import necessary
 from probes.fitting.calibrate import calibrate
 from probes.fitting.candidates import Candidate
-from probes.fitting.fit import FittedProbe, candidates_per_position, fit_probe, targets
 from probes.fitting.labels import Labelled, Part
 from probes.fitting.readings import Table, read
-from probes.fitting.target import Target
-from probes.judging.one_probe import thresholds
-from probes.judging.results import SweepEntry
+from probes.fitting.sweep import FittedProbe, SweepEntry, candidates_per_position, fit_probe
+from probes.fitting.target import Target, targets
+from probes.metrics.thresholds import thresholds
 from probes.position import Position
 from probes.probe import Probe
 
@@ -60,7 +59,7 @@ def fit_all_probes(
     workers: int,
     watch: Watch,
 ) -> list[FittedProbe]:
-    """Every probe that the labels allow; see `probes.fitting.fit.targets`.
+    """Every probe that the labels allow; see `probes.fitting.target.targets`.
 
     Raises:
         LabelsError: too few labels.

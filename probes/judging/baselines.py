@@ -4,15 +4,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from probes.arrays import Bools, Floats
 from probes.fitting.candidates import Candidate
 from probes.fitting.families import Weights
 from probes.fitting.readings import Table
 from probes.inputs import FEATURES
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from probes.fitting.calibrate import platt
 from probes.fitting.labels import Labelled
-from probes.judging.metrics import measure
 from probes.judging.results import CalibrationDrift
+from probes.metrics.resampling import measure
 from probes.probe import Probe
 from probes.reference_scores import score_text
 
@@ -24,7 +24,7 @@ LONGEST_STEP = 16
 
 
 @dataclass(frozen=True)
-class Rewritten:
+class RewrittenSteps:
     """Steps that were flagged and written again: the probe's (n,) scores of the new ones, whether they are
     wrong, and the problem of each."""
 
@@ -42,7 +42,7 @@ def rewrite(
     modulus: int,
     seed: int = 0,
     on_progress: Callable[[int], None] = lambda _: None,
-) -> Rewritten:
+) -> RewrittenSteps:
     """Take back the first step of each completion that the probe flags, let the model write it again at
     temperature 1, and judge and score what it writes.
 
@@ -75,14 +75,14 @@ def rewrite(
             if score is not None:
                 found.append((score, wrong, group))
     columns = list(zip(*found, strict=True)) if found else [(), (), ()]
-    return Rewritten(
+    return RewrittenSteps(
         np.array(columns[0], dtype=np.float64),
         np.array(columns[1], dtype=np.bool_),
         np.array(columns[2], dtype=np.int64),
     )
 
 
-def drift(rewritten: Rewritten) -> tuple[CalibrationDrift, ...]:
+def drift(rewritten: RewrittenSteps) -> tuple[CalibrationDrift, ...]:
     """Calibration on rewritten steps, as it is and with a calibration of its own, each half judged by the
     other's. Empty where there are too few to tell."""
     scores, wrong, groups = rewritten.scores, rewritten.wrong, rewritten.groups

@@ -5,18 +5,19 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
+from probes.arrays import Floats
 from probes.fitting.families import Weights
 from probes.fitting.labels import Labelled, Part, sample
 from probes.fitting.necessary import Pairs, fit_units, matched, pairs, units
 from probes.fitting.readings import Table, group_number, read
 from probes.judging.baselines import Scorer
-from probes.judging.fitted_probes import Subject
-from probes.judging.one_probe import judge, thresholds
+from probes.judging.domains import judge_by_domain
+from probes.judging.plain_probes import Subject
 from probes.judging.results import ProbeResult
+from probes.metrics.thresholds import thresholds
 
 READ = 6000
 """Completions of the fitting and of the test part, each: every one gives as many pairs as the problem has
@@ -25,15 +26,14 @@ quantities."""
 EQUALLY_MENTIONED = ", mentioned equally often"
 
 Parts = Mapping[Part, Sequence[Labelled]]
-Floats = NDArray[np.float64]
 
 
-def planned(parts: Parts) -> int:
-    """How many completions `evaluate` reads at most, without an untrained network half of it."""
+def planning_reads(parts: Parts) -> int:
+    """How many completions `judge_planning` reads at most, without an untrained network half of it."""
     return 2 * (min(READ, len(parts["fit"])) + min(READ, len(parts["test"]))) + len(parts["calibration"])
 
 
-def evaluate(
+def judge_planning(
     model: LanguageModel[Any],
     tokenizer: Tokenizer,
     subject: Subject,
@@ -95,7 +95,7 @@ def evaluate(
         position=probe.position.name,
         family=subject.candidate.family,
         layers=probe.layers,
-        domains=judge(
+        domains=judge_by_domain(
             scores[rows],
             asked.labels[rows],
             asked.groups[rows],

@@ -9,8 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from probes.fitting.sweep import SweepEntry
 from probes.judging.drawing import COLOURS, MARKERS, STYLE, TEXT, svg
-from probes.judging.results import Estimate, ProbeResult, SweepEntry
+from probes.judging.results import ProbeResult
+from probes.metrics.estimates import Estimate
 
 
 def roc(probe: ProbeResult, largest_rate: float = 1.0) -> str:

@@ -11,14 +11,13 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from models.checkpoint import LoadedCheckpoint
 from models.tokenizer import Tokenizer
-from probes.card import GoldenExample, ProbeCard, Threshold, describe, golden_example
+from probes.card import GoldenExample, ProbeCard, Threshold, golden_example, probe_card
 from probes.errors import LabelsError, ProbeFileError
 from probes.fitting.candidates import Candidate
-from probes.fitting.fit import FittedProbe
 from probes.fitting.labels import Labelled, Part, data_hash
+from probes.fitting.sweep import FittedProbe, SweepEntry
 from probes.fitting.target import Target
-from probes.judging.fitted_probes import Subject
-from probes.judging.results import SweepEntry
+from probes.judging.plain_probes import Subject
 from probes.probe import Probe
 from probes.store import StoredProbe
 
@@ -29,7 +28,7 @@ EXAMPLES = 200
 
 
 class Making(BaseModel):
-    """How a probe was made: what `probes.fitting.fit` compared and chose."""
+    """How a probe was made: what `probes.fitting.sweep` compared and chose."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,7 +38,7 @@ class Making(BaseModel):
 
 
 @dataclass(frozen=True)
-class Data:
+class FittingData:
     """What all probes of a fit were made from: a description for their cards, and texts to try them on.
 
     origin: where the labels are from and how they were made, the command, the commit.
@@ -50,13 +49,13 @@ class Data:
     examples: Sequence[Labelled]
 
     @classmethod
-    def of(cls, parts: Mapping[Part, Sequence[Labelled]], origin: Mapping[str, JsonValue]) -> "Data":
+    def of(cls, parts: Mapping[Part, Sequence[Labelled]], origin: Mapping[str, JsonValue]) -> "FittingData":
         """The data of labelled completions by part."""
-        description: dict[str, JsonValue] = {part: described(labels) for part, labels in parts.items()}
+        description: dict[str, JsonValue] = {part: data_summary(labels) for part, labels in parts.items()}
         return cls(description, dict(origin), parts["calibration"][:EXAMPLES])
 
 
-def card_of(fitted: FittedProbe, loaded: LoadedCheckpoint, data: Data) -> ProbeCard:
+def card_of(fitted: FittedProbe, loaded: LoadedCheckpoint, data: FittingData) -> ProbeCard:
     """The card of a probe that was just fitted."""
     making = Making(target=fitted.target, candidate=fitted.candidate, sweep=fitted.sweep)
     evidence: dict[str, JsonValue] = {
@@ -64,7 +63,7 @@ def card_of(fitted: FittedProbe, loaded: LoadedCheckpoint, data: Data) -> ProbeC
         "data": data.description,
         "origin": data.origin,
     }
-    return describe(
+    return probe_card(
         fitted.probe,
         loaded,
         positive=fitted.target.meaning,
@@ -99,7 +98,7 @@ def subject_of(stored: StoredProbe) -> Subject:
     return Subject(stored.probe, making.target, making.candidate, making.sweep)
 
 
-def described(labels: Sequence[Labelled]) -> dict[str, JsonValue]:
+def data_summary(labels: Sequence[Labelled]) -> dict[str, JsonValue]:
     """Completions of a part, for a card: which they are, how many, and what is wrong with them."""
     kinds = Counter(span.kind for each in labels for span in each.wrong if each.own)
     return {

@@ -11,8 +11,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from probes.fitting.sweep import SweepEntry
 from probes.judging import plots
-from probes.judging.results import Estimate, EvaluationReport, ProbeResult, SweepEntry
+from probes.judging.results import EvaluationReport, ProbeResult
+from probes.metrics.estimates import Estimate
 
 UNKNOWN = "\N{EN DASH}"  # what rows cannot tell
 

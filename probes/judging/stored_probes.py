@@ -16,9 +16,11 @@ from probes.card import ProbeCard
 from probes.fitting import necessary
 from probes.fitting.labels import Labelled, data_hash
 from probes.fitting.workflow import Watch, by_part
-from probes.judging import fitted_probes, intervention, planning
-from probes.judging.one_probe import base_rates
-from probes.judging.record import described, subject_of
+from probes.judging import intervention
+from probes.judging.base_rates import base_rates
+from probes.judging.plain_probes import judge_plain, plain_reads
+from probes.judging.planning import judge_planning, planning_reads
+from probes.judging.record import data_summary, subject_of
 from probes.judging.results import EvaluationReport, ProbeResult
 from probes.store import StoredProbe
 
@@ -26,7 +28,7 @@ REWRITTEN_FROM = 3000
 """Calibration completions among which flagged steps are looked for."""
 
 
-def judge_all(
+def judge_stored(
     loaded: LoadedCheckpoint,
     stored: Sequence[StoredProbe],
     labels: Sequence[Labelled],
@@ -46,19 +48,19 @@ def judge_all(
     plain = [each for each in subjects if not each.probe.tokens]
     untrained = _untrained(loaded)
     sizes = len(parts["fit"]), len(parts["calibration"]), len(parts["test"])
-    total = fitted_probes.planned(*sizes, with_untrained=untrained is not None)
+    total = plain_reads(*sizes, with_untrained=untrained is not None)
     with watch("reading the test part", total) as done:
         results = {
             result.name: result
-            for result in fitted_probes.evaluate(
+            for result in judge_plain(
                 loaded.model, loaded.tokenizer, plain, parts["fit"], parts["calibration"], parts["test"],
                 untrained, workers, resamples, done,
             )
         }  # fmt: skip
     for subject in subjects:
         if subject.probe.name == necessary.NAME:
-            with watch("reading for the planning probe", planning.planned(parts)) as done:
-                results[subject.probe.name] = planning.evaluate(
+            with watch("reading for the planning probe", planning_reads(parts)) as done:
+                results[subject.probe.name] = judge_planning(
                     loaded.model, loaded.tokenizer, subject, parts, untrained, workers, resamples, done
                 )
     if (spec := IgsmSpec.of_checkpoint(loaded.card)) is not None:
@@ -89,7 +91,7 @@ def with_evaluation(card: ProbeCard, result: ProbeResult, test: Sequence[Labelle
         "calibration_drift": [each.model_dump(mode="json") for each in result.calibration_drift],
     }
     known = card.evidence.get("data")
-    data: dict[str, JsonValue] = {**(known if isinstance(known, dict) else {}), "test": described(test)}
+    data: dict[str, JsonValue] = {**(known if isinstance(known, dict) else {}), "test": data_summary(test)}
     return card.model_copy(update={"evidence": {**card.evidence, "data": data, "evaluation": evaluated}})
 
 

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.decoder import Decoder
-from probes.fitting.readings import token_signals
-from probes.inputs import CURRENT
+from probes.inputs import CURRENT, token_signals
 from probes.probe import Probe
 from probes.reader import ProbeReader
 from probes.reference_scores import score_text

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from models.checkpoint import LoadedCheckpoint
-from probes.card import Threshold, describe, golden_example
+from probes.arrays import Floats
+from probes.card import Threshold, golden_example, probe_card
 from probes.inputs import FEATURES
 from probes.position import Position
-from probes.probe import Array, Calibration, Probe
+from probes.probe import Calibration, Probe
 from probes.store import save
 
 PLATT = Calibration(slope=0.8, intercept=-0.3)
@@ -70,7 +71,7 @@ def every_family(
     ]
 
 
-def _float32(values: Array) -> Array:
+def _float32(values: Floats) -> Floats:
     """Values that a file of float32 holds exactly."""
     return values.astype(np.float32).astype(np.float64)
 
@@ -81,7 +82,7 @@ def store_probes(
     """Save probes with cards that say what is needed to load them, and a golden example."""
     for probe in probes:
         golden = golden_example(checkpoint.model, probe, completion_ids[:3], completion_ids)
-        card = describe(
+        card = probe_card(
             probe,
             checkpoint,
             positive="nothing: its weights are random",

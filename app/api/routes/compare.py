@@ -24,8 +24,8 @@ from app.api.streaming import EventStream
 from app.compare.about import About
 from app.compare.folder import LATENCY_FILE, OUTCOMES_FILE, PROBLEMS_FILE, read_about
 from app.compare.results import ComparisonReport
+from app.compare.server.comparisons import Comparisons
 from app.compare.server.job import Job
-from app.compare.server.jobs import Comparisons
 from app.compare.server.state import ComparisonStatus
 from app.compare.spec import ComparisonSpec
 

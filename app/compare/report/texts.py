@@ -8,7 +8,7 @@ import numpy as np
 from app.compare.outcome import Outcome
 from app.compare.results import ComparisonReport, Measure
 from app.compare.spec import CorpusProblems
-from app.compare.table import natural
+from app.compare.table import natural, right_by
 
 MOST_PROMPTS = 40
 MOST_DISAGREEMENTS = 8
@@ -24,7 +24,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Written:
+class ArmText:
     """What an arm wrote. right: None where nothing is judged."""
 
     arm: str
@@ -37,20 +37,20 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Row:
+class ProblemTexts:
     """A problem with every arm's text. prompt: None where the report does not know it."""
 
     problem: str
     prompt: str | None
     expected: str | None
-    texts: tuple[Written, ...]
+    texts: tuple[ArmText, ...]
 
 
 @dataclass(frozen=True)
 class Texts:
     """left_out: problems that are not shown. highest: the signal's value that has full colour."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ProblemTexts, ...]
     left_out: int
     signal: str | None
     highest: float | None
@@ -75,7 +75,7 @@ def side_by_side(report: ComparisonReport, outcomes: Sequence[Outcome]) -> Texts
     ]
     highest = float(np.quantile(values, 0.98)) if values else None
     rows = tuple(
-        Row(
+        ProblemTexts(
             problem=problem,
             prompt=prompts.get(problem),
             expected=next((each.expected for each in by_problem[problem].values()), None),
@@ -104,7 +104,7 @@ def _prompts_first(by_problem: dict[str, dict[str, Outcome]], prompts: dict[str,
 def _disagreements(report: ComparisonReport, by_problem: dict[str, dict[str, Outcome]]) -> list[str]:
     def evenness(problem: str) -> float:
         """0 where half of the arms are right."""
-        known = [_right(each, report.measure) for each in by_problem[problem].values()]
+        known = [right_by(each, report.measure) for each in by_problem[problem].values()]
         judged = [float(each) for each in known if each is not None]
         return abs(sum(judged) / len(judged) - 0.5) if judged else 1.0
 
@@ -112,10 +112,10 @@ def _disagreements(report: ComparisonReport, by_problem: dict[str, dict[str, Out
     return sorted(disputed, key=lambda problem: (evenness(problem), natural(problem)))[:MOST_DISAGREEMENTS]
 
 
-def _written(outcome: Outcome, measure: Measure | None, signal: str | None, highest: float | None) -> Written:
-    return Written(
+def _written(outcome: Outcome, measure: Measure | None, signal: str | None, highest: float | None) -> ArmText:
+    return ArmText(
         arm=outcome.arm,
-        right=_right(outcome, measure),
+        right=right_by(outcome, measure),
         abstained=outcome.abstained,
         answer=outcome.answer,
         tokens=outcome.completion_tokens,
@@ -136,8 +136,3 @@ def _pieces(outcome: Outcome, signal: str | None, highest: float | None) -> tupl
             heat = 100 * min(max(value, 0.0) / highest, 1.0) if highest and highest > 0 else 0.0
             pieces.append(Piece(token.text, f"{value:.3g}", round(heat, 1)))
     return tuple(pieces)
-
-
-def _right(outcome: Outcome, measure: Measure | None) -> bool | None:
-    right = outcome.solved if measure == "solved" else outcome.correct
-    return None if measure is None or right is None else right and not outcome.abstained

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from app.compare.server.job import Job
-from app.compare.server.shelf import Damaged, Shelf
+from app.compare.server.shelf import DamagedComparison, Shelf
 from app.compare.server.state import STATUSES, ComparisonStatus
 from app.errors import ComparisonFolderError, UnknownComparisonError
 
@@ -16,7 +16,7 @@ class Collection:
     def __init__(self, root: Path) -> None:
         self.shelf = Shelf(root)
         self.jobs: dict[str, Job] = {}
-        self.damaged: dict[str, Damaged] = {}
+        self.damaged: dict[str, DamagedComparison] = {}
 
     def open(self) -> list[Job]:
         """Claim the folder, and take over what is in it. Returns what is unfinished, the oldest first.

@@ -7,7 +7,7 @@ from typing import Any
 from app.compare.progress import Progress
 from app.compare.runner import Comparison
 from app.compare.server.findings import Findings
-from app.compare.server.shelf import Kept
+from app.compare.server.shelf import KeptComparison
 from app.compare.server.state import ComparisonStatus, KeptStatus, State, write_state
 from app.compare.spec import ComparisonSpec, CorpusProblems
 from app.compare.summary import problems_of
@@ -28,7 +28,7 @@ class Job:
     cancelled: it was asked to end.
     """
 
-    def __init__(self, kept: Kept, prepared: Comparison | None = None) -> None:
+    def __init__(self, kept: KeptComparison, prepared: Comparison | None = None) -> None:
         self.kept = kept
         self.prepared = prepared
         self.state: State = kept.state

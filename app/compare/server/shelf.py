@@ -21,7 +21,7 @@ _MAKING, _DROPPING = ".making-", ".dropping-"
 
 
 @dataclass(frozen=True)
-class Damaged:
+class DamagedComparison:
     """A folder that was a comparison. reason: what is wrong with it, and the fix. spec: if it is whole."""
 
     id: str
@@ -52,7 +52,7 @@ class Damaged:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptComparison:
     """A comparison as it is on disk, with the numbers of its outcomes and latency samples."""
 
     id: str
@@ -92,10 +92,10 @@ class Shelf:
             self._claim.release()
             self._claim = None
 
-    def read(self) -> tuple[list[Kept], list[Damaged]]:
+    def read(self) -> tuple[list[KeptComparison], list[DamagedComparison]]:
         """All comparisons, the oldest first, and what cannot be read of them."""
-        kept: list[Kept] = []
-        damaged: list[Damaged] = []
+        kept: list[KeptComparison] = []
+        damaged: list[DamagedComparison] = []
         for folder in self.root.glob(f"{_PREFIX}*"):
             if not (folder.name.isascii() and folder.name.isprintable()):
                 log.warning("%r is left out: no comparison has such a name", folder.name)
@@ -109,7 +109,7 @@ class Shelf:
                 damaged.append(_damaged(folder, reason.replace(f"{self.root}/", "")))
         return sorted(kept, key=lambda each: each.state.created), damaged
 
-    def add(self, spec: ComparisonSpec, state: State, fill: Callable[[Path], None]) -> Kept:
+    def add(self, spec: ComparisonSpec, state: State, fill: Callable[[Path], None]) -> KeptComparison:
         """Keep a new comparison; a kill leaves all of it or none.
 
         fill: writes what else belongs into the folder that it is given.
@@ -127,7 +127,7 @@ class Shelf:
             raise unwritable(self.root, error) from error
         finally:
             shutil.rmtree(making, ignore_errors=True)
-        return Kept(id, folder, spec, state)
+        return KeptComparison(id, folder, spec, state)
 
     def remove(self, kept: Path) -> None:
         """Remove a comparison's folder; a kill leaves all of it or none.
@@ -145,7 +145,7 @@ class Shelf:
         _erase(dropping)
 
 
-def _read(folder: Path) -> Kept:
+def _read(folder: Path) -> KeptComparison:
     """The comparison in a folder.
 
     Raises:
@@ -153,15 +153,15 @@ def _read(folder: Path) -> Kept:
     """
     state, spec = read_state(folder), read_spec(folder)
     outcomes, samples = (_count_lines(folder / name) for name in (OUTCOMES_FILE, LATENCY_FILE))
-    return Kept(folder.name, folder, spec, state, outcomes, samples)
+    return KeptComparison(folder.name, folder, spec, state, outcomes, samples)
 
 
-def _damaged(folder: Path, reason: str) -> Damaged:
+def _damaged(folder: Path, reason: str) -> DamagedComparison:
     spec, created = None, 0.0
     with suppress(Exception):
         created = folder.lstat().st_mtime
         spec = read_spec(folder)
-    return Damaged(
+    return DamagedComparison(
         folder.name,
         folder,
         f"{reason}. What was found is still in its folder: mend it and start the server anew, or delete it.",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.compare.server.jobs import Comparisons
+from app.compare.server.comparisons import Comparisons
 from app.compare.server.state import STATUSES
 from app.errors import (
     ComparisonFolderError,
@@ -15,7 +15,7 @@ from app.errors import (
 )
 from models.checkpoint import LoadedCheckpoint
 from tests.app.compare.running import engine_for, make_spec
-from tests.app.compare.server.test_jobs import comparing, long_spec, wait
+from tests.app.compare.server.test_comparisons import comparing, long_spec, wait
 
 
 @pytest.fixture(scope="module")

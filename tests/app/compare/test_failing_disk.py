@@ -8,7 +8,7 @@ import pytest
 from app.compare.folder import read_outcomes
 from app.compare.server.state import read_state
 from models.checkpoint import LoadedCheckpoint
-from tests.app.compare.server.test_jobs import comparing, long_spec, wait
+from tests.app.compare.server.test_comparisons import comparing, long_spec, wait
 
 
 @pytest.mark.parametrize("call", ["pwrite", "fsync"])

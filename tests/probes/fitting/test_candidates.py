@@ -5,13 +5,13 @@ import pytest
 from numpy.typing import NDArray
 
 from probes.errors import LabelsError
-from probes.fitting.candidates import Candidate, Fitted, choose, fit_all, richer, single_layer
+from probes.fitting.candidates import Candidate, FittedCandidate, choose, fit_all, richer, single_layer
 from probes.fitting.families import Weights
-from probes.fitting.fit import fit_probe, targets
 from probes.fitting.labels import Labelled, WrongSpan
 from probes.fitting.readings import Table, read
-from probes.fitting.target import Target
-from probes.judging.metrics import resample
+from probes.fitting.sweep import fit_probe
+from probes.fitting.target import Target, targets
+from probes.metrics.resampling import resample
 from probes.position import standard_positions
 from probes.probe import Probe
 from tests.probes.stories import story_model
@@ -50,10 +50,10 @@ TRAIN, HELD_OUT, CALIBRATION = tables(0, 300), tables(1), tables(2)
 
 def fitted(
     family: str, scores: NDArray[np.float64], layers: tuple[int, ...] = (1,), position: str = "end"
-) -> Fitted:
+) -> FittedCandidate:
     labels = np.arange(len(scores)) % 2 == 0
     validation = resample(scores, labels, np.arange(len(scores)), resamples=200)
-    return Fitted(
+    return FittedCandidate(
         Candidate(position, family, layers), Weights(np.zeros((1, 1)), np.zeros(1)), validation, 1.0
     )
 

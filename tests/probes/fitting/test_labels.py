@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from probes.errors import LabelsError
 from probes.fitting.labels import Labelled, WrongSpan, data_hash, part_of, read_labels, write_labels
-from probes.fitting.user_labels import Prompt, judge, read_prompts, write_completions
+from probes.fitting.user_labels import Prompt, ask_judge, read_prompts, write_completions
 from tests.probes.stories import story_model
 
 EXAMPLE = Labelled(
@@ -95,7 +95,7 @@ def test_judge_gets_the_completions_and_answers_in_their_order(tmp_path: Path) -
         "    each['wrong'] = [{'start': 0, 'end': 1, 'kind': 'first'}]",
         "    print(json.dumps(each))",
     )
-    judged = judge(labels, ["python3", str(program)])
+    judged = ask_judge(labels, ["python3", str(program)])
     assert [each.completion_ids for each in judged] == [each.completion_ids for each in labels]
     assert all(each.wrong == (WrongSpan(start=0, end=1, kind="first"),) for each in judged)
 
@@ -112,7 +112,7 @@ def test_judge_gets_the_completions_and_answers_in_their_order(tmp_path: Path) -
 )
 def test_judge_that_does_not_do_its_part_is_told_so(command: list[str], message: str) -> None:
     with pytest.raises(LabelsError, match=message):
-        judge([EXAMPLE], command)
+        ask_judge([EXAMPLE], command)
 
 
 @pytest.mark.parametrize(

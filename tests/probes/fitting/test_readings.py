@@ -4,8 +4,8 @@ import torch
 
 from app.decoding.core.signals import SIGNALS, Distribution
 from probes.fitting.labels import Labelled, WrongSpan
-from probes.fitting.readings import read, token_signals
-from probes.inputs import CURRENT, FEATURES, PAST, signal_features
+from probes.fitting.readings import read
+from probes.inputs import CURRENT, FEATURES, PAST, signal_features, token_signals
 from probes.position import split_steps, standard_positions
 from tests.probes.stories import story_model
 

@@ -5,21 +5,15 @@ import math
 import numpy as np
 import pytest
 
+from probes.fitting.sweep import SweepEntry
 from probes.judging import plots
-from probes.judging.metrics import curves, rates_at, resample, threshold_at
+from probes.judging.base_rates import BaseRate
 from probes.judging.report import render
-from probes.judging.results import (
-    BaseRate,
-    CalibrationDrift,
-    Comparison,
-    DomainResult,
-    Estimate,
-    EvaluationReport,
-    MeasuredRates,
-    ProbeResult,
-    SweepEntry,
-    Threshold,
-)
+from probes.judging.results import CalibrationDrift, DomainResult, EvaluationReport, ProbeResult, RivalResult
+from probes.metrics.curves import curves
+from probes.metrics.estimates import Estimate
+from probes.metrics.resampling import resample
+from probes.metrics.thresholds import MeasuredRates, ThresholdResult, rates_at, threshold_at
 from tests.html_page import Page, assert_loads_nothing, assert_refers_to_what_exists_once
 
 
@@ -29,11 +23,11 @@ def _domain(name: str, seed: int) -> DomainResult:
     labels = random.random(300) < 0.3
     scores = 1 / (1 + np.exp(-(3 * labels + random.normal(size=300) - 1.5)))
     probe = resample(scores, labels, groups, resamples=40)
-    comparisons: list[Comparison] = []
+    comparisons: list[RivalResult] = []
     for rival, signal in (("entropy", 1.5), ("signals_logistic", 2.0), ("shuffled_labels", 0.0)):
         other = resample(signal * labels + random.normal(size=300), labels, groups, resamples=40)
         comparisons.append(
-            Comparison(
+            RivalResult(
                 name=rival,
                 kind="baseline" if signal else "control",
                 metrics=other.metrics(),
@@ -81,7 +75,7 @@ def _probe(name: str, seed: int) -> ProbeResult:
         domains=(_domain("id", seed), _domain("ood", seed + 1)),
         sweep=sweep,
         thresholds=(
-            Threshold(
+            ThresholdResult(
                 asked=0.05,
                 threshold=threshold,
                 measured=(

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from app.compare.outcome import Outcome, OutcomeToken
-from app.compare.report import figures, render
+from app.compare.report import figures
+from app.compare.report.page import render
 from app.compare.results import ComparisonReport
 from app.compare.spec import parse_spec
 from app.compare.summary import summarise

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from probes.arrays import Bools, Floats, Ints
 
 BINS = 15  # of the calibration error and of reliability diagrams
 
@@ -119,3 +117,8 @@ def bin_bounds(mass: Ints) -> Ints:
     straddling = np.searchsorted(mass[1:], -(-inner * total // BINS))
     middle = mass[straddling] + mass[straddling + 1]  # twice, to stay in integers
     return np.concatenate(([0], straddling + (BINS * middle < 2 * inner * total), [len(mass) - 1]))
+
+
+def ratio(part: float, whole: int) -> float:
+    """A share; NaN of nothing."""
+    return part / whole if whole else float("nan")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.compare.outcome import LatencySample, Outcome
-from app.compare.served import Served
+from app.compare.served_model import ServedModel
 from app.compare.server.collection import Collection
 from app.compare.server.job import Job, require_modest
 from app.compare.server.state import ComparisonStatus, KeptStatus, State, plain
@@ -40,11 +40,11 @@ class Comparisons:
         self._changed = threading.Condition(threading.RLock())
         self._all = Collection(root)
         self._queue: deque[Job] = deque()
-        self._served: Served | None = None
+        self._served: ServedModel | None = None
         self._thread: threading.Thread | None = None
         self._stopping = False
 
-    def start(self, served: Served) -> None:
+    def start(self, served: ServedModel) -> None:
         """Begin to run comparisons, first those that an earlier process left unfinished.
 
         Raises:
@@ -282,7 +282,7 @@ class Comparisons:
         self._open()
         return self._all.job(id)
 
-    def _running(self) -> Served:
+    def _running(self) -> ServedModel:
         served = self._served
         if served is None or self._stopping or not served.engine.running:
             raise EngineStoppedError("The engine is not running; try again later.")

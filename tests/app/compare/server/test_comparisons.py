@@ -11,10 +11,10 @@ import pytest
 from app.compare.folder import OUTCOMES_FILE, RunFolder, read_outcomes
 from app.compare.progress import Progress
 from app.compare.runner import Comparison
-from app.compare.served import Served
-from app.compare.server import job, jobs
+from app.compare.served_model import ServedModel
+from app.compare.server import job
+from app.compare.server.comparisons import Comparisons
 from app.compare.server.job import Job
-from app.compare.server.jobs import Comparisons
 from app.compare.server.state import ComparisonStatus, read_state
 from app.compare.spec import ComparisonSpec
 from app.engine.engine import Engine
@@ -43,7 +43,7 @@ def comparing(root: Path, checkpoint: LoadedCheckpoint) -> Generator[tuple[Compa
     """Comparisons that run, and their engine."""
     comparisons = Comparisons(root)
     with engine_for(checkpoint) as engine:
-        comparisons.start(Served(engine, checkpoint))
+        comparisons.start(ServedModel(engine, checkpoint))
         try:
             yield comparisons, engine
         finally:
@@ -157,7 +157,7 @@ def test_one_process_has_the_folder(checkpoint: LoadedCheckpoint, tmp_path: Path
         first.submit(make_spec())
         second = Comparisons(tmp_path)
         with pytest.raises(ComparisonFolderError, match="another server"):
-            second.start(Served(engine, checkpoint))
+            second.start(ServedModel(engine, checkpoint))
         with pytest.raises(ComparisonFolderError, match="another server"):
             second.list()
         first.stop()
@@ -168,7 +168,7 @@ def test_one_process_has_the_folder(checkpoint: LoadedCheckpoint, tmp_path: Path
 def test_so_many_may_wait(
     checkpoint: LoadedCheckpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "MAX_QUEUED", 1)
+    monkeypatch.setattr("app.compare.server.comparisons.MAX_QUEUED", 1)
     with comparing(tmp_path, checkpoint) as (comparisons, _):
         running = comparisons.submit(long_spec()).id
         wait(comparisons, running, outcomes=1)
@@ -190,7 +190,7 @@ def test_how_many_there_are_is_told_while_a_submission_waits_for_its_disk(
 ) -> None:
     writing, written = threading.Event(), threading.Event()
 
-    class Slow(Served):
+    class Slow(ServedModel):
         def folder(self, path: Path, comparison: Comparison, *, must_exist: bool = False) -> RunFolder:
             writing.set()
             assert written.wait(60)
@@ -246,7 +246,7 @@ def test_nothing_begins_after_the_stop(checkpoint: LoadedCheckpoint, tmp_path: P
     comparisons = Comparisons(tmp_path / "none")
     comparisons.stop()
     with engine_for(checkpoint) as engine:
-        comparisons.start(Served(engine, checkpoint))
+        comparisons.start(ServedModel(engine, checkpoint))
         with pytest.raises(EngineStoppedError):
             comparisons.submit(make_spec())
     assert not (tmp_path / "none").exists()

@@ -10,16 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from probes.judging.metrics import (
-    METRICS,
-    curves,
-    difference,
-    measure,
-    rates_at,
-    resample,
-    threshold_at,
-)
-from probes.judging.results import Estimate, Metrics
+from probes.metrics.curves import curves
+from probes.metrics.estimates import Estimate, Metrics
+from probes.metrics.resampling import METRICS, difference, measure, resample
+from probes.metrics.thresholds import rates_at, threshold_at
 
 Sample = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.int64]]
 

@@ -1,15 +1,11 @@
-"""How well scores tell positive rows from negative ones, with 95% intervals.
+"""Metrics with 95% intervals.
 
-Everywhere: `scores` (n,) finite floats, higher where a positive is likelier; `labels` (n,) bool; `groups`
-(n,) int, the problem of each row. Rows of one problem are correlated, so an interval comes from resampling
-whole problems with replacement. A resample is kept as a number of copies per problem: rows are sorted once,
-and each resample costs a few cumulative sums. Tied scores count as tied in every metric.
-
-What rows cannot tell (no positive, no negative, no rows; an interval from a single problem) is NaN.
+Rows of one problem are correlated, so an interval comes from resampling whole problems with replacement. A
+resample is kept as a number of copies per problem: rows are sorted once, and each resample costs a few
+cumulative sums.
 """
 
 import hashlib
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -17,8 +13,9 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from probes.judging.ranking import Bools, Floats, Ints, Rows, bin_bounds, cumulative, last_allowed, order_rows
-from probes.judging.results import Curves, Estimate, Metrics, ReliabilityBin
+from probes.arrays import Bools, Floats, Ints
+from probes.metrics.estimates import Estimate, Metrics
+from probes.metrics.ranking import Rows, bin_bounds, cumulative, last_allowed, order_rows, ratio
 
 MetricName = Literal[
     "auroc",
@@ -32,12 +29,11 @@ MetricName = Literal[
 ]
 METRICS: tuple[MetricName, ...] = get_args(MetricName)
 
-ROC_POINTS = 200
 _RATES = (0.01, 0.05, 0.10)
 
 
 @dataclass(frozen=True)
-class Resampled:
+class ResampledMetrics:
     """Every metric of one scorer on its rows, and on each resample of their problems.
 
     Scorers of the same rows see the same resamples under the same seed, so their draws are paired.
@@ -51,7 +47,7 @@ class Resampled:
         estimates = {name: _estimate(self.values[name], self.draws[name]) for name in METRICS}
         return Metrics.model_validate(estimates)
 
-    def minus(self, other: "Resampled", metric: MetricName) -> Estimate:
+    def minus(self, other: "ResampledMetrics", metric: MetricName) -> Estimate:
         """Paired difference of a metric: this scorer minus the other.
 
         Raises:
@@ -72,7 +68,7 @@ def resample(
     *,
     resamples: int = 1000,
     seed: int = 0,
-) -> Resampled:
+) -> ResampledMetrics:
     """Measure a scorer on its rows and on `resamples` draws of as many problems as there are.
 
     To compare several scorers call this once for each and subtract with `minus`.
@@ -86,7 +82,7 @@ def resample(
         for draw in draws:
             drawn = random.integers(problems, size=problems)
             draw[:] = _values(rows, np.bincount(drawn, minlength=problems))
-    return Resampled(
+    return ResampledMetrics(
         values=dict(zip(METRICS, values, strict=True)),
         draws=dict(zip(METRICS, draws.T, strict=True)),
         sample=_digest(labels, groups, resamples, seed),
@@ -131,54 +127,6 @@ def difference(
     return minuend.minus(resample(second, labels, groups, resamples=resamples, seed=seed), metric)
 
 
-def threshold_at(scores: npt.NDArray[np.floating], labels: Bools, rate: float) -> float:
-    """The lowest threshold whose false alarm rate on these rows is at most `rate`.
-
-    A row is flagged where score > threshold. The threshold lies midway between the lowest score that is
-    flagged and the highest that is not. NaN without negatives.
-    """
-    rows = order_rows(scores, labels, np.zeros(len(labels), np.int64))
-    mass, hits = cumulative(rows, np.ones(1, np.int64))
-    negatives = int(mass[-1] - hits[-1])
-    if negatives == 0:
-        return float("nan")
-    distinct = rows.scores[rows.edges[:-1]]
-    flagged = last_allowed(mass - hits, negatives, rate)
-    if flagged == 0:
-        return float(distinct[0])
-    below_flagged = np.nextafter(distinct[flagged - 1], -np.inf)
-    if flagged == len(distinct):
-        return float(below_flagged)
-    return float(min((distinct[flagged - 1] + distinct[flagged]) / 2, below_flagged))
-
-
-def rates_at(scores: npt.NDArray[np.floating], labels: Bools, threshold: float) -> tuple[float, float]:
-    """(false alarm rate, recall) where score > threshold is flagged; NaN where there is nothing to count."""
-    flagged = np.asarray(scores, np.float64) > threshold
-    alarms, hits = int(np.sum(flagged & ~labels)), int(np.sum(flagged & labels))
-    return _ratio(alarms, int(np.sum(~labels))), _ratio(hits, int(np.sum(labels)))
-
-
-def curves(scores: npt.NDArray[np.floating], labels: Bools) -> Curves:
-    """What a plot needs: the ROC curve in at most 200 points, and the reliability bins of the ECE.
-
-    The ROC curve is empty without positives or without negatives, the bins are empty without rows.
-    """
-    rows = order_rows(scores, labels, np.zeros(len(labels), np.int64))
-    mass, hits = cumulative(rows, np.ones(len(rows.sizes), np.int64))
-    bounds = rows.edges[bin_bounds(mass)] if len(rows.scores) else np.zeros(1, np.int64)
-    bins = [
-        ReliabilityBin(
-            mean_score=float(np.mean(rows.scores[start:stop])),
-            observed=float(np.mean(rows.positive[start:stop])),
-            rows=int(stop - start),
-        )
-        for start, stop in itertools.pairwise(bounds)
-        if stop > start
-    ]
-    return Curves(roc=_roc(mass, hits), reliability=tuple(reversed(bins)))
-
-
 def _values(rows: Rows, copies: Ints) -> list[float]:
     """Every metric, in the order of METRICS, where problem g is there copies[g] times."""
     mass, hits = cumulative(rows, copies)
@@ -190,16 +138,16 @@ def _values(rows: Rows, copies: Ints) -> list[float]:
     above = (alarms[block] + alarms[block + 1]) / 2  # negatives that outrank a positive
     precision = hits[block + 1] / np.maximum(mass[block + 1], 1)
     recalls = (
-        _ratio(int(hits[last_allowed(alarms, negatives, rate)]), positives if negatives else 0)
+        ratio(int(hits[last_allowed(alarms, negatives, rate)]), positives if negatives else 0)
         for rate in _RATES
     )
     return [
-        1 - _ratio(float(weight @ above), positives * negatives),
-        _ratio(float(weight @ precision), positives),
+        1 - ratio(float(weight @ above), positives * negatives),
+        ratio(float(weight @ precision), positives),
         *recalls,
-        _ratio(float(copies @ rows.squared), total if rows.probabilities else 0),
+        ratio(float(copies @ rows.squared), total if rows.probabilities else 0),
         _calibration_error(rows, copies, mass) if rows.probabilities else float("nan"),
-        _ratio(float(copies @ rows.ordered), int(copies @ rows.pairs)),
+        ratio(float(copies @ rows.ordered), int(copies @ rows.pairs)),
     ]
 
 
@@ -209,21 +157,6 @@ def _calibration_error(rows: Rows, copies: Ints, mass: Ints) -> float:
     excess = np.zeros(len(rows.scores) + 1)
     np.cumsum(copies[rows.problem] * (rows.scores - rows.positive), out=excess[1:])
     return float(np.sum(np.abs(np.diff(excess[rows.edges[bin_bounds(mass)]])))) / int(mass[-1])
-
-
-def _roc(mass: Ints, hits: Ints) -> tuple[tuple[float, float], ...]:
-    positives, negatives = int(hits[-1]), int(mass[-1] - hits[-1])
-    if positives == 0 or negatives == 0:
-        return ()
-    recall, alarm_rate = hits / positives, (mass - hits) / negatives
-    # Evenly along the curve, so that neither a steep start nor a flat end loses its shape.
-    kept = np.searchsorted(recall + alarm_rate, np.linspace(0, 2, ROC_POINTS - 1))
-    kept = np.unique(np.append(np.minimum(kept, len(mass) - 1), len(mass) - 1))
-    return tuple(zip(alarm_rate[kept].tolist(), recall[kept].tolist(), strict=True))
-
-
-def _ratio(part: float, whole: int) -> float:
-    return part / whole if whole else float("nan")
 
 
 def _estimate(value: float, draws: Floats) -> Estimate:

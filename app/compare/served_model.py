@@ -14,7 +14,7 @@ from probes.store import StoredProbe
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedModel:
     """What comparisons run on: a model and its engine; the rest is what the engine was made with."""
 
     engine: Engine

@@ -1,25 +1,26 @@
-"""Fitting: from labelled completions to calibrated probes, all positions, layers and families compared."""
+"""The sweep for one target: candidates at all its positions compared, and the one that wins calibrated."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from probes.errors import LabelsError
 from probes.fitting.calibrate import calibrate
-from probes.fitting.candidates import Candidate, Fitted, auroc, choose, fit_all, richer, single_layer
-from probes.fitting.readings import Table
-from probes.fitting.target import Target
-from probes.judging.one_probe import thresholds
-from probes.judging.results import SweepEntry, Threshold
+from probes.fitting.candidates import Candidate, FittedCandidate, auroc, choose, fit_all, richer, single_layer
+from probes.fitting.target import Tables, Target
+from probes.metrics.estimates import Estimate, Number, Result
+from probes.metrics.thresholds import ThresholdResult, thresholds
 from probes.probe import Probe
 
-MIN_MISTAKES = 200
-"""Mistakes of a kind in the fitting part below which it gets no probe of its own."""
 
-Tables = Mapping[str, Table]
+class SweepEntry(Result):
+    """One candidate on the validation rows."""
+
+    family: str
+    layers: tuple[int, ...]
+    position: str
+    signals: bool  # whether entropies and their like are among its features
+    auroc: Estimate
+    tokens_left: Number  # mean number of tokens of the step that are still to come where it reads
+    chosen: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,47 +31,7 @@ class FittedProbe:
     target: Target
     candidate: Candidate
     sweep: tuple[SweepEntry, ...]
-    thresholds: tuple[Threshold, ...]
-
-
-def targets(parts: Mapping[str, Tables], min_mistakes: int = MIN_MISTAKES) -> list[Target]:
-    """What can be fitted on these tables: any mistake, late and early; each frequent kind; the answer.
-
-    Args:
-        parts: `fit`, `validation` and `calibration`.
-
-    Raises:
-        LabelsError: in some part there are no right readings, or no wrong ones.
-    """
-    early = "The step that has just been begun will be wrong: the first mistake."
-    found = [
-        Target("step_error", "The step is wrong: the first mistake of the answer.", ("end",)),
-        Target("step_error_early", early, ("name",)),
-        Target(
-            "answer_error",
-            "The answer as a whole will be wrong; read before a word of it is written.",
-            ("question",),
-        ),
-    ]
-    for target in found:
-        for part, tables in parts.items():
-            labels = target.labels(tables[target.positions[0]])
-            if not _has_both(labels):
-                raise LabelsError(
-                    f"{target.name}: {int(labels.sum())} of {len(labels)} readings of the {part} part are "
-                    "wrong; there must be right and wrong ones, hundreds of each for a probe worth having"
-                )
-    counts = Counter(parts["fit"]["end"].kind.tolist())
-    kinds = [kind for kind, count in sorted(counts.items()) if kind and count >= min_mistakes]
-    if len(counts) > 2:  # a single kind is no other than any mistake
-        for kind in kinds:
-            meaning = f"The step is the answer's first mistake, of kind {kind}."
-            target = Target(kind, meaning, ("name", "end"), kind)
-            if all(
-                _has_both(target.labels(tables[at])) for tables in parts.values() for at in target.positions
-            ):
-                found.insert(-1, target)
-    return found
+    thresholds: tuple[ThresholdResult, ...]
 
 
 def fit_probe(
@@ -92,8 +53,8 @@ def fit_probe(
         on_progress: called with the number of candidates that were just fitted.
     """
     layers = fitting[target.positions[0]].layers
-    fitted: list[Fitted] = []
-    winners: list[Fitted] = []
+    fitted: list[FittedCandidate] = []
+    winners: list[FittedCandidate] = []
     for position in target.positions:
         first = fit_all(
             single_layer(position, layers, ("difference_of_means", "logistic")),
@@ -133,17 +94,13 @@ def candidates_per_position(layers: Sequence[int]) -> int:
     return len(single_layer("", layers, ("", ""))) + len(richer("", layers, layers[-1]))
 
 
-def _has_both(labels: NDArray[np.bool_]) -> bool:
-    return bool(labels.any()) and not bool(labels.all())
-
-
-def _earliest(winners: Sequence[Fitted]) -> Fitted:
+def _earliest(winners: Sequence[FittedCandidate]) -> FittedCandidate:
     best = max(winners, key=auroc)
     floor = best.validation.metrics().auroc.low
     return max((each for each in winners if auroc(each) >= floor), key=lambda each: each.tokens_left)
 
 
-def _entry(fitted: Fitted, chosen: bool) -> SweepEntry:
+def _entry(fitted: FittedCandidate, chosen: bool) -> SweepEntry:
     candidate = fitted.candidate
     return SweepEntry(
         family=candidate.family + (", mean over the step" if candidate.pooling == "mean" else ""),

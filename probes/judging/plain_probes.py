@@ -1,4 +1,4 @@
-"""The evaluation of fitted probes on the test part, in one pass over it."""
+"""How good plain probes are, those with one logit a reading, on the test part: in one pass over it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
+from probes.arrays import Bools, Floats, Ints
 from probes.fitting.candidates import Candidate
 from probes.fitting.labels import Labelled, sample
 from probes.fitting.readings import Table, read
+from probes.fitting.sweep import SweepEntry
 from probes.fitting.target import Target
 from probes.judging.baselines import (
     Rival,
@@ -23,9 +25,10 @@ from probes.judging.baselines import (
     signal_baselines,
     signals_regression,
 )
-from probes.judging.metrics import measure
-from probes.judging.one_probe import judge, thresholds
-from probes.judging.results import Comparison, DomainResult, ProbeResult, SweepEntry
+from probes.judging.domains import judge_by_domain
+from probes.judging.results import DomainResult, ProbeResult, RivalResult
+from probes.metrics.resampling import measure
+from probes.metrics.thresholds import thresholds
 from probes.probe import Probe
 
 CHUNK = 2000
@@ -37,9 +40,7 @@ REFITTED = 8000
 UNPAIRED, UNPAIRED_RESAMPLES = 4000, 200
 """Test completions, and resamples, for controls that cannot be paired with the probe."""
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Aside = Mapping[str, Comparison]
+Aside = Mapping[str, RivalResult]
 """A control that is not paired with the probe, by domain."""
 
 
@@ -59,7 +60,7 @@ class _Scores:
 
     probe: list[Floats] = field(default_factory=list[Floats])
     labels: list[Bools] = field(default_factory=list[Bools])
-    groups: list[NDArray[np.int64]] = field(default_factory=list[NDArray[np.int64]])
+    groups: list[Ints] = field(default_factory=list[Ints])
     domains: list[NDArray[np.str_]] = field(default_factory=list[NDArray[np.str_]])
     scorers: dict[str, list[Scorer]] = field(default_factory=dict[str, list[Scorer]])
 
@@ -81,7 +82,7 @@ class _Scores:
         ]
 
 
-def evaluate(
+def judge_plain(
     model: LanguageModel[Any],
     tokenizer: Tokenizer,
     subjects: Sequence[Subject],
@@ -126,8 +127,8 @@ def evaluate(
     return tuple(results)
 
 
-def planned(fitting: int, calibration: int, test: int, with_untrained: bool) -> int:
-    """How many completions `evaluate` reads in all."""
+def plain_reads(fitting: int, calibration: int, test: int, with_untrained: bool) -> int:
+    """How many completions `judge_plain` reads in all."""
     some, few = min(fitting, REFITTED), min(test, UNPAIRED)
     return some + calibration + test + few + (some + few if with_untrained else 0)
 
@@ -147,7 +148,7 @@ def _result(
 ) -> ProbeResult:
     scores, labels = np.concatenate(sink.probe), np.concatenate(sink.labels)
     groups, domains = np.concatenate(sink.groups), np.concatenate(sink.domains)
-    judged = judge(scores, labels, groups, domains, sink.joined(), resamples, workers)
+    judged = judge_by_domain(scores, labels, groups, domains, sink.joined(), resamples, workers)
     tested = {
         domain: (scores[domains == domain], labels[domains == domain])
         for domain in sorted(set(domains.tolist()))
@@ -200,7 +201,7 @@ def _unpaired(rival: Rival, table: Table, labels: Bools) -> Aside:
     """A control on rows or labels of its own, domain by domain."""
     scores = rival.scores(table)
     return {
-        domain: Comparison(
+        domain: RivalResult(
             name=rival.name,
             kind=rival.kind,
             metrics=measure(scores[rows], labels[rows], table.group[rows], resamples=UNPAIRED_RESAMPLES),
