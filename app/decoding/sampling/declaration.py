@@ -60,6 +60,8 @@ class ShapeStep:
 class FeedbackStep:
     """Changes a distribution by the tokens that were drawn from it, of which it remembers one number.
 
+    A text has one such sampler at most.
+
     apply: of logits (R, V) and each row's aim (R,) float64, logits.
     begin: what is remembered at the beginning of a text, given the parameters.
     aim: of the parameters and what is remembered.

@@ -6,11 +6,12 @@ from types import MappingProxyType
 from typing import get_args
 
 from app.decoding.sampling.cuts import EpsilonCutoff, EtaCutoff, MinP, PLess, TopA, TopNSigma, Xtc
-from app.decoding.sampling.declaration import Declaration, Kind, Setting, declaration_of
+from app.decoding.sampling.declaration import Declaration, Kind, declaration_of
 from app.decoding.sampling.dry import Dry
 from app.decoding.sampling.feedback import AdaptiveP, Mirostat
 from app.decoding.sampling.penalties import NoRepeatNgram, Penalties
 from app.decoding.sampling.ranked import Tfs, TopH, TopK, TopP, TypicalP
+from app.decoding.sampling.setting import Setting
 from app.decoding.sampling.temperature import Quadratic, Temperature
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from app.decoding.sampling.declaration import FeedbackStep, HistoryStep, ShapeStep
-from app.decoding.sampling.params import DEFAULTS, SamplingParams
-from app.decoding.sampling.samplers import SAMPLERS
+from app.decoding.sampling.params import SamplingParams
+from app.decoding.sampling.samplers import SAMPLERS, SETTINGS
 
 _Step = TypeVar("_Step", HistoryStep, ShapeStep, FeedbackStep)
 
@@ -86,6 +86,6 @@ def columns_of(stage: Stage[ShapeStep], device: torch.device) -> list[Tensor]:
     columns: list[Tensor] = []
     reads = stage.step.reads
     for name in SAMPLERS[stage.sampler].fields if reads is None else reads:
-        dtype = torch.int64 if isinstance(DEFAULTS[name], int) else torch.float32
+        dtype = torch.int64 if isinstance(SETTINGS[name].default, int) else torch.float32
         columns.append(torch.tensor([vars(each)[name] for each in stage.params], dtype=dtype, device=device))
     return columns
