@@ -46,7 +46,7 @@ class ShapeStep:
         are int64, others float32.
     reads: None are all fields, in order.
     when: whether it is what the sampler does with these parameters.
-    tosses: it takes a coin per row (R,) besides, float64 in [0, 1).
+    tosses: it takes the row's coin (R,) besides, float64 in [0, 1); a row has one, whatever tosses it.
     """
 
     kind: ClassVar[Kind] = "shape"
