@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from app.decoding.core.types import SamplerState
 from app.decoding.sampling.chain import SamplingChain
 from app.decoding.sampling.history import History
 from app.decoding.sampling.params import SamplingParams
@@ -70,7 +69,7 @@ def seconds(chain: SamplingChain, logits: Tensor) -> float:
         [0.5] * len(chain.sampled),
         histories,
         coins=[0.4] * len(chain.tossing),
-        states=[SamplerState()] * len(chain.remembering),
+        states=[{}] * len(chain.remembering),
     )
     return time.process_time() - start
 

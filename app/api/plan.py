@@ -48,7 +48,7 @@ def plan(
     """
     timeout = timeout_of(body.timeout, settings)
     sampling = body.sampling
-    params = body.strategy or (GreedyParams() if body.temperature == 0 else SampleParams())
+    params = body.strategy or (GreedyParams() if sampling.temperature == 0 else SampleParams())
     seed = new_seed() if body.seed is None else body.seed
     rooms = [_room(prompt, limit, serving) for prompt in prompts]
     requests = [

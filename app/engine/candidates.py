@@ -10,7 +10,6 @@ from app.decoding.core.commands import Candidates
 from app.decoding.core.signals import Distribution
 from app.decoding.core.types import Token
 from app.decoding.sampling.chain import SamplingChain
-from app.decoding.sampling.history import history_of
 from app.engine.probing import Probing
 from app.engine.readout import Reading, read_tokens
 from probes.reader import ProbeReader
@@ -57,7 +56,8 @@ def read_candidates(
 def _adjusted(logits: Tensor, requests: Sequence[Candidates]) -> Tensor:
     """Logits (R, V) after each row's penalties and bias."""
     chain = SamplingChain([request.sampling for request in requests], logits.device)
-    histories = [history_of(requests[row].sequence) for row in chain.penalised]
+    sequences = [requests[row].sequence for row in chain.penalised]
+    histories = [sequence.spec.history(sequence.context.ids) for sequence in sequences]
     return chain.adjust(logits, histories)
 
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from app.decoding.core.commands import NextToken
 from app.decoding.core.randomness import uniform
 from app.decoding.core.signals import Distribution
-from app.decoding.core.types import SamplerState, Token
+from app.decoding.core.types import Token
 from app.decoding.sampling.chain import SamplingChain
-from app.decoding.sampling.history import history_of
+from app.decoding.sampling.history import History, SamplerState
 from app.decoding.sampling.params import SamplingParams
 from app.engine.failures import broken_logits
 from app.engine.probing import Probing
@@ -19,7 +19,7 @@ from app.engine.readout import Reading, read_signals, read_tokens
 from app.errors import ModelFailureError, ParameterError
 from probes.reader import ProbeReader
 
-_BEGINNING = SamplerState()
+_BEGINNING: SamplerState = {}
 
 
 class Sampler:
@@ -49,7 +49,7 @@ class Sampler:
         chosen = chain.choose(
             logits,
             uniforms=[_uniform(requests[row]) for row in chain.sampled],
-            histories=[history_of(requests[row].sequence) for row in chain.penalised],
+            histories=[_history(requests[row]) for row in chain.penalised],
             coins=[_uniform(requests[row], "xtc") for row in chain.tossing],
             states=[_state(requests[row]) for row in chain.remembering],
         )
@@ -117,6 +117,10 @@ def require_biased_ids(params: SamplingParams, vocab_size: int) -> None:
 def _uniform(request: NextToken, purpose: str = "") -> float:
     sequence = request.sequence
     return uniform(sequence.spec.seed, sequence.branch, sequence.position, sequence.attempt, purpose)
+
+
+def _history(request: NextToken) -> History:
+    return request.sequence.spec.history(request.sequence.context.ids)
 
 
 def _state(request: NextToken) -> SamplerState:

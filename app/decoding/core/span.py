@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from app.decoding.calibration.calibration import Calibration
 from app.decoding.core.types import StoppingParams, Token
+from app.decoding.sampling.history import History
 from app.decoding.sampling.params import SamplingParams
 from app.errors import StrategyError
 
@@ -33,6 +34,10 @@ class SequenceSpec:
     def prompt(self) -> str:
         """The prompt's text."""
         return b"".join(self.vocabulary[token_id] for token_id in self.prompt_ids).decode(errors="replace")
+
+    def history(self, ids: Sequence[int]) -> History:
+        """What samplers see of the ids of prompt and completion."""
+        return History(self.prompt_ids, ids[len(self.prompt_ids) :], self.vocabulary)
 
     def text(self, tokens: Iterable[Token]) -> str:
         """The tokens' text; bytes that are no valid UTF-8 read as U+FFFD."""

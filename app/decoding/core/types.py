@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from app.decoding.sampling.history import SamplerState
 from app.decoding.sampling.ranges import Range, require_range
 from app.errors import ParameterError
 from probes.rule import Trace
@@ -49,17 +50,6 @@ class Alternative:
 
     token_id: int
     logprob: float
-
-
-@dataclass(frozen=True, slots=True)
-class SamplerState:
-    """What samplers that follow the tokens drawn before remember after one of them.
-
-    mu: mirostat's, in bits. average: adaptive-p's, of probabilities. None: the sampler has not drawn yet.
-    """
-
-    mu: float | None = None
-    average: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """Sampling transforms, logits to logits, and the draw: one file per idea.
 
-Pure functions over rows (R, V), each parameter one value per row (R,); the input is never changed. A
-removed token has logit -inf, and every transform works on the distribution that the ones before it left,
-so on renormalised probabilities. Each keeps at least one token, and tokens of equal logit are kept or
-removed together, so that the order of ids decides nothing. "Possible" tokens are those above -inf.
+A sampler's fields, its place in the order and its transforms stand together, under the decorator of
+`declaration`; `samplers` lists them all. Request, parameters, documentation and chain come from there.
+
+Transforms are pure functions over rows (R, V), each parameter one value per row (R,); the input is never
+changed. A removed token has logit -inf, and every transform works on the distribution that the ones before
+it left, so on renormalised probabilities. Each keeps at least one token, and tokens of equal logit are kept
+or removed together, so that the order of ids decides nothing. "Possible" tokens are those above -inf.
 
     penalties    repetition, frequency and presence penalties, no-repeat n-grams, logit bias
     dry          don't repeat yourself
@@ -13,5 +16,5 @@ removed together, so that the order of ids decides nothing. "Possible" tokens ar
     feedback     those that follow the tokens drawn before: mirostat, adaptive-p
     drawing      the inverse CDF
 
-`app.decoding.sampling.params` has their order, `app.decoding.sampling.chain` applies it.
+`params` is what a row asks for, `fields` the same in a request, `chain` applies it.
 """

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from app.decoding.core.types import SamplerState
+from app.decoding.sampling.declaration import FeedbackStep, HistoryStep, ShapeStep
 from app.decoding.sampling.drawing import draw
-from app.decoding.sampling.feedback_rows import Feedback
-from app.decoding.sampling.history import HISTORY_SAMPLERS, History
-from app.decoding.sampling.params import SAMPLERS, SamplingParams
+from app.decoding.sampling.history import History, SamplerState
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.sampling.penalties import apply_logit_bias
-from app.decoding.sampling.shaping import compile_stages
+from app.decoding.sampling.stages import Stage, columns_of, rows_by_sampler, stages_of
 
 
 @dataclass(frozen=True)
@@ -50,15 +49,16 @@ class SamplingChain:
         self._sampled_index = None
         if len(self.sampled) < len(params):
             self._sampled_index = torch.tensor(self.sampled, dtype=torch.int64, device=device)
-        ordered = _rows_by_sampler(params)
-        self._adjusting = [(name, rows) for name, rows in ordered if name in HISTORY_SAMPLERS]
-        self.penalised = sorted({row for _, rows in self._adjusting for row in rows})
-        places = {row: place for place, row in enumerate(self.sampled)}
-        shaping = [(name, rows) for name, rows in ordered if SAMPLERS[name].kind == "shape"]
-        self._stages = compile_stages(shaping, params, places, device)
-        self.tossing = sorted(row for stage in self._stages if stage.shape.tosses for row in stage.rows)
-        self._feedback = Feedback(params, places, device)
-        self.remembering = self._feedback.rows
+        ordered = rows_by_sampler(params)
+        every = {row: row for row in range(len(params))}
+        drawing = {row: place for place, row in enumerate(self.sampled)}
+        self._adjusting = stages_of(HistoryStep, ordered, params, every, device)
+        self._shaping = stages_of(ShapeStep, ordered, params, drawing, device)
+        self._following = stages_of(FeedbackStep, ordered, params, drawing, device)
+        self._columns = [columns_of(stage, device) for stage in self._shaping]
+        self.penalised = sorted({row for stage in self._adjusting for row in stage.rows})
+        self.tossing = sorted(row for stage in self._shaping if stage.step.tosses for row in stage.rows)
+        self.remembering = sorted(row for stage in self._following for row in stage.rows)
 
     def choose(
         self,
@@ -81,10 +81,9 @@ class SamplingChain:
             return Chosen(_likeliest(logits, logits is not raw), {})
         index = self._sampled_index
         before = self.cut(logits if index is None else logits[index], coins)
-        known = dict(zip(self.remembering, states, strict=True))
-        after = self._feedback.apply(before, known)
+        after = self.follow(before, states)
         drawn = draw(after, torch.tensor(uniforms, dtype=torch.float64, device=self._device))
-        learnt = self._feedback.learn(before, after, drawn, known)
+        learnt = self._learn(before, after, drawn, states)
         if index is None:
             return Chosen(drawn, learnt)
         ids = _likeliest(logits, logits is not raw)
@@ -94,11 +93,9 @@ class SamplingChain:
     def adjust(self, logits: Tensor, histories: Sequence[History]) -> Tensor:
         """What looks at the histories, and the logit bias, on all rows (R, V)."""
         known = dict(zip(self.penalised, histories, strict=True))
-        for name, rows in self._adjusting:
-            index = torch.tensor(rows, dtype=torch.int64, device=self._device)
-            params = [self.params[row] for row in rows]
-            adjusted = HISTORY_SAMPLERS[name](logits[index], params, [known[row] for row in rows])
-            logits = logits.index_copy(0, index, adjusted)
+        for stage in self._adjusting:
+            own = [known[row] for row in stage.rows]
+            logits = stage.put(logits, stage.step.apply(stage.take(logits), stage.params, own))
         if self._biased:
             logits = apply_logit_bias(logits, [each.logit_bias for each in self.params])
         return logits
@@ -106,9 +103,48 @@ class SamplingChain:
     def cut(self, logits: Tensor, coins: Sequence[float] = ()) -> Tensor:
         """What looks at the distribution alone, on the rows that draw."""
         tossed = dict(zip(self.tossing, coins, strict=True))
-        for stage in self._stages:
-            logits = stage(logits, tossed)
+        for stage, columns in zip(self._shaping, self._columns, strict=True):
+            own = [self._doubles([tossed[row] for row in stage.rows])] if stage.step.tosses else []
+            logits = stage.put(logits, stage.step.apply(stage.take(logits), *columns, *own))
         return logits
+
+    def follow(self, logits: Tensor, states: Sequence[SamplerState]) -> Tensor:
+        """What follows the tokens drawn before, on the rows that draw: logits to draw from."""
+        known = dict(zip(self.remembering, states, strict=True))
+        for stage in self._following:
+            aims = [
+                stage.step.aim(params, _remembered(stage, params, known[row]))
+                for row, params in zip(stage.rows, stage.params, strict=True)
+            ]
+            logits = stage.put(logits, stage.step.apply(stage.take(logits), self._doubles(aims)))
+        return logits
+
+    def _learn(
+        self, before: Tensor, after: Tensor, drawn: Tensor, states: Sequence[SamplerState]
+    ) -> dict[int, SamplerState]:
+        """What each row remembers now.
+
+        before, after: logits (R, V) that `follow` was given and returned. drawn: (R,) ids.
+        """
+        known = dict(zip(self.remembering, states, strict=True))
+        learnt: dict[int, SamplerState] = {}
+        for stage in self._following:
+            logits = stage.take(before if stage.step.learns_from == "before" else after)
+            # A row from which nothing could be drawn has no id, and nothing is made of what it learns.
+            ids = stage.take(drawn).clamp_max(logits.shape[-1] - 1)
+            log_probs = logits.log_softmax(dim=-1).gather(-1, ids.unsqueeze(-1)).squeeze(-1).tolist()
+            for row, params, logprob in zip(stage.rows, stage.params, log_probs, strict=True):
+                remembered = _remembered(stage, params, known[row])
+                learnt[row] = {**known[row], stage.sampler: stage.step.learn(params, remembered, logprob)}
+        return learnt
+
+    def _doubles(self, values: Sequence[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64, device=self._device)
+
+
+def _remembered(stage: Stage[FeedbackStep], params: SamplingParams, state: SamplerState) -> float:
+    remembered = state.get(stage.sampler)
+    return stage.step.begin(params) if remembered is None else remembered
 
 
 def _likeliest(logits: Tensor, changed: bool) -> Tensor:
@@ -121,21 +157,3 @@ def _likeliest(logits: Tensor, changed: bool) -> Tensor:
         return ids
     best = logits.gather(-1, ids.unsqueeze(-1)).squeeze(-1)
     return ids.masked_fill_(~best.isfinite(), logits.shape[-1])
-
-
-def _rows_by_sampler(params: Sequence[SamplingParams]) -> list[tuple[str, list[int]]]:
-    """Samplers in the order in which to apply them, each with its rows.
-
-    Rows of the same order are taken together; those of another order follow, and do not notice.
-    """
-    orders: dict[tuple[str, ...] | None, list[int]] = {}
-    for row, each in enumerate(params):
-        orders.setdefault(each.samplers, []).append(row)
-    ordered: list[tuple[str, list[int]]] = []
-    for order, rows in orders.items():
-        active = {row: set(params[row].active) for row in rows}
-        for name in SAMPLERS if order is None else order:
-            users = [row for row in rows if name in active[row]]
-            if users:
-                ordered.append((name, users))
-    return ordered

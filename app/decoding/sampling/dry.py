@@ -5,6 +5,21 @@ of n tokens, n at least `allowed_length`, loses multiplier * base ^ (n - allowed
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from app.decoding.sampling.declaration import HistoryStep, sampler
+from app.decoding.sampling.history import History
+from app.decoding.sampling.penalties import subtract
+from app.decoding.sampling.ranges import Range
+from app.decoding.sampling.setting import number, strings
+from app.errors import ParameterError
+from app.invalid import Listed
+
+_MAX_BREAKERS = 64
 
 # Far beyond what any other token could lack, and finite, so that something can always be drawn.
 _MOST = 1e30
@@ -86,3 +101,54 @@ def _penalty(multiplier: float, base: float, exponent: int) -> float:
         return min(_MOST, multiplier * base**exponent)
     except OverflowError:
         return _MOST
+
+
+def _penalise(logits: Tensor, params: Sequence["Dry"], histories: Sequence[History]) -> Tensor:
+    penalties = [
+        dry_penalties(
+            history.ids,
+            history.vocabulary,
+            multiplier=each.dry_multiplier,
+            base=each.dry_base,
+            allowed_length=each.dry_allowed_length,
+            last_n=each.dry_penalty_last_n,
+            breakers=each.dry_sequence_breakers,
+        )
+        for each, history in zip(params, histories, strict=True)
+    ]
+    return subtract(logits, penalties)
+
+
+def _require_breakers(params: "Dry") -> None:
+    if "" in params.dry_sequence_breakers:
+        raise ParameterError(
+            "dry_sequence_breakers holds an empty string, which would break every sequence; remove it.",
+            param="dry_sequence_breakers",
+        )
+
+
+@sampler("dry", HistoryStep(_penalise), place=30, source="text-generation-webui", check=_require_breakers)
+@dataclass(frozen=True)
+class Dry:
+    """Lowers what would go on with a repetition, more the longer it is."""
+
+    dry_multiplier: float = number(
+        0.0,
+        Range(0, 100, "0 turns it off"),
+        "DRY: a token that would go on with a repetition of n tokens loses "
+        "dry_multiplier * dry_base ^ (n - dry_allowed_length).",
+        double=True,
+    )
+    dry_base: float = number(1.75, Range(1, 100, "how fast it grows"), "Of dry_multiplier.", double=True)
+    dry_allowed_length: int = number(
+        2, Range(1, 2**31 - 1, "shorter repetitions cost nothing"), "Of dry_multiplier."
+    )
+    dry_penalty_last_n: int = number(
+        -1, Range(-1, 2**31 - 1, "tokens to look at; -1 is all"), "Of dry_multiplier."
+    )
+    dry_sequence_breakers: tuple[str, ...] = strings(
+        ("\n", ":", '"', "*"),
+        Listed[Annotated[str, Field(min_length=1, max_length=40)]],
+        f"Of dry_multiplier: up to {_MAX_BREAKERS} strings over which no repetition reaches.",
+        max_length=_MAX_BREAKERS,
+    )

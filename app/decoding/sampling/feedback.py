@@ -5,12 +5,17 @@ is right after a rewind and in a fork, and no generator or global holds any of i
 """
 
 import math
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from app.decoding.sampling.declaration import FeedbackStep, sampler
 from app.decoding.sampling.measures import remove
+from app.decoding.sampling.ranges import Range
 from app.decoding.sampling.ranked import apply_top_k
+from app.decoding.sampling.setting import number
 
 _MIROSTAT_TOKENS = 100  # that the tail's exponent is estimated from; llama.cpp's m
 
@@ -62,6 +67,35 @@ def mirostat_mu(mu: float, logprob: float, tau: float, eta: float) -> float:
     return mu - eta * (-logprob / math.log(2) - tau)
 
 
+_mirostat = partial(
+    FeedbackStep,
+    begin=lambda params: 2 * params.mirostat_tau,
+    learn=lambda params, mu, logprob: mirostat_mu(mu, logprob, params.mirostat_tau, params.mirostat_eta),
+)
+
+
+@sampler(
+    "mirostat",
+    _mirostat(apply_mirostat, when=lambda params: params.mirostat == 1),
+    _mirostat(apply_mirostat_v2, when=lambda params: params.mirostat == 2),
+    place=10,
+    source="arXiv 2007.14966, llama.cpp",
+)
+@dataclass(frozen=True)
+class Mirostat:
+    """Keeps the surprise per token at `mirostat_tau` bits."""
+
+    mirostat: int = number(
+        0,
+        Range(0, 2, "1 and 2 are its versions, 0 turns it off"),
+        "Mirostat: cut so that the text's surprise per token comes to mirostat_tau.",
+    )
+    mirostat_tau: float = number(
+        5.0, Range(0, 100, "bits of surprise to aim at"), "Of mirostat.", double=True
+    )
+    mirostat_eta: float = number(0.1, Range(0, 1, "how fast it learns"), "Of mirostat.", double=True)
+
+
 def apply_adaptive_p(logits: Tensor, target: Tensor) -> Tensor:
     """Adaptive-p (llama.cpp #17927): prefer tokens whose probability is near `target` (R,).
 
@@ -85,3 +119,31 @@ def adaptive_average(average: float, logprob: float, decay: float) -> float:
     weights; as it starts, the latter is 1 / (1 - decay) for ever, which makes their ratio this average.
     """
     return decay * average + (1 - decay) * math.exp(logprob)
+
+
+@sampler(
+    "adaptive_p",
+    FeedbackStep(
+        apply_adaptive_p,
+        begin=lambda params: params.adaptive_target,
+        aim=lambda params, average: adapted_target(params.adaptive_target, average),
+        learn=lambda params, average, logprob: adaptive_average(average, logprob, params.adaptive_decay),
+        learns_from="before",
+    ),
+    place=20,
+    source="llama.cpp #17927",
+)
+@dataclass(frozen=True)
+class AdaptiveP:
+    """Prefers tokens near a probability, on average."""
+
+    adaptive_target: float = number(
+        -1.0,
+        Range(-1, 1, "a probability to aim at; below 0 turns it off"),
+        "Adaptive-p, llama.cpp's: prefer tokens near this probability, on average.",
+        double=True,
+        off_below=0.0,
+    )
+    adaptive_decay: float = number(
+        0.9, Range(0, 0.99, "how long it remembers"), "Of adaptive_target.", double=True
+    )

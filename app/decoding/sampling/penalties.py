@@ -4,9 +4,15 @@ Pure functions over rows (R, V) with one parameter per row (R,); the input is ne
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from app.decoding.sampling.declaration import HistoryStep, sampler
+from app.decoding.sampling.history import History
+from app.decoding.sampling.ranges import Range
+from app.decoding.sampling.setting import number
 
 
 def count_tokens(rows: Sequence[Sequence[int]], vocab_size: int, device: torch.device) -> Tensor:
@@ -39,6 +45,48 @@ def apply_count_penalties(logits: Tensor, counts: Tensor, frequency: Tensor, pre
     return logits - frequency.unsqueeze(-1) * counts - presence.unsqueeze(-1) * present
 
 
+def _penalise(logits: Tensor, params: Sequence["Penalties"], histories: Sequence[History]) -> Tensor:
+    def floats(values: list[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=logits.device)
+
+    vocab_size, device = logits.shape[-1], logits.device
+    completions = count_tokens([each.completion_ids for each in histories], vocab_size, device)
+    prompts = count_tokens([each.prompt_ids for each in histories], vocab_size, device)
+    logits = apply_repetition_penalty(
+        logits, (completions + prompts) > 0, floats([each.repetition_penalty for each in params])
+    )
+    return apply_count_penalties(
+        logits,
+        completions,
+        floats([each.frequency_penalty for each in params]),
+        floats([each.presence_penalty for each in params]),
+    )
+
+
+@sampler(
+    "penalties",
+    HistoryStep(_penalise),
+    place=10,
+    source="CTRL, OpenAI",
+    switches=("repetition_penalty", "frequency_penalty", "presence_penalty"),
+)
+@dataclass(frozen=True)
+class Penalties:
+    """Lowers tokens that were written."""
+
+    presence_penalty: float = number(
+        0.0, Range(-2, 2, "0 turns it off"), "Lowers the logit of tokens that the completion already holds."
+    )
+    frequency_penalty: float = number(
+        0.0, Range(-2, 2, "0 turns it off"), "The same, once for every time that it holds them."
+    )
+    repetition_penalty: float = number(
+        1.0,
+        Range(0.01, 100, "1 turns it off"),
+        "Divides positive and multiplies negative logits of tokens of prompt and completion.",
+    )
+
+
 def ngram_continuations(ids: Sequence[int], size: int) -> list[int]:
     """The tokens that would complete a sequence of `size` tokens which `ids` holds already (Paulus et al.,
     2018), for `size` of 1 or more."""
@@ -65,6 +113,23 @@ def ban_tokens(logits: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
     banned = logits.index_put((index[:, 0], index[:, 1]), logits.new_tensor(-torch.inf))
     nothing_left = (banned == -torch.inf).all(dim=-1, keepdim=True)
     return torch.where(nothing_left, logits, banned)
+
+
+def _ban_ngrams(logits: Tensor, params: Sequence["NoRepeatNgram"], histories: Sequence[History]) -> Tensor:
+    pairs = zip(params, histories, strict=True)
+    return ban_tokens(
+        logits, [ngram_continuations(history.ids, each.no_repeat_ngram_size) for each, history in pairs]
+    )
+
+
+@sampler("no_repeat_ngram", HistoryStep(_ban_ngrams), place=20, source="transformers")
+@dataclass(frozen=True)
+class NoRepeatNgram:
+    """Forbids to write the same n tokens twice."""
+
+    no_repeat_ngram_size: int = number(
+        0, Range(0, 2**31 - 1, "0 turns it off"), "Never write the same n tokens twice, prompt included."
+    )
 
 
 def subtract(logits: Tensor, rows: Sequence[Mapping[int, float]]) -> Tensor:

@@ -5,11 +5,15 @@ the foremost 64 tokens, then at 8 times as many for the rows that need more, and
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from app.decoding.sampling.declaration import ShapeStep, sampler
 from app.decoding.sampling.measures import entropy_of
+from app.decoding.sampling.ranges import Range
+from app.decoding.sampling.setting import number
 
 _FIRST_CANDIDATES = 64
 _CANDIDATE_GROWTH = 8
@@ -27,10 +31,32 @@ def apply_top_k(logits: Tensor, top_k: Tensor) -> Tensor:
     return logits.masked_fill(logits < threshold, -torch.inf)
 
 
+@sampler("top_k", ShapeStep(apply_top_k), place=40, source="Fan et al., 2018")
+@dataclass(frozen=True)
+class TopK:
+    """Keeps the k likeliest."""
+
+    top_k: int = number(
+        0, Range(0, 2**31 - 1, "0 turns it off"), "Draw among the k likeliest tokens.", off=-1
+    )
+
+
 def apply_top_p(logits: Tensor, top_p: Tensor) -> Tensor:
     """Keep the fewest likeliest tokens whose mass reaches `top_p` (Holtzman et al., 2020)."""
     log_probs = logits.log_softmax(dim=-1)
     return _keep(logits, log_probs, log_probs, top_p, _until_mass)
+
+
+@sampler("top_p", ShapeStep(apply_top_p), place=60, source="Holtzman et al., 2020")
+@dataclass(frozen=True)
+class TopP:
+    """Keeps the likeliest that together reach a mass."""
+
+    top_p: float = number(
+        1.0,
+        Range(0, 1, "1 turns it off"),
+        "Draw among the likeliest tokens that together reach probability top_p.",
+    )
 
 
 def apply_typical_p(logits: Tensor, typical_p: Tensor) -> Tensor:
@@ -43,6 +69,19 @@ def apply_typical_p(logits: Tensor, typical_p: Tensor) -> Tensor:
     return _keep(logits, closeness, log_probs, typical_p, _until_mass)
 
 
+@sampler("typical_p", ShapeStep(apply_typical_p), place=50, source="Meister et al., 2023")
+@dataclass(frozen=True)
+class TypicalP:
+    """Keeps the tokens whose surprisal is nearest to the entropy, up to a mass."""
+
+    typical_p: float = number(
+        1.0,
+        Range(0, 1, "1 turns it off"),
+        "Draw among the tokens whose surprisal is nearest to the entropy and that together reach "
+        "probability typical_p.",
+    )
+
+
 def apply_top_h(logits: Tensor, top_h: Tensor) -> Tensor:
     """Keep the likeliest tokens while their share of the entropy allows it (Potraghloo et al., 2025,
     arXiv 2509.02510), as transformers has it: while the running sum of -p ln p is at most top_h * H.
@@ -51,6 +90,18 @@ def apply_top_h(logits: Tensor, top_h: Tensor) -> Tensor:
     """
     log_probs = logits.log_softmax(dim=-1)
     return _keep(logits, log_probs, log_probs, top_h * entropy_of(log_probs.exp()), _while_entropy)
+
+
+@sampler("top_h", ShapeStep(apply_top_h), place=100, source="arXiv 2509.02510")
+@dataclass(frozen=True)
+class TopH:
+    """Keeps the likeliest up to a share of the entropy."""
+
+    top_h: float = number(
+        1.0,
+        Range(0, 1, "1 turns it off"),
+        "Draw among the likeliest tokens that together hold at most this share of the entropy.",
+    )
 
 
 def apply_tfs(logits: Tensor, tfs: Tensor) -> Tensor:
@@ -79,6 +130,18 @@ def apply_tfs(logits: Tensor, tfs: Tensor) -> Tensor:
         return torch.where((fewest == most) & (most < bends.shape[-1]), fewest + 1, every)
 
     return _keep(logits, log_probs, log_probs, tfs.double(), until_flat)
+
+
+@sampler("tfs", ShapeStep(apply_tfs), place=130, source="text-generation-webui")
+@dataclass(frozen=True)
+class Tfs:
+    """Keeps the likeliest up to where the sorted probabilities stop bending."""
+
+    tfs: float = number(
+        1.0,
+        Range(0, 1, "1 turns it off"),
+        "Tail-free sampling: cut where the sorted probabilities stop bending.",
+    )
 
 
 def _until_mass(ranked: Tensor, limit: Tensor) -> Tensor:

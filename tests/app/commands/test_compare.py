@@ -52,7 +52,7 @@ def test_flags_give_a_run_with_tables_and_reports(run: Any, tmp_path: Path) -> N
     assert "0 of 8 answers are there" in result.stderr
     folder = tmp_path / "run"
     spec = read_spec(folder)
-    assert [(arm.name, arm.temperature) for arm in spec.arms] == [("greedy", 1.0), ("warm", 0.7)]
+    assert [(arm.name, arm.sampling.temperature) for arm in spec.arms] == [("greedy", 1.0), ("warm", 0.7)]
     report = report_of(folder)
     assert (report.problems, report.common, report.finished) == (4, 4, True)
     assert report.arm("greedy").latency.alone is not None

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from app.decoding.core.sequence import Sequence
-from app.decoding.sampling import history, shaping
 from app.decoding.sampling.params import SamplingParams
+from app.decoding.sampling.samplers import SAMPLERS
 from app.errors import ModelFailureError
 from tests.app.engine.faulty import Faulty
 from tests.app.engine.tiny import Result, ask, collect, tiny_engine
@@ -35,10 +35,11 @@ WRONGS = [removes_everything, makes_it_no_number, makes_it_infinite]
 def wrong(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes top-a and no-repeat n-grams wrong."""
     transform: Callable[..., Tensor] = request.param
-    shapes = {**shaping.SHAPES, "top_a": (replace(shaping.SHAPES["top_a"][0], transform=transform),)}
-    adjusts = {**history.HISTORY_SAMPLERS, "no_repeat_ngram": transform}
-    monkeypatch.setattr(shaping, "SHAPES", shapes)
-    monkeypatch.setattr("app.decoding.sampling.chain.HISTORY_SAMPLERS", adjusts)
+    samplers = dict(SAMPLERS)
+    for name in ("top_a", "no_repeat_ngram"):
+        steps = [replace(step, apply=transform) for step in samplers[name].steps]
+        samplers[name] = replace(samplers[name], steps=steps)
+    monkeypatch.setattr("app.decoding.sampling.stages.SAMPLERS", samplers)
 
 
 class Looking:

@@ -30,7 +30,7 @@ def test_it_is_a_fold_over_the_tokens_of_the_text(strategy: Strategy) -> None:
                 continue
             mu -= ETA * (-token.logprob / math.log(2) - TAU)
             assert token.state is not None
-            assert token.state.mu == pytest.approx(mu, abs=1e-4)
+            assert token.state["mirostat"] == pytest.approx(mu, abs=1e-4)
     for answer in averaged.choices.values():
         average = 0.2
         for token in answer.tokens:
@@ -38,4 +38,4 @@ def test_it_is_a_fold_over_the_tokens_of_the_text(strategy: Strategy) -> None:
                 continue
             average = DECAY * average + (1 - DECAY) * math.exp(token.logprob)
             assert token.state is not None
-            assert token.state.average == pytest.approx(average, abs=1e-5)
+            assert token.state["adaptive_p"] == pytest.approx(average, abs=1e-5)

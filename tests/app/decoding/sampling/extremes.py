@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch import finfo, float32
 
 from app.decoding.sampling.history import History
-from app.decoding.sampling.params import RANGES, SAMPLERS, SamplingParams
+from app.decoding.sampling.params import SamplingParams
+from app.decoding.sampling.samplers import SAMPLERS, SETTINGS
 
 LARGEST = float(finfo(float32).max)
 TINY = (1e-46, 1e-45, 1e-40, 1.2e-38, 1e-30, 1e-7)
@@ -18,7 +19,8 @@ _LARGEST_K = 9
 
 
 def _values(name: str) -> st.SearchStrategy[float]:
-    allowed = RANGES[name]
+    allowed = SETTINGS[name].allowed
+    assert allowed is not None
     low, high = allowed.low, allowed.high
     if isinstance(getattr(SamplingParams(), name), int):
         few = st.integers(int(low), min(int(high), _LARGEST_K))

@@ -9,7 +9,6 @@ import torch
 from scipy import stats
 
 from app.decoding.core.randomness import uniform
-from app.decoding.core.types import SamplerState
 from app.decoding.sampling.chain import SamplingChain
 from app.decoding.sampling.params import SamplingParams
 from tests.app.decoding.sampling import reference
@@ -68,7 +67,7 @@ def test_drawn_tokens_pass_a_chi_square(
             logits,
             UNIFORMS[start : start + ROWS],
             coins=COINS[start : start + ROWS] if chain.tossing else (),
-            states=[SamplerState()] * len(chain.remembering),
+            states=[{}] * len(chain.remembering),
         )
         observed += np.bincount(chosen.ids.numpy(), minlength=len(LOGITS))
     expected = formula(LOGITS) * N

@@ -12,11 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from app.decoding.core.types import SamplerState
 from app.decoding.sampling.chain import SamplingChain
-from app.decoding.sampling.feedback_rows import Feedback
-from app.decoding.sampling.history import History
-from app.decoding.sampling.params import DEFAULTS, SAMPLERS, SamplingParams
+from app.decoding.sampling.history import History, SamplerState
+from app.decoding.sampling.params import DEFAULTS, SamplingParams
+from app.decoding.sampling.samplers import SAMPLERS
 from tests.app.decoding.sampling import reference
 from tests.app.decoding.sampling.extremes import LARGEST, PLAIN, WILD, chains, histories, rows
 
@@ -53,7 +52,7 @@ def test_every_chain_leaves_something_to_draw(
     bias = {token_id: value for token_id, value in params.logit_bias.items() if token_id < len(row)}
     params = replace(params, logit_bias=bias)
     history = NOTHING if data is None else data.draw(histories(len(row)))
-    state = SamplerState() if data is None else data.draw(states(params))
+    state: SamplerState = {} if data is None else data.draw(states(params))
     chain = SamplingChain([params], CPU)
     adjusted = chain.adjust(logits, [history] * len(chain.penalised))
     assert_drawable(adjusted, logits)
@@ -62,8 +61,7 @@ def test_every_chain_leaves_something_to_draw(
     if params.temperature > 0:
         cut = chain.cut(adjusted, [coin] * len(chain.tossing))
         assert_drawable(cut, adjusted)
-        known = dict.fromkeys(chain.remembering, state)
-        assert_drawable(Feedback([params], {0: 0}, CPU).apply(cut, known), cut)
+        assert_drawable(chain.follow(cut, [state] * len(chain.remembering)), cut)
     chosen = chain.choose(
         logits,
         [coin] * len(chain.sampled),
@@ -75,16 +73,16 @@ def test_every_chain_leaves_something_to_draw(
     assert token_id < len(row)
     assert row[token_id] > -math.inf
     for after in chosen.states.values():
-        assert all(value is None or math.isfinite(value) for value in (after.mu, after.average))
+        assert all(math.isfinite(value) for value in after.values())
 
 
 def states(params: SamplingParams) -> st.SearchStrategy[SamplerState]:
     """What mirostat and adaptive-p may have come to in a very long text."""
     if params.mirostat:
-        return st.builds(SamplerState, mu=st.one_of(st.none(), st.floats(-1e12, 1e12)))
+        return st.fixed_dictionaries({}, optional={"mirostat": st.floats(-1e12, 1e12)})
     if params.is_on("adaptive_p"):
-        return st.builds(SamplerState, average=st.one_of(st.none(), st.floats(0, 1)))
-    return st.just(SamplerState())
+        return st.fixed_dictionaries({}, optional={"adaptive_p": st.floats(0, 1)})
+    return st.just({})
 
 
 SHAPED = {name: info for name, info in SAMPLERS.items() if info.kind == "shape"}
@@ -151,11 +149,10 @@ def test_mirostat_stays_a_number_over_a_long_text(version: int, tau: float) -> N
     params = SamplingParams(mirostat=version, mirostat_tau=tau, mirostat_eta=1.0)
     chain = SamplingChain([params], CPU)
     generator = torch.Generator().manual_seed(1)
-    state = SamplerState()
+    state: SamplerState = {}
     for step in range(1000):
         logits = torch.zeros(1, 40) if step % 3 == 0 else torch.randn(1, 40, generator=generator) * 50
         chosen = chain.choose(logits, [(step * 0.618) % 1], states=[state])
         assert int(chosen.ids[0]) < 40
         state = chosen.states[0]
-        assert state.mu is not None
-        assert math.isfinite(state.mu)
+        assert math.isfinite(state["mirostat"])

@@ -1,14 +1,13 @@
 """Mirostat and adaptive-p over whole texts, against the same loop without any batch."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from app.decoding.core.types import SamplerState
 from app.decoding.sampling.chain import SamplingChain
+from app.decoding.sampling.history import SamplerState
 from app.decoding.sampling.params import SamplingParams
 from tests.app.decoding.sampling import reference
 
@@ -30,7 +29,7 @@ def written(params: SamplingParams) -> tuple[list[int], list[SamplerState]]:
     ids: list[int] = []
     states: list[SamplerState] = []
     for step, point in enumerate(points(STEPS)):
-        known = [states[-1] if states else SamplerState()]
+        known = [states[-1] if states else {}]
         chosen = chain.choose(logits_of(step), [point], states=known)
         ids.append(int(chosen.ids))
         states.append(chosen.states[0])
@@ -55,13 +54,13 @@ def test_mirostat_writes_what_a_plain_loop_writes(version: int) -> None:
         mus.append(mu)
     ours, states = written(SamplingParams(mirostat=version, mirostat_tau=tau, mirostat_eta=eta))
     assert ours == ids
-    np.testing.assert_allclose([state.mu or 0 for state in states], mus, atol=1e-4)
+    np.testing.assert_allclose([state["mirostat"] for state in states], mus, atol=1e-4)
 
 
 def test_mirostat_brings_the_surprise_to_tau() -> None:
     tau, eta = 2.0, 0.1
     _, states = written(SamplingParams(mirostat=2, mirostat_tau=tau, mirostat_eta=eta))
-    mus = [2 * tau, *(state.mu or 0 for state in states)]
+    mus = [2 * tau, *(state["mirostat"] for state in states)]
     # Summed up, the updates say what the surprises were.
     surprise = tau - (mus[-1] - mus[0]) / eta / STEPS
     assert surprise == pytest.approx(tau, abs=0.2)
@@ -83,7 +82,7 @@ def test_adaptive_p_writes_what_a_plain_loop_writes() -> None:
         averages.append(total / weights)
     ours, states = written(SamplingParams(adaptive_target=target, adaptive_decay=decay))
     assert ours == ids
-    np.testing.assert_allclose([state.average or 0 for state in states], averages, atol=1e-5)
+    np.testing.assert_allclose([state["adaptive_p"] for state in states], averages, atol=1e-5)
 
 
 def test_rows_of_a_batch_remember_their_own() -> None:
@@ -95,7 +94,7 @@ def test_rows_of_a_batch_remember_their_own() -> None:
         SamplingParams(mirostat=1, mirostat_tau=4.0),
     ]
     logits = torch.cat([logits_of(step) for step in range(5)])
-    known = {0: SamplerState(mu=1.5), 2: SamplerState(average=0.7), 4: SamplerState()}
+    known: dict[int, SamplerState] = {0: {"mirostat": 1.5}, 2: {"adaptive_p": 0.7}, 4: {}}
     chain = SamplingChain(params, CPU)
     assert (chain.sampled, chain.remembering) == ([0, 2, 3, 4], [0, 2, 4])
     point = dict(enumerate(points(5)))
@@ -115,7 +114,7 @@ def test_rows_of_a_batch_remember_their_own() -> None:
 def test_one_sampler_leaves_alone_what_the_other_remembers() -> None:
     """A strategy may go from one to the other and back."""
     mirostat, adaptive = SamplingParams(mirostat=2), SamplingParams(adaptive_target=0.4)
-    first = SamplingChain([mirostat], CPU).choose(logits_of(0), [0.3], states=[SamplerState()]).states[0]
+    first = SamplingChain([mirostat], CPU).choose(logits_of(0), [0.3], states=[{}]).states[0]
     second = SamplingChain([adaptive], CPU).choose(logits_of(1), [0.3], states=[first]).states[0]
-    assert second.mu == first.mu
-    assert replace(second, average=None) == first
+    assert set(second) == {"mirostat", "adaptive_p"}
+    assert {"mirostat": second["mirostat"]} == first

@@ -14,11 +14,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from app.decoding.core.types import SamplerState
 from app.decoding.sampling.chain import SamplingChain
 from app.decoding.sampling.feedback import adaptive_average, mirostat_mu
-from app.decoding.sampling.feedback_rows import Feedback
-from app.decoding.sampling.history import History
+from app.decoding.sampling.history import History, SamplerState
 from app.decoding.sampling.params import SamplingParams
 
 llama: Any = pytest.importorskip(
@@ -68,8 +66,7 @@ def ours(params: SamplingParams, logits: Tensor, state: SamplerState | None = No
     """The distribution (V,) that a token is drawn from."""
     chain = SamplingChain([params], CPU)
     cut = chain.cut(logits, [0.0] * len(chain.tossing))
-    feedback = Feedback([params], {0: 0}, CPU)
-    return feedback.apply(cut, {0: state or SamplerState()})[0].double().softmax(-1)
+    return chain.follow(cut, [state or {}] * len(chain.remembering))[0].double().softmax(-1)
 
 
 SHAPES: list[tuple[dict[str, Any], Callable[[], Any]]] = [
@@ -120,7 +117,7 @@ def test_mirostat_learns_as_llama_cpp_does() -> None:
     for logits in rows():
         candidates = Candidates(logits)
         candidates.apply(sampler)
-        probs = ours(params, logits, SamplerState(mu=mu))
+        probs = ours(params, logits, {"mirostat": mu})
         np.testing.assert_allclose(probs.numpy(), candidates.probs, atol=1e-6, rtol=0)
         mu = mirostat_mu(mu, math.log(probs[candidates.selected]), tau, eta)
     llama.llama_sampler_free(sampler)
@@ -134,7 +131,7 @@ def test_adaptive_p_learns_as_llama_cpp_does() -> None:
     for logits in rows():
         candidates = Candidates(logits)
         candidates.apply(sampler)
-        probs = ours(params, logits, SamplerState(average=average))
+        probs = ours(params, logits, {"adaptive_p": average})
         np.testing.assert_allclose(probs.numpy(), candidates.probs, atol=1e-6, rtol=0)
         llama.llama_sampler_accept(sampler, candidates.selected)
         drawn = float(logits[0].double().log_softmax(-1)[candidates.selected])

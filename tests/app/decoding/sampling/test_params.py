@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 
 from app.decoding.sampling.fields import SamplingFields
-from app.decoding.sampling.params import DEFAULTS, RANGES, SAMPLERS, SamplingParams
+from app.decoding.sampling.params import DEFAULTS, SamplingParams
+from app.decoding.sampling.samplers import SAMPLERS, SETTINGS
 from app.errors import ParameterError
+from tests.app.decoding.sampling.examples import EXAMPLES
+
+RANGES = {name: each.allowed for name, each in SETTINGS.items() if each.allowed is not None}
 
 
 def with_value(name: str, value: Any) -> SamplingParams:
@@ -51,27 +55,7 @@ def test_params_do_not_follow_later_changes_of_the_callers_dictionary() -> None:
     assert params.logit_bias == {1: 2.0}
 
 
-ON: dict[str, dict[str, Any]] = {
-    "penalties": {"presence_penalty": 1.0},
-    "no_repeat_ngram": {"no_repeat_ngram_size": 2},
-    "dry": {"dry_multiplier": 1.0},
-    "temperature": {"temperature": 0.5},
-    "quadratic": {"smoothing_factor": 0.5},
-    "top_n_sigma": {"top_n_sigma": 1.0},
-    "top_k": {"top_k": 3},
-    "typical_p": {"typical_p": 0.5},
-    "top_p": {"top_p": 0.5},
-    "min_p": {"min_p": 0.5},
-    "epsilon_cutoff": {"epsilon_cutoff": 0.1},
-    "eta_cutoff": {"eta_cutoff": 0.1},
-    "top_h": {"top_h": 0.5},
-    "p_less": {"p_less": True},
-    "top_a": {"top_a": 0.5},
-    "tfs": {"tfs": 0.5},
-    "xtc": {"xtc_probability": 0.5},
-    "mirostat": {"mirostat": 2},
-    "adaptive_p": {"adaptive_target": 0.5},
-}
+ON = {name: examples[0] for name, examples in EXAMPLES.items()}
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -116,7 +100,8 @@ def test_a_given_order_is_kept() -> None:
 def test_the_service_has_a_field_for_every_parameter() -> None:
     assert set(SamplingFields.model_fields) == set(DEFAULTS)
     assert SamplingFields().sampling == SamplingParams()
-    assert SamplingFields(top_k=-1, top_n_sigma=-1, adaptive_target=-0.5).sampling == SamplingParams()
+    off = {"top_k": -1, "top_n_sigma": -1, "adaptive_target": -0.5}
+    assert SamplingFields.model_validate(off).sampling == SamplingParams()
     asked = {key: value for each in ON.values() for key, value in each.items() if key != "adaptive_target"}
     assert SamplingFields(**asked).sampling == SamplingParams(**asked)
 

@@ -9,38 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from app.decoding.core.types import SamplerState
 from app.decoding.sampling.chain import SamplingChain
-from app.decoding.sampling.feedback_rows import Feedback
-from app.decoding.sampling.params import DEFAULTS, SAMPLERS, SamplingParams
+from app.decoding.sampling.params import DEFAULTS, SamplingParams
+from app.decoding.sampling.samplers import SAMPLERS
+from tests.app.decoding.sampling.examples import EXAMPLES
 
 CPU = torch.device("cpu")
 
-# Odd values, so that no threshold falls on a sum of the round logits below.
-SETTINGS: dict[str, list[dict[str, Any]]] = {
-    "temperature": [
-        {"temperature": 0.37},
-        {"dynatemp_range": 0.71, "temperature": 0.83},
-        {"edt_theta": 0.41},
-    ],
-    "quadratic": [{"smoothing_factor": 0.23}, {"smoothing_factor": 0.31, "smoothing_curve": 2.3}],
-    "top_n_sigma": [{"top_n_sigma": 0.773}],
-    "top_k": [{"top_k": 1}, {"top_k": 3}],
-    "typical_p": [{"typical_p": 0.3137}, {"typical_p": 0.9271}],
-    "top_p": [{"top_p": 0.3137}, {"top_p": 0.9271}],
-    "min_p": [{"min_p": 0.2111}],
-    "epsilon_cutoff": [{"epsilon_cutoff": 0.0719}],
-    "eta_cutoff": [{"eta_cutoff": 0.3119}],
-    "top_h": [{"top_h": 0.4177}],
-    "p_less": [{"p_less": True}],
-    "top_a": [{"top_a": 0.6173}],
-    "tfs": [{"tfs": 0.9137}],
-    "xtc": [{"xtc_probability": 1.0, "xtc_threshold": 0.0873}],
-    "mirostat": [{"mirostat": 1, "mirostat_tau": 1.137}, {"mirostat": 2, "mirostat_tau": 1.137}],
-    "adaptive_p": [{"adaptive_target": 0.2371}],
-}
-PARAMS = [SamplingParams(**each) for group in SETTINGS.values() for each in group]
-NAMES = [" ".join(each) for group in SETTINGS.values() for each in group]
+SHAPES = {name: each for name, each in EXAMPLES.items() if SAMPLERS[name].kind != "history"}
+PARAMS = [SamplingParams(**each) for group in SHAPES.values() for each in group]
+NAMES = [" ".join(each) for group in SHAPES.values() for each in group]
 
 LOGITS = st.lists(
     st.one_of(st.sampled_from([0.0, 1.0, -math.inf, 3e38, -3e38]), st.integers(-24, 24).map(lambda n: n / 4)),
@@ -53,12 +31,11 @@ def shaped(params: list[SamplingParams], logits: Tensor) -> Tensor:
     """Logits that tokens are drawn from."""
     chain = SamplingChain(params, CPU)
     cut = chain.cut(logits, [0.5] * len(chain.tossing))
-    feedback = Feedback(params, {row: row for row in range(len(params))}, CPU)
-    return feedback.apply(cut, {row: SamplerState() for row in chain.remembering})
+    return chain.follow(cut, [{}] * len(chain.remembering))
 
 
-def test_every_sampler_without_a_history_is_here() -> None:
-    assert set(SETTINGS) == {name for name, info in SAMPLERS.items() if info.kind != "history"}
+def test_every_sampler_is_here() -> None:
+    assert list(EXAMPLES) == list(SAMPLERS)
 
 
 @pytest.mark.parametrize("params", PARAMS, ids=NAMES)
