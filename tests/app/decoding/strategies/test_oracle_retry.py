@@ -13,10 +13,9 @@ from app.errors import ParameterError
 from app.settings import EMBEDDED_CHECKPOINT
 from models import checkpoint
 from models.checkpoint import LoadedCheckpoint
-from models.corpora.igsm.check import check_solution
-from models.corpora.igsm.dataset import problems
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.text import render_problem
+from models.corpora.corpus import judge
+from models.corpora.drawing import problems
+from models.corpora.registry import corpus_of
 from tests.app.decoding.strategies.scripted import Run, attempts, begin, drive
 from tests.app.engine.tiny import Result, collect
 
@@ -72,9 +71,9 @@ def engine(loaded: LoadedCheckpoint) -> Iterator[Engine]:
 
 @pytest.mark.artifact
 def test_it_loses_no_problem_and_gains_some(loaded: LoadedCheckpoint, engine: Engine) -> None:
-    spec = IgsmSpec.of_checkpoint(loaded.card)
-    assert spec is not None
-    texts = [render_problem(each) for each in islice(problems(spec, "validation", 5, range(6, 8)), 32)]
+    corpus = corpus_of(loaded.card)
+    assert corpus is not None
+    texts = [each.prompt for each in islice(problems(corpus, "validation", 5, range(6, 8)), 32)]
 
     def write(strategy: Strategy) -> list[Result]:
         requests = [
@@ -93,7 +92,7 @@ def test_it_loses_no_problem_and_gains_some(loaded: LoadedCheckpoint, engine: En
         return {
             index
             for index, (text, result) in enumerate(zip(texts, results, strict=True))
-            if check_solution(text, result.only.text).answer_correct
+            if judge(corpus, text, result.only.text).answer_correct
         }
 
     greedy, ours = write(GreedyParams().build()), write(oracle())
