@@ -43,7 +43,7 @@ class SumsSettings(CorpusSettings):
 
     @model_validator(mode="after")
     def _check(self) -> "SumsSettings":
-        check_range("modulus", self.modulus, 5, 99)
+        check_range("modulus", self.modulus, 6, 99)
         check_range("terms_max", self.terms_max, 2, 20)
         check_range("ood_extra", self.ood_extra, 0, 20)
         return self
@@ -62,11 +62,16 @@ class SumsChecker:
 
     def judge(self, solution: str) -> Report:
         solution = solution.partition("<|endoftext|>")[0]
-        steps, total, start = list[StepReport](), self.terms[0], _after_space(solution, 0)
+        steps, totals, start = list[StepReport](), [self.terms[0]], _after_space(solution, 0)
         while not solution.startswith("Answer:", start) and (stop := solution.find(".", start)) >= 0:
-            step = self._judge_step(solution[start : stop + 1], len(steps) + 1, total)
-            steps.append(StepReport(start, stop + 1, *step[:3]))
-            total, start = step[3], _after_space(solution, stop + 1)
+            if read := _STEP.fullmatch(solution, start, stop + 1):
+                left, right, result = map(int, read.groups())
+                verdict, detail = self._verdict(totals, left, right, result)
+                steps.append(StepReport(start, stop + 1, f"+ {right}", verdict, detail))
+                totals.append(result)
+            else:
+                steps.append(StepReport(start, stop + 1, None, "syntax", "this cannot be read as a step"))
+            start = _after_space(solution, stop + 1)
         answer = _ANSWER.match(solution, start)
         end = len(solution.rstrip())
         if answer is not None and answer.end() < end:
@@ -75,24 +80,20 @@ class SumsChecker:
             steps=tuple(steps),
             answer=None if answer is None else int(answer[1]),
             expected=self.answer,
-            missing=tuple(f"+ {term}" for term in self.terms[len(steps) + 1 :]),
+            missing=tuple(f"+ {term}" for term in self.terms[len(totals) :]),
             unfinished=(start, end) if answer is None and start < end else None,
         )
 
-    def _judge_step(self, step: str, index: int, total: int) -> tuple[str | None, str, str, int]:
-        """Subject, verdict and detail of the step that adds the term at `index`, and the total after it."""
-        read = _STEP.fullmatch(step)
-        if read is None:
-            return None, "syntax", "this cannot be read as a step", total
-        left, right, result = map(int, read.groups())
-        if index >= len(self.terms):
-            return f"+ {right}", "superfluous", "every term is added already", result
-        subject = f"+ {self.terms[index]}"
-        if (left, right) != (total, self.terms[index]):
-            return subject, "terms", f"it should begin with {total} {subject}", result
+    def _verdict(self, totals: Sequence[int], left: int, right: int, result: int) -> tuple[str, str]:
+        """Verdict and detail of a step after those that came to the totals, of which the first is a term."""
+        if len(totals) >= len(self.terms):
+            return "superfluous", "every term is added already"
+        total, term = totals[-1], self.terms[len(totals)]
+        if (left, right) != (total, term):
+            return "terms", f"it should begin with {total} + {term}"
         if result != (left + right) % self.modulus:
-            return subject, "arithmetic", f"{left} {subject} is {(left + right) % self.modulus}", result
-        return subject, "correct", "", result
+            return "arithmetic", f"{left} + {right} is {(left + right) % self.modulus}"
+        return "correct", ""
 
 
 @dataclass(frozen=True)
