@@ -23,7 +23,7 @@ from models.tokenizer import OWN_SPECIAL_TOKENS, Tokenizer, train
 _DRAWS = 10_000
 _PROBLEM = re.compile(r"\d{1,3}( \+ \d{1,3})+\?", re.ASCII)
 _STEP = re.compile(r"(\d{1,3}) \+ (\d{1,3}) = (\d{1,3})\.", re.ASCII)
-_ANSWER = re.compile(r"Answer: (\d{1,9})(?!\S)", re.ASCII)
+_ANSWER = re.compile(r"Answer: (\d{1,9})\.?(?!\S)", re.ASCII)
 _VERDICTS: Mapping[str, str] = {
     "correct": "none of these",
     "syntax": "it cannot be read",

@@ -1,10 +1,13 @@
 """Oracle retry on the committed checkpoint: no problem that greedy decoding solves is lost."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 import pytest
 
+from app.decoding.core.context import Ledger
+from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams, OracleRetryParams, Strategy
@@ -15,7 +18,7 @@ from models import checkpoint
 from models.checkpoint import LoadedCheckpoint
 from models.corpora.corpus import judge
 from models.corpora.drawing import problems
-from models.corpora.registry import corpus_of
+from models.corpora.registry import corpus_named, corpus_of
 from tests.app.decoding.strategies.scripted import Run, attempts, begin, drive
 from tests.app.engine.tiny import Result, collect
 
@@ -56,6 +59,22 @@ def test_a_prompt_that_is_no_problem_is_refused() -> None:
     with pytest.raises(ParameterError, match="How many boats") as caught:
         drive(oracle(), attempts([("a.", 0.0)]), begin(prompt="Tell me a story."))
     assert caught.value.param == "prompt"
+
+
+def test_the_checker_is_that_of_the_corpus_of_the_model() -> None:
+    def asked(prompt: str) -> Sequence:
+        return Sequence(replace(begin(prompt=prompt).spec, corpus=corpus_named("sums")), Ledger())
+
+    writer = attempts(
+        [("7 + 5 = 3.", 0.0), ("7 + 5 = 2.", 0.0)], [(" Answer: 9.", 0.0), (" Answer: 2.", 0.0)]
+    )
+    run = drive(oracle(), writer, asked("7 + 5?\n"))
+    assert [each.detail["verdict"] for each in run.events if each.rule == "oracle_retry"] == [
+        "arithmetic",
+        "answer",
+    ]
+    with pytest.raises(ParameterError, match="problem of sums"):
+        drive(oracle(), attempts([("a.", 0.0)]), asked(PROBLEM))
 
 
 @pytest.fixture(scope="module")
