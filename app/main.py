@@ -16,7 +16,7 @@ from app.api.hosts import HostGate, names_of
 from app.api.methods import Methods, allowed_methods
 from app.api.metrics import Metrics
 from app.api.middleware import ApiKeyGate, BodyTimeout, RequestContext
-from app.api.problems import describe_ops
+from app.api.problems import describe_corpus
 from app.api.routes import catalogue, chat, compare, completions, operations, problems, score, web
 from app.api.service import Service, Serving, request_id_of
 from app.compare.served_model import ServedModel
@@ -101,7 +101,7 @@ async def _load(app: FastAPI, service: Service) -> None:
         service.failure = without_folders(f"{type(error).__name__}: {error}")
         return
     # FastAPI makes its document once and keeps it; the limits in it that the model sets are named now.
-    describe_ops(await asyncio.to_thread(app.openapi), serving)
+    describe_corpus(await asyncio.to_thread(app.openapi), serving)
     with collected_when_told():
         service.metrics.watch_engine(serving.engine.stats)
         service.serving = serving

@@ -33,9 +33,7 @@ from app.engine.types import EngineLimits
 from app.measure.asking import collect
 from app.settings import EMBEDDED_CHECKPOINT
 from models.checkpoint import LoadedCheckpoint, load
-from models.corpora.igsm.dataset import draw_in_split
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.text import render_problem
+from models.corpora.registry import corpus_named
 
 RESAMPLES = 10_000
 LIVE_TOKENS = 60
@@ -60,11 +58,9 @@ class Problems:
     """Prompts of the test split, as token ids. Drawn beforehand, since that takes time too."""
 
     def __init__(self, checkpoint: LoadedCheckpoint, seed: int) -> None:
-        random, spec = Random(seed), IgsmSpec()
-        problems = [draw_in_split(random, spec, "test", 3 + index % 3) for index in range(PROBLEMS)]
-        self._prompts = cycle(
-            tuple(checkpoint.tokenizer.encode_prompt(render_problem(each))) for each in problems
-        )
+        random, corpus = Random(seed), corpus_named()
+        problems = [corpus.draw(random, "test", 3 + index % 3) for index in range(PROBLEMS)]
+        self._prompts = cycle(tuple(checkpoint.tokenizer.encode_prompt(each.prompt)) for each in problems)
 
     def next(self) -> tuple[int, ...]:
         return next(self._prompts)

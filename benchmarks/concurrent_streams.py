@@ -26,9 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.settings import EMBEDDED_CHECKPOINT
-from models.corpora.igsm.dataset import draw_in_split
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.text import render_problem
+from models.corpora.registry import corpus_named
 
 
 @dataclass(frozen=True)
@@ -124,11 +122,8 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, default=EMBEDDED_CHECKPOINT)
     arguments = parser.parse_args()
     random = Random(0)
-    spec = IgsmSpec()
-    prompts = [
-        render_problem(draw_in_split(random, spec, "test", 3 + index % 3))
-        for index in range(arguments.streams)
-    ]
+    corpus = corpus_named()
+    prompts = [corpus.draw(random, "test", 3 + index % 3).prompt for index in range(arguments.streams)]
     with server(arguments.checkpoint, arguments.streams) as url:
         alone, joint, differing = asyncio.run(measure(url, prompts, arguments.rounds))
     table = Table(title=f"{arguments.streams} streamed requests over HTTP, temperature 1")

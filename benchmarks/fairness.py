@@ -26,9 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.settings import EMBEDDED_CHECKPOINT
-from models.corpora.igsm.dataset import draw_in_split
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.text import render_problem
+from models.corpora.registry import corpus_named
 
 RESAMPLES = 10_000
 ALONE = "alone"
@@ -142,8 +140,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=32)
     parser.add_argument("--checkpoint", type=Path, default=EMBEDDED_CHECKPOINT)
     arguments = parser.parse_args()
-    random, spec = Random(0), IgsmSpec()
-    drawn = [render_problem(draw_in_split(random, spec, "test", 3 + index % 3)) for index in range(600)]
+    random, corpus = Random(0), corpus_named()
+    drawn = [corpus.draw(random, "test", 3 + index % 3).prompt for index in range(600)]
     problems = cycle(drawn)
     loads = large_requests(problems)
     progress = Console(stderr=True)

@@ -31,9 +31,8 @@ from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from app.settings import EMBEDDED_CHECKPOINT
-from models.corpora.igsm.dataset import problems
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.text import ANSWER, render_problem, render_solution
+from models.corpora.drawing import problems
+from models.corpora.registry import corpus_named
 
 PACKAGES = ("torch==2.13.0", "transformers==5.24.0", "lm_eval[api]==0.4.13")
 TASK = "igsm_answers"
@@ -82,13 +81,14 @@ class Scores:
 
 def draw(count: int) -> list[Question]:
     """Problems of the test split, with all that comes before their answer."""
-    spec = IgsmSpec()
+    corpus = corpus_named()
+    marker = corpus.layout.answer_marker
+    choices = tuple(f" {answer}" for answer in corpus.answers)
     drawn: list[Question] = []
-    for problem in islice(problems(spec, "test", seed=0), count):
-        solution = render_solution(problem)
-        worked = solution[: solution.index(ANSWER) + len(ANSWER)]
-        choices = tuple(f" {number}" for number in range(spec.modulus))
-        drawn.append(Question(f"{render_problem(problem)}\n{worked}", choices, problem.answer))
+    for problem in islice(problems(corpus, "test", seed=0), count):
+        worked = problem.solution[: problem.solution.index(marker) + len(marker)]
+        right = corpus.answers.index(problem.answer)
+        drawn.append(Question(f"{problem.prompt}\n{worked}", choices, right))
     return drawn
 
 

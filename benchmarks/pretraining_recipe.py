@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from models.corpora.igsm.spec import IgsmSpec
+from models.corpora.registry import corpus_named
 from models.pretrain import Observer, pretrain
 from models.training.config import PretrainConfig
 from models.training.initialise import STRUCTURES
@@ -49,7 +49,7 @@ def variants(base: PretrainConfig) -> dict[str, PretrainConfig]:
         "Muon at 0.005": changed(muon_rate=0.005),
         "prompt weight 1": changed(prompt_weight=1.0),
         "4 layers": changed(n_layers=4),
-        "40 nouns": changed(corpus=IgsmSpec(nouns=40)),
+        "40 nouns": changed(corpus=corpus_named("igsm", {"nouns": 40})),
     }
 
 

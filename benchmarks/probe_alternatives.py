@@ -29,12 +29,10 @@ from app.engine.engine import Engine, GenerationRequest, Stream
 from app.measure.asking import answer_all
 from app.settings import EMBEDDED_CHECKPOINT, load_settings
 from models.checkpoint import LoadedCheckpoint, load
-from models.corpora.igsm.check import check_steps
-from models.corpora.igsm.parse import ParsedProblem, parse_problem
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.split import Split
-from models.corpora.igsm.text import SOLUTION_START, render_problem
-from models.evaluate import draw_set
+from models.corpora.corpus import Checker, Corpus
+from models.corpora.drawing import draw_set
+from models.corpora.registry import corpus_of
+from models.corpora.splits import Split
 from probes.probe import Probe
 from probes.store import load_all
 
@@ -64,19 +62,19 @@ class AtFirstMistake:
     `found` has a list per text, likeliest first.
     """
 
-    def __init__(self, modulus: int, ways: int, needs: frozenset[str]) -> None:
+    def __init__(self, corpus: Corpus, ways: int, needs: frozenset[str]) -> None:
         self.needs = needs
         self.found: list[list[Alternative]] = []
-        self._modulus = modulus
+        self._corpus = corpus
         self._ways = ways
 
     async def decode(self, sequence: Sequence) -> Sequence:
-        problem = parse_problem(sequence.spec.prompt.strip(), self._modulus)
+        problem = self._corpus.parse(sequence.spec.prompt)
         written = step_written(STEP_ENDS)
         while not sequence.finished:
             start = sequence.position
             await sequence.extend(until=written)
-            steps = check_steps(problem, sequence.text)
+            steps = problem.judge(sequence.text).steps
             if not steps or steps[-1].verdict == "correct":
                 continue
             mistake = _ids(sequence)
@@ -90,9 +88,9 @@ class AtFirstMistake:
 
 
 def _judged(
-    problem: ParsedProblem, branch: Sequence, start: int, number: int, mistake: tuple[int, ...]
+    problem: Checker, branch: Sequence, start: int, number: int, mistake: tuple[int, ...]
 ) -> Alternative:
-    reports = check_steps(problem, branch.text)
+    reports = problem.judge(branch.text).steps
     errors = (token.signals.get(PROBE, 0.0) for token in branch.tokens[start:])
     return Alternative(
         prompt=branch.spec.prompt,
@@ -118,12 +116,12 @@ def draw(
     temperatures: Items[float] = (0.0,),
 ) -> list[list[Alternative]]:
     """Alternatives at the first mistakes of solutions of `count` problems of each op."""
-    spec = IgsmSpec.of_checkpoint(loaded.card)
-    assert spec is not None, "the embedded checkpoint is one of the igsm corpus"
-    look = AtFirstMistake(spec.modulus, ways, frozenset({PROBE} if probes else ()))
+    corpus = corpus_of(loaded.card)
+    assert corpus is not None, "the embedded checkpoint names its corpus"
+    look = AtFirstMistake(corpus, ways, frozenset({PROBE} if probes else ()))
     engine = Engine(loaded, None, probes)
-    drawn = [problem for op in ops for problem in draw_set(spec, split, op, count, 4)]
-    prompts = [render_problem(problem) + SOLUTION_START for problem in drawn]
+    drawn = [problem for op in ops for problem in draw_set(corpus, split, op, count, 4)]
+    prompts = [problem.prompt + corpus.layout.solution_start for problem in drawn]
 
     def submit(asked: tuple[str, float]) -> Stream:
         ids = loaded.tokenizer.encode_prompt(asked[0])

@@ -22,9 +22,7 @@ from torch import Tensor
 from transformers import GPT2Config as HubConfig
 from transformers import GPT2LMHeadModel
 
-from models.corpora.igsm import text
-from models.corpora.igsm.dataset import problems
-from models.corpora.igsm.tokenizer import igsm_tokenizer
+from models.corpora.drawing import problems
 from models.pretrain import new_network, stepper
 from models.tokenizer import END_OF_TEXT, Tokenizer
 from models.training.config import PretrainConfig
@@ -60,7 +58,7 @@ def plain(config: PretrainConfig, tokenizer: Tokenizer, documents_per_step: int)
 
     def document() -> Tensor:
         problem = next(stream)
-        words = "".join(text.problem_phrases(problem) + text.solution_phrases(problem))
+        words = "".join((*problem.problem_phrases, *problem.solution_phrases))
         return torch.tensor([*tokenizer.encode(words), end])
 
     def train_steps(steps: range) -> int:
@@ -104,9 +102,9 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console()
     config = PretrainConfig()
-    tokenizer = igsm_tokenizer(config.corpus)
+    tokenizer = config.corpus.make_tokenizer()
     sample = list(islice(problems(config.corpus, "train", 0), 2000))
-    mean = sum(len(text.problem_phrases(p)) + len(text.solution_phrases(p)) + 1 for p in sample) / len(sample)
+    mean = sum(len(p.problem_phrases) + len(p.solution_phrases) + 1 for p in sample) / len(sample)
     loops = {
         "demur pretrain": ours(config, tokenizer),
         "plain loop, transformers": plain(

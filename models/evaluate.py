@@ -3,22 +3,16 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from random import Random
 
 from models.complete import complete
-from models.corpora.igsm.check import check_solution
-from models.corpora.igsm.dataset import draw_in_split
-from models.corpora.igsm.graph import Problem
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.split import Split
-from models.corpora.igsm.text import render_problem
+from models.corpora.corpus import Corpus, DrawnProblem, judge
 from models.language_model import Cache, LanguageModel
 from models.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
 class OpResult:
-    """Outcome on the problems of one op.
+    """Outcome on the problems of one op, as sizes are called here.
 
     Attributes:
         solved: whole solution correct, in every step and in the answer.
@@ -36,42 +30,36 @@ class OpResult:
     first_errors: dict[str, int]
 
 
-def draw_set(spec: IgsmSpec, split: Split, op: int, count: int, seed: int) -> list[Problem]:
-    """The first `count` problems of one op; a larger set begins with the smaller one."""
-    random = Random(f"evaluate/{split}/{op}/{seed}")
-    return [draw_in_split(random, spec, split, op) for _ in range(count)]
-
-
 def evaluate(
     model: LanguageModel[Cache],
     tokenizer: Tokenizer,
-    problems: Sequence[Problem],
-    modulus: int,
+    corpus: Corpus,
+    problems: Sequence[DrawnProblem],
     batch_size: int = 128,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> OpResult:
-    """Solve problems of one op greedily and judge the solutions.
+    """Solve problems of one size greedily and judge the solutions.
 
     Args:
-        problems: at least one; all of the same op.
+        problems: at least one; all of the same size.
         on_batch: called with the number of problems that were just finished.
     """
     solved = answered = 0
     errors: Counter[str] = Counter()
     for start in range(0, len(problems), batch_size):
         chunk = problems[start : start + batch_size]
-        prompts = [render_problem(problem) for problem in chunk]
+        prompts = [problem.prompt for problem in chunk]
         for prompt, solution in zip(prompts, solve_greedily(model, tokenizer, prompts), strict=True):
-            report = check_solution(prompt, solution, modulus)
+            report = judge(corpus, prompt, solution)
             solved += report.correct
             answered += report.answer_correct
             if not report.correct:
-                wrong = [step.verdict for step in report.steps if step.verdict != "correct"]
-                errors[wrong[0] if wrong else "incomplete"] += 1
+                first = report.first_error
+                errors["incomplete" if first is None else report.steps[first].verdict] += 1
         on_batch(len(chunk))
     answers = Counter(problem.answer for problem in problems)
     return OpResult(
-        op=problems[0].op,
+        op=problems[0].size,
         problems=len(problems),
         solved=solved,
         answered=answered,

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.corpora.igsm.graph import Problem
-from models.corpora.igsm.tokenizer import igsm_tokenizer
+from models.corpora.corpus import Corpus, DrawnProblem
+from models.corpora.drawing import draw_set
 from models.decoder import Decoder
 from models.errors import SpecError
-from models.evaluate import OpResult, draw_set, evaluate
+from models.evaluate import OpResult, evaluate
 from models.gpt2 import GPT2, GPT2Config
 from models.tokenizer import Tokenizer
 from models.training.config import PretrainConfig
@@ -109,23 +109,22 @@ def new_network(config: PretrainConfig, tokenizer: Tokenizer) -> GPT2:
     return network
 
 
-def validation_sets(config: PretrainConfig) -> list[list[Problem]]:
-    """Problems of the validation split, for every op trained and those up to `ood_extra` beyond.
+def validation_sets(config: PretrainConfig) -> list[list[DrawnProblem]]:
+    """Problems of the validation split, of every size trained and those beyond.
 
     Raises:
         SpecError: the split has no problem of some op.
     """
-    spec = config.corpus
-    ops = range(spec.op_min, spec.op_largest + 1)
-    return [draw_set(spec, "validation", op, config.validate_problems, seed=0) for op in ops]
+    corpus, count = config.corpus, config.validate_problems
+    return [draw_set(corpus, "validation", size, count, seed=0) for size in corpus.sizes.all]
 
 
 def validate(
-    network: GPT2, tokenizer: Tokenizer, sets: Sequence[Sequence[Problem]], modulus: int
+    network: GPT2, tokenizer: Tokenizer, corpus: Corpus, sets: Sequence[Sequence[DrawnProblem]]
 ) -> list[OpResult]:
     """Greedy accuracy on each set."""
     decoder = Decoder(network, "in training", tokenizer.end_token_id)
-    return [evaluate(decoder, tokenizer, problems, modulus) for problems in sets]
+    return [evaluate(decoder, tokenizer, corpus, problems) for problems in sets]
 
 
 def _run(
@@ -138,7 +137,7 @@ def _run(
     should_stop: Callable[[], bool],
 ) -> TrainedModel:
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = igsm_tokenizer(config.corpus)
+    tokenizer = config.corpus.make_tokenizer()
     network = new_network(config, tokenizer)
     if initial is not None:
         _start_from(network, initial)
@@ -174,7 +173,7 @@ def _run(
             log.append(row)
             observer.stepped(row)
             if config.validation_due(steps):
-                results = validate(network, tokenizer, held_out, config.corpus.modulus)
+                results = validate(network, tokenizer, config.corpus, held_out)
                 for result in results:
                     log.append(
                         ValidationRow(

@@ -5,18 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.corpus_spec import require_spec
+from app.commands.corpus_spec import require_corpus
 from app.commands.failures import failing_on
 from app.commands.options import MANY, CheckpointOption, require_device
 from app.commands.risk_counts import count_risk, show_risk
-from models.corpora.igsm.split import Split
+from models.corpora.splits import Split
 
 if TYPE_CHECKING:
     from app.decoding.calibration.calibration import Calibration
     from app.measure.calibrating import Document
     from models.checkpoint import LoadedCheckpoint
-    from models.corpora.igsm.graph import Problem
-    from models.corpora.igsm.spec import IgsmSpec
+    from models.corpora.corpus import Corpus, DrawnProblem
 
 # Of the 101 quantiles, those that a table shows.
 _SHOWN = (50, 90, 95, 98, 99)
@@ -67,14 +66,14 @@ def calibrate(
     with failing_on(DemurError, ModelsError, ProbesError):
         folder = checkpoint if checkpoint is not None else EMBEDDED_CHECKPOINT
         loaded = checkpoints.load(folder, require_device(device))
-        spec = require_spec(
+        corpus = require_corpus(
             loaded,
             "can be calibrated on it. Give the strategies of other models their thresholds in the request",
         )
-        ops = range(op_min or spec.op_min, (op_max or spec.op_max) + 1)
-        measured = _measure(loaded, spec, ops, split, problems, seed)
+        ops = range(op_min or corpus.sizes.min, (op_max or corpus.sizes.trained_max) + 1)
+        measured = _measure(loaded, corpus, ops, split, problems, seed)
         if risk_problems:
-            risk = count_risk(loaded, spec, ops, risk_problems, seed)
+            risk = count_risk(loaded, corpus, ops, risk_problems, seed)
             measured = measured.model_copy(update={"risk": risk})
         path = write_calibration(loaded.path, measured)
     if as_json:
@@ -85,7 +84,7 @@ def calibrate(
 
 
 def _measure(
-    loaded: "LoadedCheckpoint", spec: "IgsmSpec", ops: range, split: Split, count: int, seed: int
+    loaded: "LoadedCheckpoint", corpus: "Corpus", ops: range, split: Split, count: int, seed: int
 ) -> "Calibration":
     from rich.console import Console
     from rich.progress import Progress
@@ -94,14 +93,14 @@ def _measure(
     from app.engine.engine import Engine
     from app.engine.types import EngineLimits
     from app.measure import calibrating
-    from models.corpora.igsm.dataset import problems
+    from models.corpora.drawing import problems
     from models.errors import SpecError
 
     if not ops:
         raise SpecError(
             f"--op-min is {ops.start} and --op-max {ops.stop - 1}; the one may not exceed the other"
         )
-    documents = (_document(loaded, problem) for problem in islice(problems(spec, split, seed, ops), count))
+    documents = (_document(loaded, problem) for problem in islice(problems(corpus, split, seed, ops), count))
     with (
         Engine(loaded, EngineLimits(max_rows=1)) as engine,
         Progress(console=Console(stderr=True), transient=True) as progress,
@@ -109,20 +108,19 @@ def _measure(
         task = progress.add_task("reading", total=count)
         readings = calibrating.read_documents(engine, documents, lambda: progress.advance(task))
     measurement = Measurement(
-        corpus="igsm", split=split, problems=count, op_min=ops.start, op_max=ops.stop - 1, seed=seed
+        corpus=corpus.name, split=split, problems=count, op_min=ops.start, op_max=ops.stop - 1, seed=seed
     )
     return calibrating.calibrate(readings, measurement, loaded.identity)
 
 
-def _document(loaded: "LoadedCheckpoint", problem: "Problem") -> "Document":
-    """A problem and its reference solution, from the line break before it to the end token."""
+def _document(loaded: "LoadedCheckpoint", problem: "DrawnProblem") -> "Document":
+    """A problem and its reference solution, from what stands before it to the end token."""
     from app.measure.calibrating import Document
-    from models.corpora.igsm.text import problem_phrases, solution_phrases
 
     tokenizer, end = loaded.tokenizer, loaded.model.spec.end_token_id
-    solution = tokenizer.encode("".join(solution_phrases(problem)))
+    solution = tokenizer.encode("".join(problem.solution_phrases))
     return Document(
-        prompt_ids=tuple(tokenizer.encode_prompt("".join(problem_phrases(problem)))),
+        prompt_ids=tuple(tokenizer.encode_prompt(problem.prompt)),
         completion_ids=(*solution, *(() if end is None else (end,))),
     )
 

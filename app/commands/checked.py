@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from models.corpora.igsm.check import Report
-from models.corpora.igsm.statistics import Statistics
+from models.corpora.corpus import Answer, Report, Sizes
+from models.corpora.statistics import Statistics
 
 
 def report_json(report: Report) -> dict[str, Any]:
@@ -85,16 +85,23 @@ def show_summary(reports: Sequence[Report]) -> None:
     console.print(f"{outcomes['correct']} of {len(reports)} solutions are correct.")
 
 
-def show_statistics(statistics: Mapping[int, Statistics], title: str, op_max: int) -> None:
-    """Print a table with one row per op; those above `op_max` are dim."""
+def show_statistics(statistics: Mapping[int, Statistics], title: str, sizes: Sizes) -> None:
+    """Print a table with one row per size; those beyond the training are dim."""
     table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("op", "templates", "sentences", "problem\ntokens", "solution\ntokens", "longest\ndocument"):
+    for name in (
+        sizes.name,
+        "templates",
+        "sentences",
+        "problem\ntokens",
+        "solution\ntokens",
+        "longest\ndocument",
+    ):
         table.add_column(name, justify="right")
     for name in ("majority\nanswer", "its\nshare"):
         table.add_column(name, justify="right")
-    for op, row in statistics.items():
+    for size, row in statistics.items():
         table.add_row(
-            str(op),
+            str(size),
             str(row.templates),
             f"{row.sentences:.1f}",
             f"{row.problem_tokens:.1f}",
@@ -102,15 +109,15 @@ def show_statistics(statistics: Mapping[int, Statistics], title: str, op_max: in
             str(row.longest_document),
             str(row.majority_answer),
             f"{row.majority_share:.1%}",
-            style="" if op <= op_max else "dim",
+            style="" if size <= sizes.trained_max else "dim",
         )
     Console(highlight=False).print(table)
 
 
-def show_answers(shares: Sequence[float]) -> None:
+def show_answers(answers: Sequence[Answer], shares: Sequence[float], size_name: str) -> None:
     """Print the share of every answer, with a bar."""
-    table = Table("answer", "share", "", title="answers, all ops", box=SIMPLE_HEAD)
-    for answer, share in enumerate(shares):
+    table = Table("answer", "share", "", title=f"answers, all {size_name}s", box=SIMPLE_HEAD)
+    for answer, share in zip(answers, shares, strict=True):
         table.add_row(str(answer), f"{share:.1%}", "█" * round(share / max(shares) * 30))
     Console(highlight=False).print(table)
 

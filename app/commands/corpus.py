@@ -1,26 +1,27 @@
-"""`demur corpus`: print problems of the igsm corpus, check solutions, and describe the corpus."""
+"""`demur corpus`: print problems of a corpus, check solutions, and describe the corpus."""
 
 import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from app.commands.command_line import CommandLine
+from app.commands.corpus_spec import CorpusOption, SettingOption, corpus_of_options
 from app.commands.failures import failing_on
 from app.commands.options import MANY, from_shell
-from models.corpora.igsm.split import Split
-
-if TYPE_CHECKING:
-    from models.corpora.igsm.spec import IgsmSpec
+from models.corpora.splits import Split
 
 app = CommandLine(
     "corpus",
-    "Word problems modulo 11, the igsm corpus: print them, check solutions, describe them (docs/igsm.md).",
+    "Problems of a corpus, by default igsm, word problems modulo 11 (docs/igsm.md): print them, check "
+    "solutions, describe them.",
 )
 
-ModulusOption = Annotated[int, typer.Option(min=3, max=99, help="All arithmetic is modulo this number.")]
+ModulusOption = Annotated[
+    int | None, typer.Option(min=3, max=99, help="All arithmetic is modulo this number.  [default: 11]")
+]
 SplitOption = Annotated[
     Split, typer.Option(help="Which split the problems belong to; no two share a solution template.")
 ]
@@ -48,7 +49,9 @@ def problems(
     ] = None,
     split: SplitOption = "test",
     seed: SeedOption = 0,
-    modulus: ModulusOption = 11,
+    corpus: CorpusOption = "igsm",
+    modulus: ModulusOption = None,
+    setting: SettingOption = None,
     solutions: Annotated[bool, typer.Option("--solutions", help="Print reference solutions too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -57,16 +60,18 @@ def problems(
     With --json every line is an object with `problem`, `op`, `answer`, `split` and, with --solutions,
     `solution`, as `demur corpus check --json-lines` reads them.
     """
-    from models.corpora.igsm.dataset import problems as stream
-    from models.corpora.igsm.text import render_problem, render_solution
+    from models.corpora.drawing import problems as stream
     from models.errors import ModelsError
 
     with failing_on(ModelsError):
-        ops = None if op is None else range(op, op + 1)
-        for index, problem in enumerate(islice(stream(_spec(modulus, distractors), split, seed, ops), count)):
-            text, solution = render_problem(problem), render_solution(problem)
+        sizes = None if op is None else range(op, op + 1)
+        chosen = corpus_of_options(
+            corpus, setting, modulus=modulus, distractors_min=distractors, distractors_max=distractors
+        )
+        for index, problem in enumerate(islice(stream(chosen, split, seed, sizes), count)):
+            text, solution = problem.prompt, problem.solution
             if as_json:
-                line = {"problem": text, "op": problem.op, "answer": problem.answer, "split": split}
+                line = {"problem": text, "op": problem.size, "answer": problem.answer, "split": split}
                 typer.echo(json.dumps(line | ({"solution": solution} if solutions else {})))
                 continue
             if index:
@@ -96,12 +101,14 @@ def check(
             help="Check many: a file (- is stdin) with an object per line that has `problem` and `solution`.",
         ),
     ] = None,
-    modulus: ModulusOption = 11,
+    corpus: CorpusOption = "igsm",
+    modulus: ModulusOption = None,
+    setting: SettingOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Judge every step of a solution, and its answer. The exit status is 0 if all of it is right, else 1.
 
-    A step is correct, or the first of these that applies:
+    A step is correct, or the first of these that applies (of igsm; each corpus has its own):
 
         syntax       it cannot be read
         unknown      the problem does not define its quantity
@@ -121,7 +128,8 @@ def check(
         demur corpus problems --solutions --json | demur corpus check --json-lines -
     """
     from app.commands.checked import report_json, show_report, show_summary
-    from models.corpora.igsm.check import check_solution
+    from models.corpora.corpus import judge
+    from models.errors import ModelsError
 
     if json_lines is not None:
         if problem or solution or problem_file or solution_file:
@@ -136,7 +144,9 @@ def check(
                 _one_of("SOLUTION", solution, "--solution-file", solution_file),
             )
         ]
-    reports = [check_solution(*pair, modulus=modulus) for pair in pairs]
+    with failing_on(ModelsError):
+        chosen = corpus_of_options(corpus, setting, modulus=modulus)
+    reports = [judge(chosen, *pair) for pair in pairs]
     if as_json:
         for report in reports:
             typer.echo(json.dumps(report_json(report)))
@@ -155,7 +165,9 @@ def stats(
     ] = 2000,
     split: SplitOption = "train",
     seed: SeedOption = 0,
-    modulus: ModulusOption = 11,
+    corpus: CorpusOption = "igsm",
+    modulus: ModulusOption = None,
+    setting: SettingOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Describe samples of the corpus, one per op: sizes in tokens, templates, and the majority baseline.
@@ -165,34 +177,30 @@ def stats(
     from dataclasses import asdict
 
     from app.commands.checked import show_answers, show_statistics
-    from models.corpora.igsm.dataset import problems as stream
-    from models.corpora.igsm.statistics import answer_shares, describe
+    from models.corpora.drawing import problems as stream
+    from models.corpora.statistics import answer_shares, describe
     from models.errors import ModelsError
 
-    spec = _spec(modulus, None)
     with failing_on(ModelsError):
+        chosen = corpus_of_options(corpus, setting, modulus=modulus)
+        sizes = chosen.sizes
         samples = {
-            op: list(islice(stream(spec, split, seed, range(op, op + 1)), count))
-            for op in range(spec.op_min, spec.op_largest + 1)
+            size: list(islice(stream(chosen, split, seed, range(size, size + 1)), count))
+            for size in sizes.all
         }
-    statistics = {op: describe(sample) for op, sample in samples.items()}
+    statistics = {op: describe(sample, chosen.layout.step_end) for op, sample in samples.items()}
+    every = [problem for sample in samples.values() for problem in sample]
+    answers = chosen.answers or sorted({problem.answer for problem in every}, key=str)
     if as_json:
         for op, described in statistics.items():
-            answers = answer_shares(samples[op], modulus)
-            typer.echo(json.dumps({"op": op, **asdict(described), "answer_shares": answers}))
+            shares = answer_shares(samples[op], answers)
+            typer.echo(json.dumps({"op": op, **asdict(described), "answer_shares": shares}))
         return
-    title = f"igsm, split {split}, {count} problems per op (above {spec.op_max}: not trained on)"
-    show_statistics(statistics, title, spec.op_max)
-    every = [problem for sample in samples.values() for problem in sample]
-    show_answers(answer_shares(every, modulus))
-
-
-def _spec(modulus: int, distractors: int | None) -> "IgsmSpec":
-    from models.corpora.igsm.spec import IgsmSpec
-
-    if distractors is None:
-        return IgsmSpec(modulus=modulus)
-    return IgsmSpec(modulus=modulus, distractors_min=distractors, distractors_max=distractors)
+    beyond = f"above {sizes.trained_max}: not trained on"
+    show_statistics(
+        statistics, f"{corpus}, split {split}, {count} problems per {sizes.name} ({beyond})", sizes
+    )
+    show_answers(answers, answer_shares(every, answers), sizes.name)
 
 
 def _one_of(name: str, text: str | None, option: str, file: typer.FileText | None) -> str:

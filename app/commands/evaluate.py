@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.commands.corpus_spec import require_spec
+from app.commands.corpus_spec import require_corpus
 from app.commands.failures import failing_on
 from app.commands.options import MANY, CheckpointOption, require_device
-from models.corpora.igsm.split import Split
+from models.corpora.splits import Split
 
 if TYPE_CHECKING:
     from models.checkpoint import LoadedCheckpoint
-    from models.corpora.igsm.spec import IgsmSpec
+    from models.corpora.corpus import Corpus, Sizes
     from models.evaluate import OpResult
 
 
@@ -53,10 +53,10 @@ def evaluate(
     with failing_on(DemurError, ModelsError):
         folder = checkpoint if checkpoint is not None else EMBEDDED_CHECKPOINT
         loaded = checkpoints.load(folder, require_device(device))
-        spec = require_spec(loaded, "can be evaluated on it")
-        last = op_max if op_max is not None else spec.op_largest
-        ops = range(op_min if op_min is not None else spec.op_min, last + 1)
-        results = _measure(loaded, spec, split, ops, problems, seed)
+        corpus = require_corpus(loaded, "can be evaluated on it")
+        last = op_max if op_max is not None else corpus.sizes.max
+        ops = range(op_min if op_min is not None else corpus.sizes.min, last + 1)
+        results = _measure(loaded, corpus, split, ops, problems, seed)
         report = {
             "split": split,
             "seed": seed,
@@ -72,16 +72,16 @@ def evaluate(
 
         typer.echo(json.dumps(report, indent=2))
     else:
-        _print_table(results, spec, loaded)
+        _print_table(results, corpus.sizes, loaded)
 
 
 def _measure(
-    loaded: "LoadedCheckpoint", spec: "IgsmSpec", split: Split, ops: range, count: int, seed: int
+    loaded: "LoadedCheckpoint", corpus: "Corpus", split: Split, ops: range, count: int, seed: int
 ) -> list["OpResult"]:
     from rich.console import Console
     from rich.progress import Progress
 
-    from models.evaluate import draw_set
+    from models.corpora.drawing import draw_set
     from models.evaluate import evaluate as solve
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -90,8 +90,8 @@ def _measure(
             solve(
                 loaded.model,
                 loaded.tokenizer,
-                draw_set(spec, split, op, count, seed),
-                spec.modulus,
+                corpus,
+                draw_set(corpus, split, op, count, seed),
                 on_batch=lambda done: progress.advance(task, done),
             )
             for op in ops
@@ -114,20 +114,20 @@ def _with_intervals(result: "OpResult") -> dict[str, Any]:
     }
 
 
-def _print_table(results: list["OpResult"], spec: "IgsmSpec", loaded: "LoadedCheckpoint") -> None:
+def _print_table(results: list["OpResult"], sizes: "Sizes", loaded: "LoadedCheckpoint") -> None:
     from rich.console import Console
     from rich.table import Table
 
     from app.compare.statistics import wilson
 
     table = Table(title=f"{loaded.model.spec.name}: whole solutions correct, greedy")
-    for heading in ("op", "solved", "95% interval", "answer right", "majority answer", "n"):
+    for heading in (sizes.name, "solved", "95% interval", "answer right", "majority answer", "n"):
         table.add_column(heading, justify="right")
     table.add_column("first mistakes")
     for result in results:
         low, high = wilson(result.solved, result.problems)
         table.add_row(
-            str(result.op) + ("" if result.op <= spec.op_max else " *"),
+            str(result.op) + ("" if result.op <= sizes.trained_max else " *"),
             f"{result.solved / result.problems:.1%}",
             f"{low:.1%} to {high:.1%}",
             f"{result.answered / result.problems:.1%}",
@@ -137,5 +137,5 @@ def _print_table(results: list["OpResult"], spec: "IgsmSpec", loaded: "LoadedChe
         )
     console = Console()
     console.print(table)
-    if any(result.op > spec.op_max for result in results):
-        console.print("* more quantities than any problem of the training")
+    if any(result.op > sizes.trained_max for result in results):
+        console.print("* larger than any problem of the training")

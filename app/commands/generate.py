@@ -155,8 +155,7 @@ def _prompt(given: str, loaded: "LoadedCheckpoint") -> str:
     """What the model goes on from: the text itself; for a model of the corpus, the problem and the line break
     that separates it from its solution, so that this is not shown."""
     from app.errors import ParameterError
-    from models.corpora.igsm.spec import IgsmSpec
-    from models.corpora.igsm.text import SOLUTION_START
+    from models.corpora.registry import corpus_of
 
     if given == "-":
         text = typer.get_text_stream("stdin", "utf-8", "replace").read().removesuffix("\n")
@@ -164,7 +163,8 @@ def _prompt(given: str, loaded: "LoadedCheckpoint") -> str:
         text = from_shell(given)
     if not text.strip():
         raise ParameterError("The problem is empty; give a text that ends in a question.", param="problem")
-    return text if IgsmSpec.of_checkpoint(loaded.card) is None else text.rstrip() + SOLUTION_START
+    corpus = corpus_of(loaded.card)
+    return text if corpus is None else text.rstrip() + corpus.layout.solution_start
 
 
 def _load(

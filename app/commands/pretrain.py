@@ -1,4 +1,4 @@
-"""`demur pretrain`: train a GPT-2 on the igsm corpus, from nothing to a checkpoint folder."""
+"""`demur pretrain`: train a GPT-2 on a corpus, by default igsm, from nothing to a checkpoint folder."""
 
 import shlex
 import signal
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.commands.checkout import commit
+from app.commands.corpus_spec import CorpusOption, SettingOption, corpus_of_options
 from app.commands.failures import failing_on
 from app.commands.options import require_device
 
@@ -46,9 +47,12 @@ def pretrain(
     prompt_weight: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Weight of prompt tokens in the loss; solutions weigh 1.")
     ] = 0.2,
+    corpus: CorpusOption = "igsm",
+    setting: SettingOption = None,
     op_max: Annotated[
-        int, typer.Option(min=1, help="Largest op, the number of quantities that an answer needs.")
-    ] = 5,
+        int | None,
+        typer.Option(min=1, help="Largest op, the number of quantities that an answer needs.  [default: 5]"),
+    ] = None,
     op_weights: Annotated[
         str | None,
         typer.Option(help="How often each op is drawn, as in 1,1,2,2,3.  [default: all alike]"),
@@ -59,9 +63,13 @@ def pretrain(
     op_ramp: Annotated[
         float, typer.Option(min=0.0, help="Million tokens over which op grows from --op-start to --op-max.")
     ] = 0.0,
-    distractors: Annotated[int, typer.Option(min=0, help="Largest number of distractors.")] = 3,
-    nouns: Annotated[int, typer.Option(min=4, help="Number of nouns.")] = 60,
-    modulus: Annotated[int, typer.Option(min=3, max=99, help="Arithmetic is modulo this number.")] = 11,
+    distractors: Annotated[
+        int | None, typer.Option(min=0, help="Largest number of distractors.  [default: 3]")
+    ] = None,
+    nouns: Annotated[int | None, typer.Option(min=4, help="Number of nouns.  [default: 60]")] = None,
+    modulus: Annotated[
+        int | None, typer.Option(min=3, max=99, help="Arithmetic is modulo this number.  [default: 11]")
+    ] = None,
     validate_every: Annotated[
         float, typer.Option(min=0.001, help="Million tokens between validations.")
     ] = 2.0,
@@ -78,7 +86,7 @@ def pretrain(
         typer.Option("--compile/--no-compile", help="torch.compile.  [default: where a compiler is found]"),
     ] = None,
 ) -> None:
-    """Pretrain a GPT-2 on fresh igsm problems and write it in Hugging Face format.
+    """Pretrain a GPT-2 on fresh problems of a corpus and write it in Hugging Face format.
 
     The run can be stopped at any moment, by Ctrl-C or by a kill: the same command goes on where it was, and
     ends with the same weights as a run that was never stopped. --tokens and --decay may be changed until the
@@ -87,7 +95,6 @@ def pretrain(
     """
     from app.errors import DemurError
     from models.checkpoint import CARD_FILE, check_target, load_network
-    from models.corpora.igsm.spec import IgsmSpec
     from models.errors import ModelsError
     from models.files import read_json
     from models.training.config import PretrainConfig
@@ -95,8 +102,11 @@ def pretrain(
     with failing_on(DemurError, ModelsError):
         initial, init_weights = load_network(init_from) if init_from else (None, "")
         init_card = read_json(init_from / CARD_FILE) if init_from else None
+        world = corpus_of_options(
+            corpus, setting, modulus=modulus, nouns=nouns, op_max=op_max, distractors_max=distractors
+        )
         config = PretrainConfig(
-            corpus=IgsmSpec(modulus=modulus, nouns=nouns, op_max=op_max, distractors_max=distractors),
+            corpus=world,
             positions=_positions(positions),
             rotary_base=rotary_base,
             context_length=context,
@@ -111,7 +121,7 @@ def pretrain(
             adamw_rate=adamw_rate,
             prompt_weight=prompt_weight,
             op_weights=_weights(op_weights),
-            op_start=op_max if op_start is None else op_start,
+            op_start=world.sizes.trained_max if op_start is None else op_start,
             op_ramp_tokens=round(op_ramp * 1e6),
             validate_tokens=round(validate_every * 1e6),
             validate_problems=validate_problems,
@@ -180,6 +190,7 @@ def _finish(trained: "TrainedModel", run: Path, out: Path, init_card: dict[str, 
     from rich.console import Console
 
     from models import checkpoint
+    from models.corpora.registry import card_of
     from models.training.plot import plot_log
 
     console = Console()
@@ -193,7 +204,7 @@ def _finish(trained: "TrainedModel", run: Path, out: Path, init_card: dict[str, 
         "made": datetime.now(UTC).date().isoformat(),
         "commit": commit(),
         "command": shlex.join(["demur", *sys.argv[1:]]),
-        "corpus": {"name": "igsm", **trained.config.corpus.to_card()},
+        "corpus": card_of(trained.config.corpus),
         "training": {
             "seed": trained.config.seed,
             "tokens_seen": trained.progress.tokens,

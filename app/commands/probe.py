@@ -8,7 +8,7 @@ import typer
 from app.commands.command_line import CommandLine
 from app.commands.failures import failing_on
 from app.commands.options import CheckpointOption
-from app.commands.probe_labels import label_igsm, label_prompts, labels_of, scale_and_seed
+from app.commands.probe_labels import label_corpus, label_prompts, labels_of, scale_and_seed
 from app.commands.probe_options import (
     LabelsOption,
     RunOption,
@@ -33,7 +33,7 @@ def label(
     run: RunOption = None,
     prompts: Annotated[
         Path | None,
-        typer.Option(help='JSON Lines, {"prompt": "..."} each.  [default: fresh igsm problems]'),
+        typer.Option(help='JSON Lines, {"prompt": "..."} each.  [default: fresh problems of its corpus]'),
     ] = None,
     judge: Annotated[
         str | None,
@@ -56,7 +56,7 @@ def label(
 ) -> None:
     """Let a model write completions, and mark where they are wrong.
 
-    A model of the igsm corpus solves fresh problems, and the corpus checker judges every step. Stopped and
+    A model of a corpus solves fresh problems, and the corpus checker judges every step. Stopped and
     started again, it goes on where it was.
 
     For any other model give --prompts and --judge. The judge is a program that reads JSON Lines on its
@@ -74,7 +74,7 @@ def label(
         loaded = load(checkpoint)
         folder = run_folder(run, loaded) / "labels"
         if prompts is None:
-            labels = label_igsm(loaded, folder, EVERY_PART, scale, seed, workers)
+            labels = label_corpus(loaded, folder, EVERY_PART, scale, seed, workers)
         else:
             labels = label_prompts(loaded, folder, prompts, judge, temperature, max_tokens, seed)
     print_base_rates(labels)
@@ -92,7 +92,7 @@ def fit(
     ] = None,
     marker: Annotated[
         list[str] | None,
-        typer.Option(help="Token in the middle of a step.  [default: ' =' for the igsm corpus, else none]"),
+        typer.Option(help="Token in the middle of a step.  [default: that of its corpus, else none]"),
     ] = None,
     min_mistakes: Annotated[
         int, typer.Option(min=2, help="A kind of mistake gets a probe from this many on.")
@@ -109,10 +109,11 @@ def fit(
 ) -> None:
     """Fit probes on labelled completions and calibrate them.
 
-    Without labels, those of a model of the igsm corpus are made first. Every layer, position and family is
+    Without labels, those of a model of a corpus are made first. Every layer, position and family is
     compared on the validation part; the simplest within the interval of the best wins.
     """
-    from models.corpora.igsm.spec import IgsmSpec
+    from models.corpora.corpus import Layout
+    from models.corpora.registry import corpus_of
     from models.errors import ModelsError
     from probes import store
     from probes.errors import ProbesError
@@ -125,11 +126,13 @@ def fit(
         folder = run_folder(run, loaded)
         scale, seed = scale_and_seed(folder, scale, seed)
         found = labels_of(loaded, folder, labels, FITTED_ON, scale, seed, workers)
-        chosen_markers = (
-            marker if marker is not None else ([" ="] if IgsmSpec.of_checkpoint(loaded.card) else [])
-        )
+        corpus = corpus_of(loaded.card)
+        layout = Layout() if corpus is None else corpus.layout
         positions = standard_positions(
-            loaded.tokenizer, step_end or [".", "\n"], chosen_markers, loaded.model.spec.end_token_ids
+            loaded.tokenizer,
+            step_end or layout.step_ends,
+            layout.step_middles if marker is None else marker,
+            loaded.model.spec.end_token_ids,
         )
         fitted = fit_all_probes(
             loaded.model, loaded.tokenizer, positions, found, min_mistakes, workers, progress

@@ -12,25 +12,25 @@ if TYPE_CHECKING:
     from probes.fitting.labels import Labelled, Part
 
 
-def label_igsm(
+def label_corpus(
     loaded: "LoadedCheckpoint", folder: Path, parts: "Collection[Part]", scale: float, seed: int, workers: int
 ) -> "list[Labelled]":
-    """Labels of some parts, of a checkpoint of the igsm corpus."""
-    from models.corpora.igsm.spec import IgsmSpec
+    """Labels of some parts, of a checkpoint whose card names a corpus."""
+    from models.corpora.registry import corpus_of, why_none
     from models.errors import SpecError
     from probes.fitting.corpus_labels import label_all, plan
     from probes.fitting.label_source import LabelSource, claim
 
-    spec = IgsmSpec.of_checkpoint(loaded.card)
-    if spec is None:
+    corpus = corpus_of(loaded.card)
+    if corpus is None:
         raise SpecError(
-            f"the card of {loaded.path} names no igsm corpus, so nobody can judge what the model writes; "
+            f"the card of {loaded.path} {why_none(loaded.card)}, so nobody can judge what the model writes; "
             "give --prompts and --judge"
         )
     claim(folder, LabelSource.of(loaded.identity, seed, scale))
-    jobs = [job for job in plan(spec, scale) if job.part in parts]
+    jobs = [job for job in plan(corpus, scale) if job.part in parts]
     with progress("labelling", sum(job.count for job in jobs)) as done:
-        return label_all(loaded.model, loaded.tokenizer, spec, folder, jobs, seed, workers, done)
+        return label_all(loaded.model, loaded.tokenizer, corpus, folder, jobs, seed, workers, done)
 
 
 def label_prompts(
@@ -87,15 +87,15 @@ def labels_of(
     seed: int,
     workers: int,
 ) -> "list[Labelled]":
-    """Labels of the files given, or else of the run; for an igsm model what is missing is made."""
-    from models.corpora.igsm.spec import IgsmSpec
+    """Labels of the files given, or else of the run; for a model with a corpus what is missing is made."""
+    from models.corpora.registry import corpus_of
     from models.errors import SpecError
     from probes.fitting.labels import read_labels
 
     if files:
         return [labelled for path in files for labelled in read_labels(path)]
-    if IgsmSpec.of_checkpoint(loaded.card) is not None:
-        return label_igsm(loaded, folder / "labels", parts, scale, seed, workers)
+    if corpus_of(loaded.card) is not None:
+        return label_corpus(loaded, folder / "labels", parts, scale, seed, workers)
     found = sorted((folder / "labels").glob("*.jsonl"))
     if not found:
         raise SpecError(

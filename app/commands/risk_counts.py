@@ -9,8 +9,7 @@ if TYPE_CHECKING:
     from app.decoding.calibration.risk_table import RiskTable
     from app.measure.risk_counting import Question
     from models.checkpoint import LoadedCheckpoint
-    from models.corpora.igsm.graph import Problem
-    from models.corpora.igsm.spec import IgsmSpec
+    from models.corpora.corpus import Corpus, DrawnProblem
 
 SPLIT: Literal["calibration"] = "calibration"
 _DELTA = 0.1
@@ -18,7 +17,7 @@ _LEVELS = (0.01, 0.02, 0.05, 0.1)
 
 
 def count_risk(
-    loaded: "LoadedCheckpoint", spec: "IgsmSpec", ops: range, count: int, seed: int
+    loaded: "LoadedCheckpoint", corpus: "Corpus", ops: range, count: int, seed: int
 ) -> "RiskTable":
     """Answer problems of the calibration split greedily, and count the wrong answers by score of doubt.
 
@@ -32,12 +31,14 @@ def count_risk(
     from app.engine.engine import Engine
     from app.measure.risk_counting import count_risks, grade
     from app.settings import load_settings
-    from models.corpora.igsm.dataset import problems
+    from models.corpora.drawing import problems
     from probes.store import load_all
 
     folder = load_settings({"checkpoint": loaded.path}).probes_folder
     probes = [stored.probe for stored in load_all(folder, loaded)]
-    asked = (_question(loaded, problem, spec) for problem in islice(problems(spec, SPLIT, seed, ops), count))
+    asked = (
+        _question(loaded, problem, corpus) for problem in islice(problems(corpus, SPLIT, seed, ops), count)
+    )
     with (
         Engine(loaded, probes=probes) as engine,
         Progress(console=StderrConsole(stderr=True), transient=True) as progress,
@@ -49,17 +50,14 @@ def count_risk(
     )
 
 
-def _question(loaded: "LoadedCheckpoint", problem: "Problem", spec: "IgsmSpec") -> "Question":
+def _question(loaded: "LoadedCheckpoint", problem: "DrawnProblem", corpus: "Corpus") -> "Question":
     from app.measure.risk_counting import Question
-    from models.corpora.igsm.check import check_solution
-    from models.corpora.igsm.text import render_problem
-
-    text = render_problem(problem)
+    from models.corpora.corpus import judge
 
     def is_wrong(solution: str) -> bool:
-        return not check_solution(text, solution, spec.modulus).answer_correct
+        return not judge(corpus, problem.prompt, solution).answer_correct
 
-    return Question(tuple(loaded.tokenizer.encode_prompt(text)), is_wrong)
+    return Question(tuple(loaded.tokenizer.encode_prompt(problem.prompt)), is_wrong)
 
 
 def show_risk(table: "RiskTable", console: "Console") -> None:

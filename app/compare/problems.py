@@ -7,11 +7,10 @@ from app.compare.answers import is_right
 from app.compare.spec import ComparisonSpec, CorpusProblems, GivenProblems
 from app.errors import ParameterError, UnfitError
 from models.checkpoint import LoadedCheckpoint
-from models.corpora.igsm.check import check_solution
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.text import SOLUTION_START, render_problem
+from models.corpora.corpus import Corpus, judge
+from models.corpora.drawing import draw_set
+from models.corpora.registry import corpus_of, why_none
 from models.errors import SpecError
-from models.evaluate import draw_set
 
 SEEDS_PER_OP = 1_000_000
 SEEDS_PER_RUN = 1_000_000_000
@@ -69,8 +68,8 @@ def resolve(spec: ComparisonSpec, checkpoint: LoadedCheckpoint) -> list[Problem]
     return [
         Problem(
             id=f"{op}/{index}",
-            group=f"op {op}",
-            prompt=render_problem(drawn[op][index]) + SOLUTION_START,
+            group=f"{corpus.sizes.name} {op}",
+            prompt=drawn[op][index].prompt + corpus.layout.solution_start,
             answer=str(drawn[op][index].answer),
             seed=spec.seed * SEEDS_PER_RUN + op * SEEDS_PER_OP + index,
         )
@@ -96,23 +95,23 @@ def judge_of(spec: ComparisonSpec, checkpoint: LoadedCheckpoint) -> Judge:
             return Verdict(found, is_right(found, problem.answer))
 
         return compare
-    modulus = _corpus(checkpoint).modulus
+    corpus = _corpus(checkpoint)
 
     def check(problem: Problem, text: str) -> Verdict:
-        report = check_solution(problem.prompt.removesuffix(SOLUTION_START), SOLUTION_START + text, modulus)
+        report = judge(corpus, problem.prompt.removesuffix(corpus.layout.solution_start), text)
         answer = None if report.answer is None else str(report.answer)
         return Verdict(answer, report.answer_correct, report.correct, report.first_error)
 
     return check
 
 
-def _corpus(checkpoint: LoadedCheckpoint) -> IgsmSpec:
-    corpus = IgsmSpec.of_checkpoint(checkpoint.card)
+def _corpus(checkpoint: LoadedCheckpoint) -> Corpus:
+    corpus = corpus_of(checkpoint.card)
     if corpus is None:
         raise UnfitError(
-            f"problems.source is 'corpus', but the card of {checkpoint.model.spec.name!r} names no igsm "
-            "corpus, so there are none to draw; give problems with source 'given', or a model of "
-            "`demur pretrain`.",
+            f"problems.source is 'corpus', but the card of {checkpoint.model.spec.name!r} "
+            f"{why_none(checkpoint.card)}, so there are none to draw; give problems with source 'given', or "
+            "a model of `demur pretrain`.",
             param="problems.source",
         )
     return corpus

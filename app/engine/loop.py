@@ -33,6 +33,7 @@ from app.engine.types import EngineLimits, GenerationRequest, PromptScored, Serv
 from app.engine.under_way import UnderWay
 from app.engine.unread import Unread
 from app.errors import DeadlineError
+from models.corpora.registry import corpus_of
 from probes.probe import Probe
 from probes.reader import ProbeReader
 
@@ -55,6 +56,7 @@ class DecodingLoop:
         self.vocabulary = vocabulary_of(served)
         self._encode = served.tokenizer.encode
         self._calibration = calibration
+        self._corpus = corpus_of(served.card)
         cache = self.model.new_cache(limits.max_rows, self.context_length)
         self.slots = SlotTable(cache)
         self.counters = Counters()
@@ -89,6 +91,7 @@ class DecodingLoop:
             encode=self._encode,
             seed=request.seed,
             calibration=self._calibration,
+            corpus=self._corpus,
         )
         names = (*request.signals, *sorted(request.strategy.needs))
         reading = reading_of(names, request.top_logprobs, self.reader)

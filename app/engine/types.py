@@ -35,6 +35,9 @@ class Served(Protocol):
     @property
     def tokenizer(self) -> TokenizerLike: ...
 
+    @property
+    def card(self) -> Mapping[str, Any]: ...
+
 
 @dataclass(frozen=True)
 class EngineLimits:

@@ -1,10 +1,12 @@
 """Everything that decides the outcome of a pretraining run."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from math import inf
 from typing import Any
 
-from models.corpora.igsm.spec import IgsmSpec
+from models.corpora.corpus import Corpus
+from models.corpora.registry import DEFAULT, card_of, corpus_named
 from models.errors import SpecError
 from models.gpt2 import Positions
 from models.training.initialise import STRUCTURES, Structure
@@ -22,9 +24,10 @@ class PretrainConfig:
         rows, row_length: rows per step, over all processes, and tokens per row.
         muon_rate: peak learning rate of matrices inside blocks; adamw_rate: of everything else.
         prompt_weight: weight of prompt tokens in the loss; solution tokens weigh 1.
-        op_weights: how often each op from the smallest on is drawn, in any unit; empty draws all alike.
-        op_start, op_ramp_tokens: the largest op drawn grows from `op_start` to the corpus's `op_max` over the
-            first `op_ramp_tokens`; 0 starts with the whole range.
+        op_weights: how often each op, the size of a problem, is drawn, from the smallest on, in any unit;
+            empty draws all alike.
+        op_start, op_ramp_tokens: the largest op drawn grows from `op_start` to the largest that is trained on
+            over the first `op_ramp_tokens`; 0 starts with the whole range.
         structures: what the initial weights start with; see `models.training.initialise`.
         init_weights: sha256, in hex, of the weights of the checkpoint that the run starts from instead; empty
             for a run that starts from nothing.
@@ -34,7 +37,7 @@ class PretrainConfig:
         SpecError: a value outside its range.
     """
 
-    corpus: IgsmSpec = field(default_factory=IgsmSpec)
+    corpus: Corpus = field(default_factory=corpus_named)
     positions: Positions = "rotary"
     rotary_base: float = 1e6
     context_length: int = 256
@@ -77,17 +80,21 @@ class PretrainConfig:
             raise SpecError(
                 f"decay_tokens is {self.decay_tokens}; it must be between 0 and tokens = {self.tokens}"
             )
-        ops = self.corpus.op_max - self.corpus.op_min + 1
+        ops, low, high = len(self.sizes), self.sizes[0], self.sizes[-1]
         if self.op_weights and (len(self.op_weights) != ops or not all(0 < w < inf for w in self.op_weights)):
             raise SpecError(
                 f"op_weights is {self.op_weights}; give {ops} positive numbers, one for each op from "
-                f"{self.corpus.op_min} to {self.corpus.op_max}, or none"
+                f"{low} to {high}, or none"
             )
-        if not self.corpus.op_min <= self.op_start <= self.corpus.op_max:
-            low, high = self.corpus.op_min, self.corpus.op_max
+        if self.op_start not in self.sizes:
             raise SpecError(f"op_start is {self.op_start}; it must be in the corpus's range {low} to {high}")
         if self.row_length > self.context_length:
             raise SpecError(f"row_length {self.row_length} exceeds context_length {self.context_length}")
+
+    @property
+    def sizes(self) -> range:
+        """Sizes of the problems that are trained on."""
+        return self.corpus.sizes.trained
 
     @property
     def steps(self) -> int:
@@ -108,12 +115,12 @@ class PretrainConfig:
         """Largest op drawn at a step."""
         ramp_steps = self.op_ramp_tokens // (self.rows * self.row_length)
         if step >= ramp_steps:
-            return self.corpus.op_max
-        return self.op_start + (self.corpus.op_max - self.op_start) * step // ramp_steps
+            return self.sizes[-1]
+        return self.op_start + (self.sizes[-1] - self.op_start) * step // ramp_steps
 
     def op_weights_at(self, step: int) -> dict[int, float]:
         """How often each op is drawn at a step, in any unit."""
-        ops = range(self.corpus.op_min, self.op_max_at(step) + 1)
+        ops = range(self.sizes[0], self.op_max_at(step) + 1)
         return dict(zip(ops, self.op_weights or (1.0,) * len(ops), strict=False))
 
     def validation_due(self, steps: range) -> bool:
@@ -123,11 +130,19 @@ class PretrainConfig:
 
     def to_card(self) -> dict[str, Any]:
         """The config as plain JSON values."""
-        return asdict(self) | {"op_weights": list(self.op_weights), "structures": list(self.structures)}
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        lists = {"op_weights": list(self.op_weights), "structures": list(self.structures)}
+        return values | lists | {"corpus": card_of(self.corpus)}
 
     @classmethod
     def from_card(cls, values: dict[str, Any]) -> "PretrainConfig":
         """The config that `to_card` wrote."""
         typed: dict[str, Any] = {name: tuple(values[name]) for name in ("op_weights", "structures")}
-        typed["corpus"] = IgsmSpec(**values["corpus"])
+        corpus = with_name(values["corpus"])
+        typed["corpus"] = corpus_named(corpus.pop("name"), corpus)
         return cls(**values | typed)
+
+
+def with_name(corpus: Mapping[str, Any]) -> dict[str, Any]:
+    """The corpus in a config's card; those written when there was one corpus do not name it."""
+    return {"name": DEFAULT, **corpus}

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from models.errors import ArtifactError
-from models.training.config import PretrainConfig
+from models.training.config import PretrainConfig, with_name
 from models.training.state import Progress, load_state, read_progress
 
 _LENGTH = {"tokens", "decay_tokens"}
@@ -46,6 +46,6 @@ def _same_schedule_so_far(progress: Progress, there: Mapping[str, Any], config: 
 
 def _flat(card: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a config's card, those of the corpus under dotted names."""
-    corpus: dict[str, Any] = card.get("corpus", {})
+    corpus = with_name(card.get("corpus", {}))
     rest = {name: value for name, value in card.items() if name != "corpus"}
     return rest | {f"corpus.{name}": value for name, value in corpus.items()}

@@ -1,4 +1,4 @@
-"""Labels of the igsm corpus: the model's own solutions of fresh problems, judged by the corpus checker."""
+"""Labels of a corpus: the model's own solutions of fresh problems, judged by the corpus checker."""
 
 import hashlib
 import re
@@ -12,12 +12,9 @@ from typing import Any
 import torch
 
 from models.complete import complete
-from models.corpora.igsm.check import Report, check_solution
-from models.corpora.igsm.dataset import draw_in_split
-from models.corpora.igsm.graph import Problem
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.split import Split
-from models.corpora.igsm.text import render_problem
+from models.corpora.abilities import WithStepStarts, require
+from models.corpora.corpus import CORRECT, Corpus, Report, judge
+from models.corpora.splits import Split
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from probes.fitting.labels import Labelled, Part, WrongSpan, read_labels, write_labels
@@ -34,17 +31,16 @@ TEMPERATURES = {0.0: 0.5, 0.7: 1.0, 1.0: 2.0}
 """And the share of each: the hotter, the more mistakes there are to learn from and to count."""
 
 BATCH = 128
-_LONGEST_STEP = 16
-"""Tokens; no step of a reference solution is longer, so a solution that goes on is beyond help."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Solutions to be drawn of one part, op and temperature; together they are one file.
+    """Solutions to be drawn of one part, op (the size of the problems) and temperature; together they are one
+    file.
 
-    forced: of each solution, one step is then begun with a quantity that is drawn from all that the problem
-    has left, and only this step is judged. So mistakes that the model hardly ever makes by itself, and what
-    its hidden states are like then, can be learnt from as many examples as one likes.
+    forced: of each solution, one step is then begun with one of the beginnings that the problem has left,
+    drawn at random, and only this step is judged. So mistakes that the model hardly ever makes by itself, and
+    what its hidden states are like then, can be learnt from as many examples as one likes.
     """
 
     part: Part
@@ -59,23 +55,24 @@ class Job:
         return f"{self.part}-op{self.op}-t{self.temperature}{'-forced' if self.forced else ''}"
 
 
-def plan(spec: IgsmSpec, scale: float = 1.0) -> list[Job]:
+def plan(corpus: Corpus, scale: float = 1.0) -> list[Job]:
     """How many solutions of which kind: most where mistakes are neither rare nor certain.
 
     Small problems are solved nearly always, so their share is small; those beyond the trained range are their
-    own domain.
+    own domain. Steps can be forced where the corpus knows how they begin.
 
     Args:
         scale: factor on all counts.
     """
     shares: dict[Part, float] = {"fit": 1.0, "validation": 0.25, "calibration": 0.25, "test": 1.2}
+    sizes, can_force = corpus.sizes, isinstance(corpus, WithStepStarts)
     jobs: list[Job] = []
     for part, share in shares.items():
-        for op in range(spec.op_min, spec.op_max + spec.ood_extra + 1):
-            base = 380 if op > spec.op_max else 1200 if op > spec.op_max - 3 else 240
+        for op in sizes.all:
+            base = 380 if op > sizes.trained_max else 1200 if op > sizes.trained_max - 3 else 240
             for temperature, weight in TEMPERATURES.items():
                 jobs.append(Job(part, op, temperature, max(1, round(base * share * weight * scale))))
-            if part == "fit" and op > spec.op_min:
+            if can_force and part == "fit" and op > sizes.min:
                 jobs.append(Job(part, op, 1.0, max(1, round(2 * base * scale)), forced=True))
     return jobs
 
@@ -83,7 +80,7 @@ def plan(spec: IgsmSpec, scale: float = 1.0) -> list[Job]:
 def label_all(
     model: LanguageModel[Any],
     tokenizer: Tokenizer,
-    spec: IgsmSpec,
+    corpus: Corpus,
     folder: Path,
     jobs: Sequence[Job],
     seed: int = 0,
@@ -101,7 +98,7 @@ def label_all(
     def one(job: Job) -> list[Labelled]:
         path = folder / f"{job.name}.jsonl"
         if not path.exists():
-            write_labels(path, label(model, tokenizer, spec, job, seed))
+            write_labels(path, label(model, tokenizer, corpus, job, seed))
         return read_labels(path)
 
     labels: list[Labelled] = []
@@ -113,51 +110,56 @@ def label_all(
 
 
 def label(
-    model: LanguageModel[Any], tokenizer: Tokenizer, spec: IgsmSpec, job: Job, seed: int = 0
+    model: LanguageModel[Any], tokenizer: Tokenizer, corpus: Corpus, job: Job, seed: int = 0
 ) -> list[Labelled]:
     """Draw fresh problems, let the model solve each once, and judge the solutions.
 
     The first wrong step is marked and nothing after it is judged: what follows a mistake is another world. A
     right solution is judged to its end; one that only breaks off, forgets a quantity or answers wrongly is
     wrong in its last part, of kind `answer`.
+
+    Raises:
+        SpecError: steps are to be forced, but the corpus does not know how they begin.
     """
+    if job.forced:
+        require(corpus, "step_starts")
     random = Random(f"probe/{job.name}/{seed}")
-    problems = [draw_in_split(random, spec, SPLITS[job.part], job.op) for _ in range(job.count)]
-    domain = "id" if job.op <= spec.op_max else "ood"
+    problems = [corpus.draw(random, SPLITS[job.part], job.op) for _ in range(job.count)]
+    domain = "id" if job.op <= corpus.sizes.trained_max else "ood"
     labels: list[Labelled] = []
     for start in range(0, len(problems), BATCH):
-        chunk = problems[start : start + BATCH]
-        prompts = [render_problem(problem) for problem in chunk]
+        prompts = [problem.prompt for problem in problems[start : start + BATCH]]
         completions = complete(
             model,
             [tokenizer.encode_prompt(prompt) for prompt in prompts],
             job.temperature,
             seed=random.getrandbits(62),
-            max_tokens=_LONGEST_STEP * (job.op + 2),
+            max_tokens=corpus.layout.longest_step * (job.op + 2),
         )
         judged = [
-            _judged(model, tokenizer, spec, problem, prompt, ids, job, domain)
-            for problem, prompt, ids in zip(chunk, prompts, completions, strict=True)
+            _judged(model, tokenizer, corpus, prompt, ids, job, domain)
+            for prompt, ids in zip(prompts, completions, strict=True)
         ]
-        labels += _forced(model, tokenizer, spec, judged, random) if job.forced else judged
+        labels += _forced(model, tokenizer, corpus, judged, random) if job.forced else judged
     return labels
 
 
 def _forced(
     model: LanguageModel[Any],
     tokenizer: Tokenizer,
-    spec: IgsmSpec,
+    corpus: Corpus,
     solved: Sequence[Labelled],
     random: Random,
 ) -> list[Labelled]:
-    """One step of each solution, begun with a quantity that the solution has not defined before it."""
-    closing = tokenizer.phrase_id(". ")
+    """One step of each solution, begun as no step of the solution before it."""
+    layout = corpus.layout
+    closing = tokenizer.phrase_id(layout.step_end)
     prefixes: list[tuple[Labelled, list[int]]] = []
     for each in solved:
         right = each.completion[: each.wrong[0].start if each.wrong else len(each.completion)]
-        ends = [0, *(match.end() for match in re.finditer(r"\. ", right))]
-        written = right[: random.choice(ends)] or "\n"
-        left = sorted(name for name in each.about if f"{name} are" not in written)
+        ends = [0, *(match.end() for match in re.finditer(re.escape(layout.step_end), right))]
+        written = right[: random.choice(ends)] or layout.solution_start
+        left = sorted(name for name in each.about if not re.search(rf"\b{re.escape(name)}\b", written))
         if left:
             prefixes.append((each, tokenizer.encode(written + random.choice(left))))
     rests = complete(
@@ -165,7 +167,7 @@ def _forced(
         [[*tokenizer.encode_prompt(each.prompt), *prefix] for each, prefix in prefixes],
         temperature=1.0,
         seed=random.getrandbits(62),
-        max_tokens=_LONGEST_STEP,
+        max_tokens=layout.longest_step,
         stop=(closing,),
     )
     labels: list[Labelled] = []
@@ -173,16 +175,14 @@ def _forced(
         start = len(tokenizer.decode(prefix[:-1]))
         ids = (*prefix, *rest)
         text = tokenizer.decode([token_id for token_id in ids if token_id not in model.spec.end_token_ids])
-        step = next(
-            (s for s in check_solution(each.prompt, text, spec.modulus).steps if s.start >= start), None
-        )
+        step = next((s for s in judge(corpus, each.prompt, text).steps if s.start >= start), None)
         if step is None:
             continue
         wrong = WrongSpan(start=step.start, end=step.end, kind=step.verdict)
         changes = {
             "completion": text,
             "completion_ids": ids,
-            "wrong": () if step.verdict == "correct" else (wrong,),
+            "wrong": () if step.verdict == CORRECT else (wrong,),
             "judged_from": start,
             "judged": step.end,
             "own": False,
@@ -195,17 +195,15 @@ def _forced(
 def _judged(
     model: LanguageModel[Any],
     tokenizer: Tokenizer,
-    spec: IgsmSpec,
-    problem: Problem,
+    corpus: Corpus,
     prompt: str,
     ids: Sequence[int],
     job: Job,
     domain: str,
 ) -> Labelled:
     text = tokenizer.decode(model.spec.without_end(ids))
-    report = check_solution(prompt, text, spec.modulus)
+    report = judge(corpus, prompt, text)
     span = first_wrong(report, text)
-    needed = {problem.names[index].capitalize() for index in problem.solution_order}
     return Labelled(
         prompt=prompt,
         completion=text,
@@ -216,7 +214,7 @@ def _judged(
         group=hashlib.sha256(prompt.encode()).hexdigest()[:16],
         part=job.part,
         domain=domain,
-        about={name.capitalize(): name.capitalize() in needed for name in problem.names},
+        about=corpus.step_starts(prompt) if isinstance(corpus, WithStepStarts) else {},
         tags={"op": job.op, "temperature": job.temperature},
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.complete import complete
-from models.corpora.igsm.check import check_solution
+from models.corpora.corpus import CORRECT, Corpus, judge
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from probes.fitting.calibrate import platt
@@ -20,7 +20,6 @@ from probes.probe import Probe
 from probes.reference_scores import score_text
 
 BATCH = 128
-LONGEST_STEP = 16
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def rewrite(
     probe: Probe,
     threshold: float,
     labels: Sequence[Labelled],
-    modulus: int,
+    corpus: Corpus,
     seed: int = 0,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> RewrittenSteps:
@@ -48,7 +47,7 @@ def rewrite(
 
     Args:
         probe: one that is read where a step is closed.
-        labels: completions of igsm problems.
+        labels: completions of problems of the corpus.
     """
     flagged: list[tuple[int, Labelled, list[int]]] = []
     for index, labelled in enumerate(labels):
@@ -68,10 +67,12 @@ def rewrite(
         chunk = flagged[first : first + BATCH]
         prompts = [tokenizer.encode_prompt(labelled.prompt) for _, labelled, _ in chunk]
         prefixes = [[*prompt, *kept] for prompt, (_, _, kept) in zip(prompts, chunk, strict=True)]
-        steps = complete(model, prefixes, 1.0, seed + first, LONGEST_STEP, stop=probe.position.closing)
+        steps = complete(
+            model, prefixes, 1.0, seed + first, corpus.layout.longest_step, stop=probe.position.closing
+        )
         for prompt, (group, labelled, kept), step in zip(prompts, chunk, steps, strict=True):
             score = score_text(model, prompt, [*kept, *step], [probe])[-1].get(probe.name)
-            wrong = _is_wrong(tokenizer, labelled.prompt, kept, step, modulus, model.spec.end_token_ids)
+            wrong = _is_wrong(tokenizer, labelled.prompt, kept, step, corpus, model.spec.end_token_ids)
             if score is not None:
                 found.append((score, wrong, group))
     columns = list(zip(*found, strict=True)) if found else [(), (), ()]
@@ -106,11 +107,11 @@ def _is_wrong(
     prompt: str,
     kept: Sequence[int],
     step: Sequence[int],
-    modulus: int,
+    corpus: Corpus,
     ends: Collection[int],
 ) -> bool:
     text = tokenizer.decode([token_id for token_id in (*kept, *step) if token_id not in ends])
     start = len(tokenizer.decode(kept))
-    report = check_solution(prompt, text, modulus)
-    judged = [each.verdict != "correct" for each in report.steps if each.end > start]
+    report = judge(corpus, prompt, text)
+    judged = [each.verdict != CORRECT for each in report.steps if each.end > start]
     return any(judged) if judged else not report.correct

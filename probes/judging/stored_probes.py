@@ -7,7 +7,8 @@ import torch
 from pydantic import JsonValue
 
 from models.checkpoint import LoadedCheckpoint, load_network
-from models.corpora.igsm.spec import IgsmSpec
+from models.corpora.corpus import Corpus
+from models.corpora.registry import corpus_of
 from models.decoder import Decoder
 from models.errors import ArtifactError
 from models.gpt2 import GPT2
@@ -63,8 +64,8 @@ def judge_stored(
                 results[subject.probe.name] = judge_planning(
                     loaded.model, loaded.tokenizer, subject, parts, untrained, workers, resamples, done
                 )
-    if (spec := IgsmSpec.of_checkpoint(loaded.card)) is not None:
-        results |= _with_drift(loaded, spec, stored, results, parts["calibration"], watch)
+    if (corpus := corpus_of(loaded.card)) is not None:
+        results |= _with_drift(loaded, corpus, stored, results, parts["calibration"], watch)
     return EvaluationReport(
         checkpoint=loaded.model.spec.name,
         identity=dict(vars(loaded.identity)),
@@ -97,7 +98,7 @@ def with_evaluation(card: ProbeCard, result: ProbeResult, test: Sequence[Labelle
 
 def _with_drift(
     loaded: LoadedCheckpoint,
-    spec: IgsmSpec,
+    corpus: Corpus,
     stored: Sequence[StoredProbe],
     results: dict[str, ProbeResult],
     labels: Sequence[Labelled],
@@ -112,7 +113,7 @@ def _with_drift(
     threshold = next(each.threshold for each in found.card.thresholds if "5%" in each.purpose)
     with watch("rewriting flagged steps", len(chosen)) as done:
         rewritten = intervention.rewrite(
-            loaded.model, loaded.tokenizer, found.probe, threshold, chosen, spec.modulus, on_progress=done
+            loaded.model, loaded.tokenizer, found.probe, threshold, chosen, corpus, on_progress=done
         )
     entries = intervention.drift(rewritten)
     return {"step_error": results["step_error"].model_copy(update={"calibration_drift": entries})}

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from models.corpora.igsm.spec import IgsmSpec
+from models.corpora.registry import corpus_named
 from models.pretrain import TrainedModel
 from models.training.config import PretrainConfig
 
 CONFIG = PretrainConfig(
-    corpus=IgsmSpec(nouns=12, op_max=2, ood_extra=0, distractors_max=2),
+    corpus=corpus_named("igsm", {"nouns": 12, "op_max": 2, "ood_extra": 0, "distractors_max": 2}),
     context_length=80,
     d_model=32,
     n_layers=2,

@@ -9,25 +9,24 @@ import torch
 from torch import Tensor
 
 from models import checkpoint
-from models.corpora.igsm.check import check_solution
-from models.corpora.igsm.dataset import problems
-from models.corpora.igsm.graph import Problem
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.split import split_of
-from models.corpora.igsm.text import render_problem, render_solution
+from models.corpora.corpus import DrawnProblem, judge
+from models.corpora.drawing import draw_set, problems
+from models.corpora.registry import corpus_named
+from models.corpora.splits import split_of_template
 from models.errors import CapacityError
-from models.evaluate import OpResult, draw_set, evaluate, solve_greedily
+from models.evaluate import OpResult, evaluate, solve_greedily
 from models.gpt2 import Positions
 from models.language_model import ModelSpec, PrefillRow, StepOutput
 from models.tokenizer import END_OF_TEXT, Tokenizer
 from tests.models.hub import Reference
 from tests.models.tiny import CONTEXT, tiny_network
 
-SPEC = IgsmSpec()
+IGSM = corpus_named()
 
 
-def short_problems(count: int, op: int = 2) -> list[Problem]:
-    return list(islice(problems(IgsmSpec(distractors_max=1), "train", 0, range(op, op + 1)), count))
+def short_problems(count: int, op: int = 2) -> list[DrawnProblem]:
+    corpus = corpus_named("igsm", {"distractors_max": 1})
+    return list(islice(problems(corpus, "train", 0, range(op, op + 1)), count))
 
 
 @pytest.mark.parametrize("positions", ["learned", "rotary"])
@@ -39,7 +38,7 @@ def test_greedy_solutions_are_those_of_transformers(
     with torch.no_grad():  # the end token often enough that some texts end before the context does
         network.token_embedding.weight[tokenizer.phrase_id("<|endoftext|>")] *= 3
     checkpoint.save(folder, network, tokenizer, {})
-    prompts = [render_problem(problem) for problem in short_problems(12)]
+    prompts = [problem.prompt for problem in short_problems(12)]
     solutions = solve_greedily(checkpoint.load(folder).model, tokenizer, prompts)
     reference = Reference.load(folder).network
     ended = 0
@@ -125,16 +124,16 @@ class ScriptedModel:
 END = "<|endoftext|>"
 
 
-def damaged(problem: Problem, place: int) -> str:
+def damaged(problem: DrawnProblem, place: int) -> str:
     """A solution of that problem, right or wrong in one of several ways."""
-    solution = render_solution(problem)
+    solution = problem.solution
     steps, _, answer = solution.rpartition("Answer: ")
     first = steps.index(". ") + 2
     return (
         "\n"
         + (
             solution,
-            f"{steps}Answer: {(problem.answer + 1) % 11}",  # a wrong answer after right steps
+            f"{steps}Answer: {(int(problem.answer) + 1) % 11}",  # a wrong answer after right steps
             steps.strip(),  # no answer
             steps[first:] + f"Answer: {answer}",  # a step too few, yet the right answer
             steps[:first] + solution,  # a step twice
@@ -146,13 +145,13 @@ def damaged(problem: Problem, place: int) -> str:
 
 @pytest.mark.parametrize("batch_size", [1, 3, 128])
 def test_counts_are_those_of_the_checker(tokenizer: Tokenizer, batch_size: int) -> None:
-    chosen = [p for p in short_problems(200, op=3) if p.definitions[p.solution_order[0]].kind == 0][:21]
-    script = {render_problem(p): damaged(p, i % 7) for i, p in enumerate(chosen)}
+    chosen = [p for p in short_problems(200, op=3) if "=" not in p.solution.split(".")[0]][:21]
+    script = {p.prompt: damaged(p, i % 7) for i, p in enumerate(chosen)}
     model = ScriptedModel(tokenizer, {prompt: text + END for prompt, text in script.items()})
     batches: list[int] = []
-    result = evaluate(model, tokenizer, chosen, 11, batch_size, batches.append)
+    result = evaluate(model, tokenizer, IGSM, chosen, batch_size, batches.append)
 
-    reports = [check_solution(prompt, text, 11) for prompt, text in script.items()]
+    reports = [judge(IGSM, prompt, text) for prompt, text in script.items()]
     wrong = [
         [step.verdict for step in r.steps if step.verdict != "correct"] for r in reports if not r.correct
     ]
@@ -175,7 +174,7 @@ def test_counts_are_those_of_the_checker(tokenizer: Tokenizer, batch_size: int) 
 
 
 def test_text_that_does_not_end_is_cut_at_the_context(tokenizer: Tokenizer) -> None:
-    prompt = render_problem(short_problems(1)[0])
+    prompt = short_problems(1)[0].prompt
     length = len(tokenizer.encode(prompt))
     model = ScriptedModel(tokenizer, {prompt: "Boats are 7. " * 50}, context_length=length + 10)
     (solution,) = solve_greedily(model, tokenizer, [prompt])
@@ -191,7 +190,7 @@ def test_prompt_longer_than_the_context_is_refused(tokenizer: Tokenizer) -> None
 
 
 def test_set_is_of_its_split_and_op_and_grows_at_its_end() -> None:
-    few, many = draw_set(SPEC, "test", 3, 5, seed=1), draw_set(SPEC, "test", 3, 8, seed=1)
+    few, many = draw_set(IGSM, "test", 3, 5, seed=1), draw_set(IGSM, "test", 3, 8, seed=1)
     assert many[:5] == few
-    assert all(problem.op == 3 and split_of(problem) == "test" for problem in many)
-    assert draw_set(SPEC, "test", 3, 5, seed=2) != few
+    assert all(problem.size == 3 and split_of_template(problem.template) == "test" for problem in many)
+    assert draw_set(IGSM, "test", 3, 5, seed=2) != few

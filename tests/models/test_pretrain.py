@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from models import checkpoint, pretrain
-from models.corpora.igsm.tokenizer import igsm_tokenizer
+from models.corpora.drawing import draw_set
+from models.corpora.igsm.igsm import Igsm
+from models.corpora.registry import corpus_named
 from models.decoder import Decoder
 from models.errors import ArtifactError, SpecError
-from models.evaluate import OpResult, draw_set
+from models.evaluate import OpResult
 from models.evaluate import evaluate as solve
 from models.pretrain import Observer, TrainedModel
 from models.training.config import PretrainConfig
@@ -24,11 +26,11 @@ from tests.models.runs import CONFIG, LEARNED, assert_same_log, assert_same_weig
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tokenizer, which is the same in every run, is trained once; the state is saved at every log row."""
-    monkeypatch.setattr(pretrain, "igsm_tokenizer", _tokenizer)
+    monkeypatch.setattr(Igsm, "make_tokenizer", _tokenizer)
     monkeypatch.setattr(pretrain, "STATE_SECONDS", 0.0)
 
 
-_tokenizer = cache(igsm_tokenizer)
+_tokenizer = cache(Igsm.make_tokenizer)
 
 
 def run(
@@ -52,7 +54,7 @@ class Undisturbed:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     folder = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretrain, "igsm_tokenizer", _tokenizer)
+        patch.setattr(Igsm, "make_tokenizer", _tokenizer)
         return Undisturbed(folder, run(folder))
 
 
@@ -87,14 +89,14 @@ def test_log_has_a_row_every_twenty_steps_and_at_the_end(undisturbed: Undisturbe
 def test_validation_is_the_accuracy_of_the_saved_checkpoint(undisturbed: Undisturbed, tmp_path: Path) -> None:
     trained = undisturbed.trained
     sets = pretrain.validation_sets(CONFIG)
-    results = pretrain.validate(trained.network, trained.tokenizer, sets, 11)
+    results = pretrain.validate(trained.network, trained.tokenizer, CONFIG.corpus, sets)
     assert [result.solved for result in results] == [
         int(row["correct"]) for row in rows(undisturbed.folder, "validation")[-2:]
     ]
     decoder = Decoder(trained.network, "trained", trained.tokenizer.end_token_id)
     for result in results:
         problems = draw_set(CONFIG.corpus, "validation", result.op, 2, seed=0)
-        assert solve(decoder, trained.tokenizer, problems, 11) == result
+        assert solve(decoder, trained.tokenizer, CONFIG.corpus, problems) == result
     checkpoint.save(tmp_path / "a", trained.network, trained.tokenizer, {})
     assert checkpoint.load(tmp_path / "a").model.spec.vocab_size == decoder.spec.vocab_size
 
@@ -216,7 +218,9 @@ def test_damaged_state_is_refused_by_name(undisturbed: Undisturbed, tmp_path: Pa
 
 
 def test_corpus_too_small_to_validate_on_is_refused_before_training(tmp_path: Path) -> None:
-    small = replace(CONFIG, corpus=replace(CONFIG.corpus, distractors_max=0))
+    small = replace(
+        CONFIG, corpus=corpus_named("igsm", CONFIG.corpus.settings.model_dump() | {"distractors_max": 0})
+    )
     with pytest.raises(SpecError, match=r"no problem of op 1 .* 'validation'"):
         run(tmp_path, small, Observer(started=lambda _config, _progress: kill()))
 

@@ -2,8 +2,7 @@
 
 from functools import cache
 
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.tokenizer import igsm_tokenizer
+from models.corpora.registry import corpus_named
 from models.decoder import Decoder
 from models.tokenizer import Tokenizer
 from tests.models.tiny import tiny_network
@@ -11,6 +10,6 @@ from tests.models.tiny import tiny_network
 
 @cache
 def story_model() -> tuple[Decoder, Tokenizer]:
-    tokenizer = igsm_tokenizer(IgsmSpec())
+    tokenizer = corpus_named().make_tokenizer()
     network = tiny_network(vocab_size=tokenizer.vocab_size)
     return Decoder(network, "story", tokenizer.end_token_id), tokenizer

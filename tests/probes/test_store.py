@@ -21,8 +21,7 @@ import models
 import probes as package
 from models import checkpoint
 from models.checkpoint import LoadedCheckpoint
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.tokenizer import igsm_tokenizer
+from models.corpora.registry import corpus_named
 from models.decoder import Decoder
 from probes.errors import ProbeFileError, ProbeMismatchError, ProbesError
 from probes.store import MAX_BYTES, load_all
@@ -35,7 +34,7 @@ COMPLETION = [8, 3, 5, 1, 5, 9, 4, 2, 6, 8, 3, 9, 1, 7, 8, 8, 1]
 
 
 def write_checkpoint(folder: Path, seed: int) -> LoadedCheckpoint:
-    checkpoint.save(folder, tiny_network(seed=seed), igsm_tokenizer(IgsmSpec()), {})
+    checkpoint.save(folder, tiny_network(seed=seed), corpus_named().make_tokenizer(), {})
     return checkpoint.load(folder)
 
 

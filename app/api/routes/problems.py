@@ -30,7 +30,7 @@ async def draw(
 
     The same query gives the same problems, and they are those that a comparison and `demur evaluate` draw.
     """
-    corpus = problems.corpus_of(serving)
+    corpus = problems.served_corpus(serving)
     off_loop = service_of(request).off_loop
     return JsonAnswer(await off_loop.draw(lambda: json_of(problems.draw(corpus, query))))
 
@@ -40,7 +40,7 @@ async def check(
     request: Request, body: CheckRequest, serving: Annotated[Serving, Depends(serving_of)]
 ) -> Response:
     """Judge a solution step by step, as the corpus checker does; any two texts give a verdict."""
-    corpus = problems.corpus_of(serving)
+    corpus = problems.served_corpus(serving)
     content = await service_of(request).off_loop.read(
         await size_of(request), lambda: json_of(problems.check(corpus, body.prompt, body.completion))
     )

@@ -5,9 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.schemas.generation import REQUEST_CONFIG
-from models.corpora.igsm.check import Verdict
-from models.corpora.igsm.grammar import Kind
-from models.corpora.igsm.split import Split
+from models.corpora.splits import Split
 
 MAX_PROBLEMS = 1000
 MAX_TEXT = 100_000
@@ -25,6 +23,7 @@ class ProblemQuery(BaseModel):
         description="How many quantities the answer needs; the answer's `ops` has the range of the served "
         "model. Default: the largest that it was trained on.",
     )
+    size: int | None = Field(default=None, ge=1, le=40, description="Another name of op.")
     split: Split = Field(
         default="test",
         description="train, validation, calibration or test. Splits share no solution template, so the model "
@@ -44,7 +43,7 @@ class QuantityOut(BaseModel):
     """A quantity of a problem and how it is defined."""
 
     name: str
-    kind: Kind
+    kind: str = Field(description="How it is defined.")
     operands: list[str] = Field(description="The quantities that it is computed from, as they are written.")
     constant: int | None = Field(description="The number in its definition; null for a sum or difference.")
     value: int
@@ -64,13 +63,14 @@ class ProblemOut(BaseModel):
     id: str = Field(description="op/number: the number counts from 0 within its op, split and seed.")
     split: Split
     op: int = Field(description="How many quantities the answer needs: the steps of a solution.")
+    size: int = Field(description="The same, by the name that it has whatever the corpus.")
     seed: int
     prompt: str = Field(
         description="The `prompt` of /v1/completions, as it is, with the line break after it."
     )
     answer: str
     solution: str = Field(description="A right solution; the steps may stand in other orders too.")
-    graph: GraphOut
+    graph: GraphOut | None = Field(description="Null where problems of the corpus are no graphs.")
 
 
 class OpRange(BaseModel):
@@ -81,12 +81,21 @@ class OpRange(BaseModel):
     trained_max: int
 
 
+class SizesOut(OpRange):
+    """What sizes are called: `name` in ids and tables, `label` in a form; `meaning` says what they count."""
+
+    name: str
+    label: str
+    meaning: str
+
+
 class ProblemList(BaseModel):
     """Answer of GET /v1/problems."""
 
     object: Literal["list"] = "list"
     data: list[ProblemOut]
     ops: OpRange
+    sizes: SizesOut
 
 
 class CheckRequest(BaseModel):
@@ -111,12 +120,7 @@ class StepOut(BaseModel):
     start: int = Field(description="Where it begins in the completion, in Unicode characters.")
     end: int = Field(description="Where it ends; exclusive.")
     quantity: str | None = Field(description="What it computes; null where it cannot be read.")
-    verdict: Verdict = Field(
-        description="The first that applies: `syntax` it cannot be read, `unknown` the problem does not "
-        "define its quantity, `repeated` an earlier step did, `unnecessary` the answer does not need it, "
-        "`not_ready` it depends on what no earlier step defines, `formula` the restated sentence is not the "
-        "problem's, `arithmetic` a number put in, the operator or the result is wrong, or else `correct`."
-    )
+    verdict: str = Field(description="`correct`, or the first kind of mistake of the corpus that applies.")
     detail: str = Field(description="What is wrong with it; empty where nothing is.")
 
 
@@ -127,7 +131,7 @@ class CheckOut(BaseModel):
     problem_error: str | None = Field(
         description="Why the prompt is no problem of the corpus; then nothing else is judged."
     )
-    graph: GraphOut | None
+    graph: GraphOut | None = Field(description="Null where there is a `problem_error`, or no graph.")
     steps: list[StepOut] = Field(
         description="The sentences of the solution, each judged by what the solution says before it: a wrong "
         "value that is carried on consistently counts once. Text after the answer is a step of its own."

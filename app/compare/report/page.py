@@ -126,7 +126,9 @@ def _problems(report: ComparisonReport) -> str:
     problems = report.spec.problems
     if isinstance(problems, CorpusProblems):
         low, high = problems.ops
-        return f"{problems.count:,} of the corpus, {problems.split}, op {low} to {high}"
+        groups = _groups(report)  # named after the corpus's word for sizes
+        size = groups[0].rpartition(" ")[0] if groups else "op"
+        return f"{problems.count:,} of the corpus, {problems.split}, {size} {low} to {high}"
     return f"{len(problems.items):,} that were given"
 
 

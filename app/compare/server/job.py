@@ -13,7 +13,7 @@ from app.compare.spec import ComparisonSpec, CorpusProblems
 from app.compare.summary import problems_of
 from app.errors import ParameterError
 from app.redaction import without_folders
-from models.corpora.igsm.spec import IgsmSpec
+from models.corpora.registry import corpus_of
 
 log = logging.getLogger(__name__)
 
@@ -105,12 +105,13 @@ def require_modest(spec: ComparisonSpec, card: Mapping[str, Any]) -> None:
             "fewer, or use `demur compare` without a server.",
             param=field,
         )
-    corpus = IgsmSpec.of_checkpoint(card)
+    corpus = corpus_of(card)
     if corpus is not None and isinstance(spec.problems, CorpusProblems):
-        largest = corpus.op_largest
-        if spec.problems.ops[1] > largest:
+        sizes = corpus.sizes
+        if spec.problems.ops[1] > sizes.max:
             raise ParameterError(
-                f"problems.ops is {spec.problems.ops}; this corpus has problems of op 1 to {largest}.",
+                f"problems.ops is {spec.problems.ops}; this corpus has problems of {sizes.name} "
+                f"{sizes.min} to {sizes.max}.",
                 param="problems.ops",
             )
 

@@ -8,6 +8,7 @@ from app.decoding.core.types import StoppingParams, Token
 from app.decoding.sampling.history import History
 from app.decoding.sampling.params import SamplingParams
 from app.errors import StrategyError
+from models.corpora.corpus import Corpus
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class SequenceSpec:
     vocabulary: the bytes of every token id; empty for tokens without text.
     encode: the token ids of a text.
     calibration: what is typical of the model, where it was measured; thresholds that a request leaves out.
+    corpus: what the model was trained on, where its card says so.
     """
 
     prompt_ids: tuple[int, ...]
@@ -29,6 +31,7 @@ class SequenceSpec:
     encode: Callable[[str], Sequence[int]]
     seed: int = 0
     calibration: Calibration | None = field(default=None, repr=False)
+    corpus: Corpus | None = None
 
     @property
     def prompt(self) -> str:

@@ -8,10 +8,11 @@ from pydantic import BaseModel, Field
 from app.decoding.core.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG
 from app.decoding.strategies.parts.retry import Attempt, Check, Objection, Retry, write_checked
-from app.decoding.strategies.parts.steps import STEP_ENDS
 from app.errors import UnfitError
-from models.corpora.igsm.check import check_parsed
-from models.corpora.igsm.parse import MODULUS, ParsedProblem, ProblemSyntaxError, parse_problem
+from models.corpora.corpus import CORRECT, Checker, Corpus, ProblemSyntaxError
+from models.corpora.registry import DEFAULT, corpus_named
+
+_MODULUS = 11
 
 
 @dataclass(frozen=True)
@@ -30,25 +31,37 @@ class OracleRetry:
     needs = frozenset[str]()
 
     async def decode(self, sequence: Sequence) -> Sequence:
+        corpus = self._corpus(sequence.spec.corpus)
         try:
-            problem = parse_problem(sequence.spec.prompt.strip(), self.modulus)
+            checker = corpus.parse(sequence.spec.prompt.strip())
         except ProblemSyntaxError as error:
             raise UnfitError(
-                f"oracle_retry needs an igsm problem as its prompt: {error}. Use it on the corpus' problems.",
+                f"oracle_retry needs a problem of {corpus.name} as its prompt: {error}. Use it on problems "
+                "of the corpus.",
                 param="prompt",
             ) from error
-        return await write_checked(sequence, STEP_ENDS, _checker(problem), self.retry, "oracle_retry")
+        return await write_checked(
+            sequence, corpus.layout.step_ends, _checker(checker), self.retry, "oracle_retry"
+        )
+
+    def _corpus(self, known: Corpus | None) -> Corpus:
+        """The model's own, or the usual one for a model whose card names none; with another modulus if that
+        is asked for."""
+        if known is not None and self.modulus == _MODULUS:
+            return known
+        name, settings = (known.name, known.settings.model_dump()) if known is not None else (DEFAULT, {})
+        return corpus_named(name, settings | {"modulus": self.modulus})
 
 
-def _checker(problem: ParsedProblem) -> Check:
+def _checker(checker: Checker) -> Check:
     def wrong(sequence: Sequence, attempt: Attempt) -> Objection | None:
         if not attempt.complete:
             return None
-        report = check_parsed(problem, sequence.text)
+        report = checker.judge(sequence.text)
         if report.answer is not None:
-            found = {"verdict": "answer", "expected": problem.answer, "found": report.answer}
+            found = {"verdict": "answer", "expected": checker.answer, "found": report.answer}
             return None if report.answer_correct else Objection(1.0, found)
-        if report.steps and report.steps[-1].verdict != "correct":
+        if report.steps and report.steps[-1].verdict != CORRECT:
             last = report.steps[-1]
             return Objection(1.0, {"verdict": last.verdict, "reason": last.detail})
         if sequence.ending is not None and sequence.ending.reason == "stop":
@@ -59,12 +72,12 @@ def _checker(problem: ParsedProblem) -> Check:
 
 
 class OracleRetryParams(BaseModel):
-    """Takes back every step that the igsm checker finds wrong: the ceiling of `retry_upon_regret`."""
+    """Takes back every step that the corpus' checker finds wrong: the ceiling of `retry_upon_regret`."""
 
     model_config = PARAMS_CONFIG
 
     kind: Literal["oracle_retry"] = "oracle_retry"
-    modulus: int = Field(default=MODULUS, ge=3, le=99, description="That of the corpus' arithmetic.")
+    modulus: int = Field(default=_MODULUS, ge=3, le=99, description="That of the corpus' arithmetic.")
     retry: Retry = Retry()
 
     def build(self) -> OracleRetry:

@@ -3,7 +3,8 @@
 import { ApiError, get, outside } from "./api.js";
 
 /**
- * @typedef {{name: string, modulus: number, ops: {min: number, max: number, trained_max: number},
+ * @typedef {{name: string, modulus: number,
+ *   ops: {name: string, label: string, meaning: string, min: number, max: number, trained_max: number},
  *   splits: string[], [more: string]: any}} Corpus
  * @returns what the catalogues say, and `corpus`: what problems are drawn from, or null where the model has none
  */
@@ -36,8 +37,8 @@ export function canRun({ strategies }, kind) {
 async function corpusOf({ card }, openapi) {
   if (!card.corpus?.name) return null;
   try {
-    const { ops } = await get("problems?count=1");
-    return { ...card.corpus, ops, splits: splitsOf(openapi) };
+    const { sizes } = await get("problems?count=1");
+    return { ...card.corpus, ops: sizes, splits: splitsOf(openapi) };
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return null; // of another kind than the server knows
     throw error;

@@ -70,8 +70,8 @@ function drawingPart({ ops, splits }, drew) {
   const terms = h(
     "p",
     { class: "help", id: "drawing-terms" },
-    h("b", {}, "steps"),
-    ` (op): how many quantities the answer needs. Trained on ${ops.min} to ${ops.trained_max} (id)`,
+    h("b", {}, ops.label),
+    ` (${ops.name}): ${ops.meaning}. Trained on ${ops.min} to ${ops.trained_max} (id)`,
     ops.max > ops.trained_max ? `; ${ops.trained_max + 1} to ${ops.max} are larger than any (ood). ` : ". ",
     h("b", {}, "split"),
     ": the model was trained on problems of train; none of another split has the graph of one of them.",
@@ -88,7 +88,7 @@ function drawingPart({ ops, splits }, drew) {
       const large =
         size <= ops.trained_max ? "" : `; the model was trained on ${ops.min} to ${ops.trained_max}`;
       drew(prompt);
-      drawn.textContent = `Problem ${id} of ${split.value}, seed ${seed}: ${size} steps${large}.`;
+      drawn.textContent = `Problem ${id} of ${split.value}, seed ${seed}: ${size} ${ops.label}${large}.`;
     } catch (failure) {
       if (!(failure instanceof ApiError)) throw failure;
       error.textContent = failure.message;
@@ -101,7 +101,7 @@ function drawingPart({ ops, splits }, drew) {
       h(
         "div",
         { class: "draw" },
-        h("div", { class: "field" }, h("label", { for: "op" }, "steps"), op),
+        h("div", { class: "field" }, h("label", { for: "op" }, ops.label), op),
         h("div", { class: "field" }, h("label", { for: "split" }, "split"), split),
         button,
       ),

@@ -23,16 +23,15 @@ with the true value.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from operator import add, mul, sub
 from typing import Literal
 
+from models.corpora.corpus import ProblemSyntaxError, Report, StepReport
 from models.corpora.igsm.grammar import Equation, Kind, ParsedDefinition, Sentence
 from models.corpora.igsm.parse import (
     MODULUS,
     ParsedProblem,
     ParsedStep,
-    ProblemSyntaxError,
     evaluate,
     parse_problem,
     parse_solution,
@@ -45,53 +44,6 @@ Verdict = Literal[
 _OPERATOR: Mapping[Kind, str] = {"more": "+", "times": "*", "sum": "+", "difference": "-"}
 _WORD: Mapping[Kind, str] = {"more": "more than", "times": "times", "sum": "plus", "difference": "minus"}
 _COMPUTE: Mapping[str, Callable[[int, int], int]] = {"+": add, "*": mul, "-": sub}
-
-
-@dataclass(frozen=True, slots=True)
-class StepReport:
-    """Verdict on the step at characters `start` to `end` (exclusive) of the solution.
-
-    `subject` is the noun in lower case, None where the step cannot be read; `detail` says what is wrong, and
-    is empty where nothing is.
-    """
-
-    start: int
-    end: int
-    subject: str | None
-    verdict: Verdict
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Verdict on a solution.
-
-    `missing` are the needed quantities that no step defines, in text order; `unfinished` is the span of a
-    last step or answer that breaks off. `expected` is the right answer. Where the problem itself cannot be
-    read, `problem_error` says why and nothing is judged.
-    """
-
-    steps: tuple[StepReport, ...]
-    answer: int | None
-    expected: int | None
-    missing: tuple[str, ...]
-    unfinished: tuple[int, int] | None
-    problem_error: str | None = None
-
-    @property
-    def answer_correct(self) -> bool:
-        """Whether there is an answer and it is right."""
-        return self.answer is not None and self.answer == self.expected
-
-    @property
-    def first_error(self) -> int | None:
-        """Index of the first step that is not correct, None where every step is."""
-        return next((index for index, step in enumerate(self.steps) if step.verdict != "correct"), None)
-
-    @property
-    def correct(self) -> bool:
-        """Whether every step is correct, no needed one is missing, and the answer is right."""
-        return self.answer_correct and self.first_error is None and not self.missing
 
 
 def check_solution(problem_text: str, solution_text: str, modulus: int = MODULUS) -> Report:

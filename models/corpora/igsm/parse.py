@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from models.corpora.corpus import ProblemSyntaxError
 from models.corpora.igsm.grammar import (
     ANSWER,
     ParsedDefinition,
@@ -16,16 +17,11 @@ from models.corpora.igsm.grammar import (
     read_sentence,
     read_step,
 )
-from models.errors import ModelsError
 
 MODULUS = 11
 
 _END_OF_TEXT = "<|endoftext|>"
 _ANSWER_PATTERN = re.compile(rf"{ANSWER}\s*(0|[1-9][0-9]{{0,8}})(?![^\s.])\s*\.?")
-
-
-class ProblemSyntaxError(ModelsError, ValueError):
-    """A text is not an igsm problem."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,8 @@
 """What an igsm corpus is made of: every number that shapes it, in one frozen record."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from pydantic import model_validator
 
-from models.errors import SpecError
+from models.corpora.settings import CorpusSettings, check_range
 
 NOUNS: tuple[str, ...] = (
     "apples", "badges", "boats", "bells", "books", "candles", "carpets", "clocks", "coins", "corks",
@@ -16,8 +14,7 @@ NOUNS: tuple[str, ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class IgsmSpec:
+class IgsmSpec(CorpusSettings):
     """Parameters of the corpus.
 
     `op` is the number of quantities that the answer needs (constants included); `distractors` counts the
@@ -36,20 +33,22 @@ class IgsmSpec:
     distractors_min: int = 0
     distractors_max: int = 3
 
-    def __post_init__(self) -> None:
-        _check("modulus", self.modulus, 3, 99)
-        _check("nouns", self.nouns, 4, len(NOUNS))
-        _check("op_min", self.op_min, 1, self.op_max)
-        _check("op_max", self.op_max, self.op_min, 20)
-        _check("ood_extra", self.ood_extra, 0, 20)
-        _check("distractors_min", self.distractors_min, 0, self.distractors_max)
-        _check("distractors_max", self.distractors_max, self.distractors_min, 20)
+    @model_validator(mode="after")
+    def _check(self) -> "IgsmSpec":
+        check_range("modulus", self.modulus, 3, 99)
+        check_range("nouns", self.nouns, 4, len(NOUNS))
+        check_range("op_min", self.op_min, 1, self.op_max)
+        check_range("op_max", self.op_max, self.op_min, 20)
+        check_range("ood_extra", self.ood_extra, 0, 20)
+        check_range("distractors_min", self.distractors_min, 0, self.distractors_max)
+        check_range("distractors_max", self.distractors_max, self.distractors_min, 20)
         quantities = self.op_max + self.ood_extra + self.distractors_max
         if quantities > self.nouns:
-            raise SpecError(
+            raise ValueError(
                 f"op_max + ood_extra + distractors_max = {quantities} quantities need as many nouns, but "
                 f"nouns is {self.nouns}; raise nouns (at most {len(NOUNS)}) or lower one of the three"
             )
+        return self
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,20 +59,3 @@ class IgsmSpec:
     def op_largest(self) -> int:
         """Largest op that there are problems of, those beyond the trained range included."""
         return self.op_max + self.ood_extra
-
-    @classmethod
-    def of_checkpoint(cls, card: Mapping[str, Any]) -> "IgsmSpec | None":
-        """The corpus that a checkpoint's card names; None if it names no igsm corpus."""
-        corpus = card.get("corpus")
-        if not isinstance(corpus, Mapping) or corpus.get("name") != "igsm":
-            return None
-        return cls(**{name: value for name, value in corpus.items() if name != "name"})
-
-    def to_card(self) -> dict[str, int]:
-        """The parameters as plain numbers, as they are written into a checkpoint's card."""
-        return asdict(self)
-
-
-def _check(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise SpecError(f"{name} is {value}; it must be between {low} and {high}")

@@ -1,4 +1,4 @@
-"""Which split a problem belongs to: by the hash of its solution template, so no template is in two splits.
+"""The template of a problem, by which its split is decided; see `models.corpora.splits`.
 
 The solution template is the solution with names and numbers abstracted: per step its kind and which earlier
 steps it uses. A problem has several solutions, one per order in which its steps may stand, and any of them
@@ -8,22 +8,11 @@ so none could be spared for testing; there the arrangement of the problem's sent
 """
 
 from collections.abc import Sequence
-from hashlib import sha256
-from typing import Literal, get_args
 
 from models.corpora.igsm.graph import Problem
-from models.errors import SpecError
+from models.corpora.splits import Split, split_of_template
 
-Split = Literal["train", "validation", "calibration", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
 SMALL_OP = 3
-_UPPER: tuple[tuple[Split, int], ...] = (
-    ("train", 205),
-    ("validation", 218),
-    ("calibration", 231),
-    ("test", 256),
-)
-"""Upper bounds of the first hash byte: 80.1, 5.1, 5.1 and 9.8% of the templates."""
 
 
 def template(problem: Problem) -> str:
@@ -36,20 +25,7 @@ def template(problem: Problem) -> str:
 
 def split_of(problem: Problem) -> Split:
     """The split that the problem's template falls into."""
-    first_byte = sha256(template(problem).encode()).digest()[0]
-    return next(split for split, upper in _UPPER if first_byte < upper)
-
-
-def check_split(name: str) -> Split:
-    """The split of that name.
-
-    Raises:
-        SpecError: there is none.
-    """
-    for split in SPLITS:
-        if split == name:
-            return split
-    raise SpecError(f"there is no split {name!r}; choose one of {', '.join(SPLITS)}")
+    return split_of_template(template(problem))
 
 
 def _canonical_order(problem: Problem) -> list[int]:

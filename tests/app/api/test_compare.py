@@ -10,10 +10,9 @@ import httpx2
 import pytest
 from openai import OpenAI
 
-from models.corpora.igsm.check import check_solution
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.text import render_problem
-from models.evaluate import draw_set
+from models.corpora.corpus import judge
+from models.corpora.drawing import draw_set
+from models.corpora.registry import corpus_named
 from tests.app.api.comparing import (
     ARMS,
     SPLIT,
@@ -49,8 +48,8 @@ def test_from_a_spec_to_its_report(corpus: httpx2.Client) -> None:
     )
     for each in found:
         op, index = map(int, each["problem"].split("/"))
-        problem = draw_set(IgsmSpec(), SPLIT, op, index + 1, seed=0)[index]
-        verdict = check_solution(render_problem(problem), each["text"])
+        problem = draw_set(corpus_named(), SPLIT, op, index + 1, seed=0)[index]
+        verdict = judge(corpus_named(), problem.prompt, each["text"])
         assert each["expected"] == str(problem.answer)
         assert (each["solved"], each["correct"]) == (verdict.correct, verdict.answer_correct)
 

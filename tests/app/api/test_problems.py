@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Generator, Mapping
+from random import Random
 from typing import Any
 
 import httpx2
@@ -11,7 +12,6 @@ from typer.testing import CliRunner
 from app.cli import app
 from models.corpora.igsm.dataset import draw_in_split
 from models.corpora.igsm.spec import IgsmSpec
-from models.evaluate import draw_set
 from tests.app.api.server import Server
 from tests.app.api.test_bad_requests import error_of
 
@@ -36,7 +36,8 @@ def test_drawn_problems_are_those_of_an_evaluation(corpus: httpx2.Client) -> Non
     answer = corpus.get("/v1/problems", params=query).json()
     assert answer["object"] == "list"
     assert answer["ops"] == {"min": 1, "max": 9, "trained_max": 5}
-    expected = draw_set(IgsmSpec(), "validation", 4, 5, seed=3)
+    random = Random("evaluate/validation/4/3")
+    expected = [draw_in_split(random, IgsmSpec(), "validation", 4) for _ in range(5)]
     assert [int(item["answer"]) for item in answer["data"]] == [problem.answer for problem in expected]
     for number, (item, problem) in enumerate(zip(answer["data"], expected, strict=True)):
         assert item["id"] == f"4/{number}"
@@ -223,8 +224,6 @@ def test_the_schema_has_the_largest_op_of_the_served_corpus(corpus: httpx2.Clien
 
 
 def test_draws_are_of_their_split(corpus: httpx2.Client) -> None:
-    from random import Random
-
     first = corpus.get("/v1/problems", params={"op": 3, "split": "calibration", "seed": 9}).json()["data"][0]
     again = draw_in_split(Random("evaluate/calibration/3/9"), IgsmSpec(), "calibration", 3)
     assert first["answer"] == str(again.answer)

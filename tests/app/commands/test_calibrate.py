@@ -14,8 +14,7 @@ from app.errors import CalibrationError
 from app.main import start_engine
 from app.settings import Settings
 from models import checkpoint
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.tokenizer import igsm_tokenizer
+from models.corpora.registry import card_of, corpus_named
 from models.gpt2 import GPT2, GPT2Config
 
 OPTIONS = ("--problems", "3", "--op-max", "2")
@@ -24,13 +23,13 @@ OPTIONS = ("--problems", "3", "--op-max", "2")
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A random checkpoint whose card names the corpus."""
-    spec = IgsmSpec()
-    tokenizer = igsm_tokenizer(spec)
+    corpus = corpus_named()
+    tokenizer = corpus.make_tokenizer()
     torch.manual_seed(0)
     config = GPT2Config(
         vocab_size=tokenizer.vocab_size, context_length=128, d_model=32, n_layers=2, n_heads=2
     )
-    card = {"corpus": {"name": "igsm", **spec.to_card()}}
+    card = {"corpus": card_of(corpus)}
     checkpoint.save(tmp_path / "small", GPT2(config), tokenizer, card)
     return tmp_path / "small"
 

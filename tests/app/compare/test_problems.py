@@ -7,9 +7,8 @@ import pytest
 from app.compare.problems import judge_of, resolve
 from app.errors import ParameterError
 from models.checkpoint import LoadedCheckpoint
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.text import render_problem, render_solution
-from models.evaluate import draw_set
+from models.corpora.drawing import draw_set
+from models.corpora.registry import corpus_of
 from tests.app.compare.running import given, make_spec
 
 
@@ -17,11 +16,11 @@ def test_problems_are_those_that_evaluate_draws(checkpoint: LoadedCheckpoint) ->
     problems = resolve(make_spec(count=7, ops=(2, 4), seed=3), checkpoint)
     by_id = {problem.id: problem for problem in problems}
     assert [problem.id for problem in problems] == ["2/0", "3/0", "4/0", "2/1", "3/1", "4/1", "2/2"]
-    corpus = IgsmSpec.of_checkpoint(checkpoint.card)
+    corpus = corpus_of(checkpoint.card)
     assert corpus is not None
     for index, drawn in enumerate(draw_set(corpus, "validation", 3, 2, seed=3)):
         problem = by_id[f"3/{index}"]
-        assert problem.prompt == render_problem(drawn) + "\n"
+        assert problem.prompt == drawn.prompt + "\n"
         assert (problem.group, problem.answer) == ("op 3", str(drawn.answer))
 
 
@@ -63,11 +62,11 @@ def test_problems_that_cannot_be_drawn_are_named(checkpoint: LoadedCheckpoint) -
 def test_the_corpus_checker_judges_steps_and_answer(checkpoint: LoadedCheckpoint) -> None:
     spec = make_spec(count=3)
     judge = judge_of(spec, checkpoint)
-    corpus = IgsmSpec.of_checkpoint(checkpoint.card)
+    corpus = corpus_of(checkpoint.card)
     assert corpus is not None
     [drawn] = draw_set(corpus, "validation", 4, 1, seed=0)
     problem = next(each for each in resolve(spec, checkpoint) if each.id == "4/0")
-    solution = render_solution(drawn)
+    solution = drawn.solution
     right = judge(problem, solution)
     assert (right.correct, right.solved, right.first_error) == (True, True, None)
     assert right.answer == problem.answer

@@ -1,6 +1,6 @@
 """A real, tiny, random GPT-2 behind the engine, and the shortest way to ask it for something."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -44,6 +44,7 @@ class TinyCheckpoint:
 
     model: LanguageModel[Any]
     tokenizer: ByteTokenizer = field(default_factory=ByteTokenizer)
+    card: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @cache

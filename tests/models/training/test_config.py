@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.corpora.igsm.spec import IgsmSpec
+from models.corpora.registry import corpus_named
 from models.errors import SpecError
 from models.training.config import PretrainConfig
 
@@ -15,7 +15,7 @@ def configs(draw: st.DrawFn) -> PretrainConfig:
     """Small runs of any length and schedule: 100 tokens a step."""
     tokens = draw(st.integers(1, 20_000))
     return PretrainConfig(
-        corpus=IgsmSpec(op_max=6),
+        corpus=corpus_named("igsm", {"op_max": 6}),
         rows=2,
         row_length=50,
         tokens=tokens,

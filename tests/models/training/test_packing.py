@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from models.corpora.igsm.check import check_solution
-from models.corpora.igsm.spec import IgsmSpec
+from models.corpora.registry import corpus_named
 from models.errors import SpecError
 from models.tokenizer import Tokenizer
 from models.training.config import PretrainConfig
@@ -91,7 +91,7 @@ def test_document_longer_than_a_row_is_refused_not_dropped() -> None:
 
 
 CONFIG = PretrainConfig(
-    corpus=IgsmSpec(op_min=2, op_max=4),
+    corpus=corpus_named("igsm", {"op_min": 2, "op_max": 4}),
     rows=8,
     row_length=128,
     op_start=3,

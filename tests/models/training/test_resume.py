@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.corpora.igsm.spec import IgsmSpec
+from models.corpora.registry import corpus_named
 from models.errors import ArtifactError
 from models.training.config import PretrainConfig
 from models.training.resume import resume
@@ -44,7 +44,7 @@ def test_state_of_the_same_run_is_taken_over(tmp_path: Path) -> None:
         ({"seed": 1}, "seed 0 there, 1 here"),
         ({"muon_rate": 0.03}, "muon_rate 0.02 there, 0.03 here"),
         ({"positions": "learned"}, "positions 'rotary' there, 'learned' here"),
-        ({"corpus": IgsmSpec(modulus=13)}, "corpus.modulus 11 there, 13 here"),
+        ({"corpus": corpus_named("igsm", {"modulus": 13})}, "corpus.modulus 11 there, 13 here"),
         ({"rows": 4, "seed": 2}, "rows 2 there, 4 here, seed 0 there, 2 here"),
     ],
 )

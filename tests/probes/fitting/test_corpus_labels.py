@@ -5,6 +5,7 @@ import pytest
 
 from models.corpora.igsm.check import check_solution
 from models.corpora.igsm.dataset import draw_in_split
+from models.corpora.igsm.igsm import Igsm
 from models.corpora.igsm.spec import IgsmSpec
 from models.corpora.igsm.text import render_problem, render_solution
 from probes.fitting.corpus_labels import Job, first_wrong, label, label_all, plan
@@ -12,16 +13,17 @@ from probes.fitting.labels import read_labels
 from tests.probes.stories import story_model
 
 SPEC = IgsmSpec(op_max=3)
+IGSM = Igsm(SPEC)
 NAMES = [name.capitalize() for name in SPEC.names]
 
 
 def test_plan_fits_on_twenty_thousand_solutions_and_forces_only_there() -> None:
-    jobs = plan(IgsmSpec(op_max=6))
+    jobs = plan(Igsm(IgsmSpec(op_max=6)))
     assert sum(job.count for job in jobs if job.part == "fit" and not job.forced) >= 20_000
     assert {job.part for job in jobs if job.forced} == {"fit"}
     assert {job.op for job in jobs} == set(range(1, 11))
     assert len({job.name for job in jobs}) == len(jobs)
-    small = plan(IgsmSpec(op_max=6), 0.001)
+    small = plan(Igsm(IgsmSpec(op_max=6)), 0.001)
     assert all(job.count >= 1 for job in small)
     assert [job.name for job in small] == [job.name for job in jobs]
 
@@ -67,9 +69,9 @@ def test_reference_solutions_have_no_wrong_part() -> None:
 def test_labels_are_reproducible_and_hold_what_was_asked_for(forced: bool) -> None:
     model, tokenizer = story_model()
     job = Job("fit", 2, 1.0, 12, forced)
-    labels = label(model, tokenizer, SPEC, job)
-    assert labels == label(model, tokenizer, SPEC, job)
-    assert labels != label(model, tokenizer, SPEC, job, seed=1)
+    labels = label(model, tokenizer, IGSM, job)
+    assert labels == label(model, tokenizer, IGSM, job)
+    assert labels != label(model, tokenizer, IGSM, job, seed=1)
     for each in labels:
         assert each.part == "fit"
         assert each.own != forced
@@ -83,7 +85,7 @@ def test_labels_are_reproducible_and_hold_what_was_asked_for(forced: bool) -> No
 
 def test_forced_steps_begin_with_any_quantity_that_is_left() -> None:
     model, tokenizer = story_model()
-    labels = label(model, tokenizer, SPEC, Job("fit", 3, 1.0, 60, forced=True))
+    labels = label(model, tokenizer, IGSM, Job("fit", 3, 1.0, 60, forced=True))
     begun = [each.completion[each.judged_from :] for each in labels]
     names = [name for text in begun for name in NAMES if text.startswith(name)]
     assert len(names) >= len(begun) > 40
@@ -93,11 +95,11 @@ def test_forced_steps_begin_with_any_quantity_that_is_left() -> None:
 def test_labelling_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     model, tokenizer = story_model()
     jobs = [Job("fit", op, 0.7, 4) for op in (1, 2, 3)]
-    whole = label_all(model, tokenizer, SPEC, tmp_path / "a", jobs)
-    label_all(model, tokenizer, SPEC, tmp_path / "b", jobs[:1])
+    whole = label_all(model, tokenizer, IGSM, tmp_path / "a", jobs)
+    label_all(model, tokenizer, IGSM, tmp_path / "b", jobs[:1])
     before = (tmp_path / "b" / "fit-op1-t0.7.jsonl").stat().st_mtime_ns
     done: list[int] = []
-    assert label_all(model, tokenizer, SPEC, tmp_path / "b", jobs, on_progress=done.append) == whole
+    assert label_all(model, tokenizer, IGSM, tmp_path / "b", jobs, on_progress=done.append) == whole
     assert (tmp_path / "b" / "fit-op1-t0.7.jsonl").stat().st_mtime_ns == before
     assert sum(done) == 12
     assert read_labels(tmp_path / "b" / "fit-op1-t0.7.jsonl") == whole[:4]

@@ -65,7 +65,7 @@ function corpusEditor(openapi, { ops }, changed) {
   const terms = h(
     "p",
     { class: "help", id: "cmp-terms" },
-    `Steps (op) are the quantities that an answer needs: the model was trained on ${ops.min} to ${ops.trained_max}, and there are problems of up to ${ops.max}. No problem of validation or test has the graph of one that it was trained on: choose on validation, report on test.`,
+    `${ops.label} (${ops.name}): ${ops.meaning}. The model was trained on ${ops.min} to ${ops.trained_max}, and there are problems of up to ${ops.max}. No problem of validation or test has the graph of one that it was trained on: choose on validation, report on test.`,
   );
   return {
     element: h(
@@ -75,8 +75,8 @@ function corpusEditor(openapi, { ops }, changed) {
         "div",
         { class: "quad" },
         labelled("split", split),
-        labelled("fewest steps", low),
-        labelled("most steps", high),
+        labelled(`fewest ${ops.label}`, low),
+        labelled(`most ${ops.label}`, high),
         labelled("problems in all", count),
       ),
       terms,

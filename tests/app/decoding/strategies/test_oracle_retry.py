@@ -1,10 +1,13 @@
 """Oracle retry on the committed checkpoint: no problem that greedy decoding solves is lost."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 import pytest
 
+from app.decoding.core.context import Ledger
+from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams, OracleRetryParams, Strategy
@@ -13,10 +16,9 @@ from app.errors import ParameterError
 from app.settings import EMBEDDED_CHECKPOINT
 from models import checkpoint
 from models.checkpoint import LoadedCheckpoint
-from models.corpora.igsm.check import check_solution
-from models.corpora.igsm.dataset import problems
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.text import render_problem
+from models.corpora.corpus import judge
+from models.corpora.drawing import problems
+from models.corpora.registry import corpus_named, corpus_of
 from tests.app.decoding.strategies.scripted import Run, attempts, begin, drive
 from tests.app.engine.tiny import Result, collect
 
@@ -59,6 +61,22 @@ def test_a_prompt_that_is_no_problem_is_refused() -> None:
     assert caught.value.param == "prompt"
 
 
+def test_the_checker_is_that_of_the_corpus_of_the_model() -> None:
+    def asked(prompt: str) -> Sequence:
+        return Sequence(replace(begin(prompt=prompt).spec, corpus=corpus_named("sums")), Ledger())
+
+    writer = attempts(
+        [("7 + 5 = 3.", 0.0), ("7 + 5 = 2.", 0.0)], [(" Answer: 9.", 0.0), (" Answer: 2.", 0.0)]
+    )
+    run = drive(oracle(), writer, asked("7 + 5?\n"))
+    assert [each.detail["verdict"] for each in run.events if each.rule == "oracle_retry"] == [
+        "arithmetic",
+        "answer",
+    ]
+    with pytest.raises(ParameterError, match="problem of sums"):
+        drive(oracle(), attempts([("a.", 0.0)]), asked(PROBLEM))
+
+
 @pytest.fixture(scope="module")
 def loaded() -> LoadedCheckpoint:
     return checkpoint.load(EMBEDDED_CHECKPOINT)
@@ -72,9 +90,9 @@ def engine(loaded: LoadedCheckpoint) -> Iterator[Engine]:
 
 @pytest.mark.artifact
 def test_it_loses_no_problem_and_gains_some(loaded: LoadedCheckpoint, engine: Engine) -> None:
-    spec = IgsmSpec.of_checkpoint(loaded.card)
-    assert spec is not None
-    texts = [render_problem(each) for each in islice(problems(spec, "validation", 5, range(6, 8)), 32)]
+    corpus = corpus_of(loaded.card)
+    assert corpus is not None
+    texts = [each.prompt for each in islice(problems(corpus, "validation", 5, range(6, 8)), 32)]
 
     def write(strategy: Strategy) -> list[Result]:
         requests = [
@@ -93,7 +111,7 @@ def test_it_loses_no_problem_and_gains_some(loaded: LoadedCheckpoint, engine: En
         return {
             index
             for index, (text, result) in enumerate(zip(texts, results, strict=True))
-            if check_solution(text, result.only.text).answer_correct
+            if judge(corpus, text, result.only.text).answer_correct
         }
 
     greedy, ours = write(GreedyParams().build()), write(oracle())

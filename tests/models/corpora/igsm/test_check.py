@@ -20,7 +20,7 @@ DRUMS = "Drums are 4 more than kites = 4 + 7 = 0."
 HATS = "Hats are drums plus oars = 0 + 1 = 1."
 
 
-def verdicts(*steps: str, problem: str = PROBLEM) -> list[Verdict]:
+def verdicts(*steps: str, problem: str = PROBLEM) -> list[str]:
     return [step.verdict for step in check_solution(problem, " ".join(steps)).steps]
 
 

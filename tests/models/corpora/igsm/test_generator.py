@@ -12,7 +12,7 @@ from models.corpora.igsm.dataset import draw_in_split, problems
 from models.corpora.igsm.graph import CONSTANT, DIFFERENCE, MORE, SUM, TIMES, Problem, draw_problem
 from models.corpora.igsm.parse import parse_problem
 from models.corpora.igsm.spec import NOUNS, IgsmSpec
-from models.corpora.igsm.split import SPLITS, Split, check_split, split_of, template
+from models.corpora.igsm.split import split_of, template
 from models.corpora.igsm.text import (
     problem_phrases,
     render_problem,
@@ -20,6 +20,7 @@ from models.corpora.igsm.text import (
     solution_phrases,
     vocabulary,
 )
+from models.corpora.splits import SPLITS, Split, check_split
 from models.errors import SpecError
 
 KINDS = {CONSTANT: "constant", MORE: "more", TIMES: "times", SUM: "sum", DIFFERENCE: "difference"}

@@ -4,9 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.corpora.igsm.graph import Problem
-from models.corpora.igsm.split import template
-from models.corpora.igsm.text import problem_phrases, solution_phrases
+from models.corpora.corpus import Answer, DrawnProblem
 
 
 @dataclass(frozen=True)
@@ -14,7 +12,8 @@ class Statistics:
     """Statistics of a sample of problems. A phrase of the text is one token; a document is the problem and
     its solution with the end token.
 
-    `majority_share` is the share of problems whose answer is `majority_answer`, the commonest in this sample.
+    `sentences` are those of the problem before its question. `majority_share` is the share of problems whose
+    answer is `majority_answer`, the commonest in this sample.
     """
 
     problems: int
@@ -23,19 +22,19 @@ class Statistics:
     problem_tokens: float
     solution_tokens: float
     longest_document: int
-    majority_answer: int
+    majority_answer: Answer
     majority_share: float
 
 
-def describe(sample: Sequence[Problem]) -> Statistics:
-    """Statistics of a non-empty sample."""
-    problem_tokens = [len(problem_phrases(problem)) for problem in sample]
-    solution_tokens = [len(solution_phrases(problem)) + 1 for problem in sample]
+def describe(sample: Sequence[DrawnProblem], sentence_end: str) -> Statistics:
+    """Statistics of a non-empty sample; `sentence_end` is the phrase that closes a sentence."""
+    problem_tokens = [len(problem.problem_phrases) for problem in sample]
+    solution_tokens = [len(problem.solution_phrases) + 1 for problem in sample]
     answer, count = Counter(problem.answer for problem in sample).most_common(1)[0]
     return Statistics(
         problems=len(sample),
-        templates=len({template(problem) for problem in sample}),
-        sentences=sum(len(problem.names) for problem in sample) / len(sample),
+        templates=len({problem.template for problem in sample}),
+        sentences=sum(problem.problem_phrases.count(sentence_end) for problem in sample) / len(sample),
         problem_tokens=sum(problem_tokens) / len(sample),
         solution_tokens=sum(solution_tokens) / len(sample),
         longest_document=max(map(sum, zip(problem_tokens, solution_tokens, strict=True))),
@@ -44,7 +43,7 @@ def describe(sample: Sequence[Problem]) -> Statistics:
     )
 
 
-def answer_shares(sample: Sequence[Problem], modulus: int) -> list[float]:
-    """Share of each answer 0 .. modulus - 1 in a non-empty sample."""
+def answer_shares(sample: Sequence[DrawnProblem], answers: Sequence[Answer]) -> list[float]:
+    """Share of each of the answers in a non-empty sample."""
     counts = Counter(problem.answer for problem in sample)
-    return [counts[answer] / len(sample) for answer in range(modulus)]
+    return [counts[answer] / len(sample) for answer in answers]
