@@ -11,8 +11,8 @@ Without a checkpoint: a random network of the size of the embedded one.
 
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -56,6 +56,7 @@ class RandomCheckpoint:
 
     model: LanguageModel[Any]
     tokenizer: NumberTokenizer
+    card: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
