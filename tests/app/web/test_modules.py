@@ -3,16 +3,17 @@
 import itertools
 import json
 import math
+from collections.abc import Generator
 from typing import Any
 
 import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from tests.app.api.server import Server
-from tests.app.web.browser import Visit
+from tests.app.web.browser import visiting
 
 pytestmark = pytest.mark.artifact
 
@@ -36,11 +37,12 @@ def _call(page: Page, module: str, code: str, argument: Any = None) -> Any:
     )
 
 
-@pytest.fixture
-def page(visit: Visit) -> Page:
-    """A page of the server, for its modules."""
-    visit.page.goto(f"{visit.url}/#probes")
-    return visit.page
+@pytest.fixture(scope="module")
+def page(browser: Browser, server: Server) -> Generator[Page]:
+    """A page of the server, for its modules; they keep nothing, so that one page does for all tests."""
+    with visiting(browser, server.url) as visit:
+        visit.page.goto(f"{visit.url}/#probes")
+        yield visit.page
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy["kind"])
