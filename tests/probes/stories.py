@@ -2,15 +2,14 @@
 
 from functools import cache
 
-from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.tokenizer import igsm_tokenizer
 from models.decoder import Decoder
 from models.tokenizer import Tokenizer
 from tests.models.tiny import tiny_network
+from tests.models.tokenizers import corpus_tokenizer
 
 
 @cache
 def story_model() -> tuple[Decoder, Tokenizer]:
-    tokenizer = igsm_tokenizer(IgsmSpec())
+    tokenizer = corpus_tokenizer()
     network = tiny_network(vocab_size=tokenizer.vocab_size)
     return Decoder(network, "story", tokenizer.end_token_id), tokenizer

@@ -15,9 +15,9 @@ from app.cli import app
 from app.main import create_app
 from app.settings import Settings
 from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.tokenizer import igsm_tokenizer
 from models.tokenizer import Tokenizer
 from tests.models.hub import write_checkpoint
+from tests.models.tokenizers import corpus_tokenizer
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "probes-tutorial.md"
 NOUNS = IgsmSpec().names
@@ -29,7 +29,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    tokenizer = igsm_tokenizer(IgsmSpec())
+    tokenizer = corpus_tokenizer()
     write_checkpoint("llama", tmp_path / "my-model", tokenizer)
     _end_sentences(tmp_path / "my-model", tokenizer)
     (tmp_path / "judge.py").write_text(blocks("python")[0])

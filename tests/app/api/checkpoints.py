@@ -8,8 +8,8 @@ import torch
 
 from models import checkpoint
 from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.tokenizer import igsm_tokenizer
 from models.gpt2 import GPT2, GPT2Config
+from tests.models.tokenizers import corpus_tokenizer
 
 NO_CORPUS: Mapping[str, Any] = {"corpus": "none: random weights"}
 CORPUS: Mapping[str, Any] = {"corpus": {"name": "igsm"} | IgsmSpec().to_card()}
@@ -17,7 +17,7 @@ CORPUS: Mapping[str, Any] = {"corpus": {"name": "igsm"} | IgsmSpec().to_card()}
 
 def write_random_checkpoint(folder: Path, card: Mapping[str, Any] = NO_CORPUS) -> None:
     """Write a checkpoint that is quick to run and has a next-token distribution worth sampling from."""
-    tokenizer = igsm_tokenizer(IgsmSpec())
+    tokenizer = corpus_tokenizer()
     torch.manual_seed(0)
     network = GPT2(
         GPT2Config(vocab_size=tokenizer.vocab_size, context_length=128, d_model=32, n_layers=2, n_heads=2)
