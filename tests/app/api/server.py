@@ -92,6 +92,15 @@ def server_here(checkpoint: Path, **given: Any) -> Generator[Here]:
 @contextmanager
 def running_server(checkpoint: Path, flags: Sequence[str] = ()) -> Generator[Server]:
     """Start `demur serve`, wait until it is ready, and stop it at the end."""
+    with starting_server(checkpoint, flags) as server:
+        assert server.ready.wait(START_SECONDS), server.log
+        assert server.process.is_alive(), server.log
+        yield server
+
+
+@contextmanager
+def starting_server(checkpoint: Path, flags: Sequence[str] = ()) -> Generator[Server]:
+    """The same without waiting, for what may end by itself."""
     arguments = ["serve", "--port", "0", "--checkpoint", str(checkpoint), *flags]
     log, stderr = _FORKS.Pipe(duplex=False)
     process = _FORKS.Process(target=_demur, args=(arguments, dict(os.environ), stderr))
@@ -101,8 +110,6 @@ def running_server(checkpoint: Path, flags: Sequence[str] = ()) -> Generator[Ser
     reader = threading.Thread(target=server.read_log, args=[log])
     reader.start()
     try:
-        assert server.ready.wait(START_SECONDS), server.log
-        assert process.is_alive(), server.log
         yield server
     finally:
         process.terminate()
