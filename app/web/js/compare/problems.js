@@ -39,7 +39,11 @@ export function problemsEditor({ openapi, corpus }, changed) {
       { class: "panel" },
       h("legend", {}, "Problems"),
       choices.length > 1
-        ? h("div", { class: "actions" }, choices.map(({ label }) => label))
+        ? h(
+            "div",
+            { class: "actions" },
+            choices.map(({ label }) => label),
+          )
         : h("p", { class: "help" }, "The model names no corpus to draw problems from, so they are your own."),
       Object.values(sources).map(({ element }) => element),
     ),
