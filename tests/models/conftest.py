@@ -1,10 +1,10 @@
 import pytest
 
-from models.corpora.registry import corpus_named
 from models.tokenizer import Tokenizer
+from tests.models.tokenizers import corpus_tokenizer
 
 
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
     """The corpus's tokenizer, which takes a second to train."""
-    return corpus_named().make_tokenizer()
+    return corpus_tokenizer()

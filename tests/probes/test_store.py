@@ -21,12 +21,12 @@ import models
 import probes as package
 from models import checkpoint
 from models.checkpoint import LoadedCheckpoint
-from models.corpora.registry import corpus_named
 from models.decoder import Decoder
 from probes.errors import ProbeFileError, ProbeMismatchError, ProbesError
 from probes.store import MAX_BYTES, load_all
 from tests.models.killed import lines_of, run_until
 from tests.models.tiny import tiny_network
+from tests.models.tokenizers import corpus_tokenizer
 from tests.probes.tiny import every_family, store_probes
 
 PROBES = every_family((1, 2), (3, 4), (5, 6, 7), d_model=32, last=2)
@@ -34,7 +34,7 @@ COMPLETION = [8, 3, 5, 1, 5, 9, 4, 2, 6, 8, 3, 9, 1, 7, 8, 8, 1]
 
 
 def write_checkpoint(folder: Path, seed: int) -> LoadedCheckpoint:
-    checkpoint.save(folder, tiny_network(seed=seed), corpus_named().make_tokenizer(), {})
+    checkpoint.save(folder, tiny_network(seed=seed), corpus_tokenizer(), {})
     return checkpoint.load(folder)
 
 

@@ -15,9 +15,9 @@ from app.cli import app
 from app.main import create_app
 from app.settings import Settings
 from models.corpora.igsm.spec import NOUNS
-from models.corpora.registry import corpus_named
 from models.tokenizer import Tokenizer
 from tests.models.hub import write_checkpoint
+from tests.models.tokenizers import corpus_tokenizer
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "probes-tutorial.md"
 
@@ -28,7 +28,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    tokenizer = corpus_named().make_tokenizer()
+    tokenizer = corpus_tokenizer()
     write_checkpoint("llama", tmp_path / "my-model", tokenizer)
     _end_sentences(tmp_path / "my-model", tokenizer)
     (tmp_path / "judge.py").write_text(blocks("python")[0])

@@ -9,7 +9,9 @@ export class ApiError extends Error {
   constructor(message, { status = 0, param = null, code = null } = {}) {
     super(message);
     this.name = "ApiError";
-    Object.assign(this, { status, param, code });
+    this.status = status;
+    this.param = param;
+    this.code = code;
   }
 }
 
@@ -18,6 +20,7 @@ export function apiKey() {
   return sessionStorage.getItem(KEY) ?? "";
 }
 
+/** @type {(wrong: boolean) => Promise<string|null>} */
 let askForKey = async () => null;
 
 /** @param {(wrong: boolean) => Promise<string|null>} ask called where the server wants a key */
@@ -55,7 +58,7 @@ export async function* events(method, path, body, signal) {
       const said = data.map((line) => line.slice(5).trimStart()).join("\n");
       if (said === "[DONE]") return;
       const event = JSON.parse(said);
-      if (event.error && event.error.message) throw new ApiError(event.error.message, event.error);
+      if (event.error?.message) throw new ApiError(event.error.message, event.error);
       yield event;
     }
   }
@@ -72,7 +75,7 @@ async function read(reader) {
 }
 
 async function request(method, path, body, signal) {
-  for (let asked = false; ;) {
+  for (let asked = false; ; ) {
     const key = apiKey();
     const response = await send(method, path, body, signal, key);
     if (response.ok) return response;
@@ -87,6 +90,7 @@ async function request(method, path, body, signal) {
 }
 
 async function send(method, path, body, signal, key) {
+  /** @type {Record<string, string>} */
   const headers = {};
   if (body !== undefined) headers["content-type"] = "application/json";
   if (key) headers.authorization = `Bearer ${key}`;

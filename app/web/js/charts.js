@@ -135,6 +135,7 @@ export function ticksBetween(low, high, about = 5) {
   return Array.from({ length: last - first + 1 }, (_, index) => (first + index) * step);
 }
 
+/** @param {{name: string, points: Point[], line?: boolean, bare?: boolean, colour?: number}} series */
 function drawn({ name, points, line, bare, colour }, index, px, py) {
   const look = (colour ?? index) % 6;
   const group = s("g", { class: `series c${look}` });

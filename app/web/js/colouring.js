@@ -1,11 +1,14 @@
 /** Which signal the tokens are coloured by, and what the colours mean. */
 
-import { LEVELS, format } from "./colour.js";
+import { format, LEVELS } from "./colour.js";
 import { h, newId } from "./dom.js";
 import { scaleOf } from "./scale.js";
 import { isProbe } from "./schema.js";
 
-/** @param {() => void} changed called when another signal was chosen by hand */
+/**
+ * @param {Record<string, any>} catalogue
+ * @param {() => void} changed called when another signal was chosen by hand
+ */
 export function colouringView({ signals, model }, changed) {
   const id = newId("colour");
   const group = (label, members) =>
@@ -41,7 +44,13 @@ export function colouringView({ signals, model }, changed) {
   const steps = Array.from({ length: LEVELS }, (_, level) =>
     h("span", { class: "token", "data-heat": level }, "\u2002"),
   );
-  const legend = h("div", { class: "legend", role: "img" }, least, h("span", { class: "legend-steps" }, steps), most);
+  const legend = h(
+    "div",
+    { class: "legend", role: "img" },
+    least,
+    h("span", { class: "legend-steps" }, steps),
+    most,
+  );
   const meaning = h("p", { class: "help" });
   const chosen = () => signals.find(({ name }) => name === select.value);
   const scale = () => scaleOf(chosen(), model.vocab_size);

@@ -28,6 +28,7 @@ export function objectEditor(fields, context) {
         editor.write(values?.[name] === undefined ? initial(fields[name]) : values[name]);
       }
     },
+    /** @param {string[]} path */
     at: ([name, ...rest]) => (editors[name] ? editors[name].at(rest) : null),
   };
 }

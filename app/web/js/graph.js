@@ -43,7 +43,9 @@ export function graphView() {
     element,
     /** @param {object|null} check the answer of the route, or null before there is one */
     render(check) {
-      const why = check?.unasked ? "Steps are not judged" : "Not a problem of the corpus, so steps are not judged";
+      const why = check?.unasked
+        ? "Steps are not judged"
+        : "Not a problem of the corpus, so steps are not judged";
       note.textContent = check?.problem_error ? `${why}: ${check.problem_error}` : "";
       if (!check?.graph) {
         if (check) picture.replaceChildren();

@@ -78,8 +78,9 @@ function figure(name, value, signal) {
 }
 
 function bar(name, share, title, chosen = false) {
-  const meter = h("span", { class: "meter", "aria-hidden": "true" }, h("span", {}));
-  meter.firstChild.style.inlineSize = `${(share * 100).toFixed(1)}%`;
+  const length = h("span", {});
+  const meter = h("span", { class: "meter", "aria-hidden": "true" }, length);
+  length.style.inlineSize = `${(share * 100).toFixed(1)}%`;
   return h(
     "div",
     { class: `bar-row${chosen ? " chosen" : ""}`, title },

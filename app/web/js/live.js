@@ -117,6 +117,7 @@ function* scrapped(scraps) {
   }
 }
 
+/** @returns {Branch} */
 function newBranch(id, parent, from) {
   return { id, parent, from, tokens: [], scraps: [], grown: 0, state: "open" };
 }

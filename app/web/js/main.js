@@ -81,7 +81,8 @@ function listenToTheme() {
 
 /** One dialog, however many requests want the key at once. */
 function keyDialog() {
-  const dialog = byId("key-dialog");
+  const dialog = /** @type {HTMLDialogElement} */ (byId("key-dialog"));
+  const input = /** @type {HTMLInputElement} */ (byId("key-input"));
   let asking = null;
   return (wrong) => {
     byId("key-wrong").hidden = !wrong;
@@ -91,7 +92,7 @@ function keyDialog() {
         "close",
         () => {
           asking = null;
-          resolve(dialog.returnValue === "use" ? byId("key-input").value : null);
+          resolve(dialog.returnValue === "use" ? input.value : null);
         },
         { once: true },
       );

@@ -56,7 +56,7 @@ export function playTab(root, catalogue) {
       if (!prompt.trim()) return;
       try {
         const check = await post("problems/check", { prompt, completion: "" });
-        if (prompt === setup.read().prompt) views.forEach((view) => view.preview(check));
+        if (prompt === setup.read().prompt) for (const view of views) view.preview(check);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error; // Run will say what is wrong
       }
@@ -65,7 +65,8 @@ export function playTab(root, catalogue) {
 
   async function go() {
     running?.abort();
-    const mine = (running = new AbortController());
+    const mine = new AbortController();
+    running = mine;
     const state = setup.read();
     setup.forgive();
     const link = remember(state);
@@ -96,7 +97,7 @@ export function playTab(root, catalogue) {
     if (link !== shown && past.has(shown)) {
       const graph = views[0].graphOf(state.prompt);
       show(link, state.strategies.length);
-      if (graph) views.forEach((view) => view.preview(graph)); // so that nothing jumps
+      if (graph) for (const view of views) view.preview(graph); // so that nothing jumps
     } else {
       arrange(state.strategies.length);
     }

@@ -4,15 +4,20 @@ import { ApiError, get } from "./api.js";
 import { h } from "./dom.js";
 import { complaintAt } from "./form.js";
 
-/** @param {() => void} changed called when the prompt has changed */
+/**
+ * @param {Record<string, any>} catalogue
+ * @param {() => void} changed called when the prompt has changed
+ */
 export function problemPart({ corpus }, changed) {
   const name = corpus ? "Problem" : "Prompt";
   const prompt = h("textarea", { id: "prompt", rows: 5, spellcheck: "false", required: true });
   const complaint = complaintAt(prompt);
-  const drawing = corpus && drawingPart(corpus, (text) => {
-    prompt.value = text;
-    changed();
-  });
+  const drawing =
+    corpus &&
+    drawingPart(corpus, (text) => {
+      prompt.value = text;
+      changed();
+    });
   const element = h(
     "fieldset",
     { class: "card" },
@@ -44,7 +49,10 @@ export function problemPart({ corpus }, changed) {
   };
 }
 
-/** @param {(prompt: string) => void} drew */
+/**
+ * @param {import("./catalogue.js").Corpus} corpus
+ * @param {(prompt: string) => void} drew
+ */
 function drawingPart({ ops, splits }, drew) {
   const drawn = h("p", { class: "help", id: "drawn", role: "status" });
   const op = h("input", {
@@ -82,7 +90,7 @@ function drawingPart({ ops, splits }, drew) {
     split.value = where.split ?? split.value;
     error.hidden = true;
     try {
-      const query = new URLSearchParams({ op: op.value, split: split.value, seed, count: 1 });
+      const query = new URLSearchParams({ op: op.value, split: split.value, seed, count: "1" });
       const { data } = await get(`problems?${query}`);
       const [{ id, op: size, prompt }] = data;
       const large =

@@ -15,7 +15,8 @@ export function scaleOf(signal, vocabulary) {
   return calibrated(signal) ?? natural(signal, Math.log(vocabulary));
 }
 
-function calibrated({ quantiles, higher_means: means }) {
+/** @returns {{low: number, high: number, open: boolean, note: string}|null} */
+function calibrated({ quantiles = null, higher_means: means }) {
   if (!quantiles) return null;
   const median = quantiles[(quantiles.length - 1) / 2];
   const [low, high] = means === "certain" ? [quantiles[0], median] : [0, quantiles.at(-1)];

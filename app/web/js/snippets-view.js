@@ -1,15 +1,15 @@
 /** How to make the same request again: as a link, in a terminal, in Python. */
 
-import { address as route, apiKey } from "./api.js";
+import { apiKey, address as route } from "./api.js";
 import { announce, h } from "./dom.js";
 import { curl, python } from "./snippets.js";
 
 export function snippetsView() {
   let link = "";
   const blocks = [
-    ["Terminal", "curl", curl],
-    ["Python, the openai client", "Python", python],
-  ].map(([label, short, make]) => ({ make, code: h("code", {}), label, short }));
+    { label: "Terminal", short: "curl", make: curl, code: h("code", {}) },
+    { label: "Python, the openai client", short: "Python", make: python, code: h("code", {}) },
+  ];
   const element = h(
     "details",
     { class: "snippets", hidden: true },

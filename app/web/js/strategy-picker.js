@@ -1,12 +1,13 @@
 /** Choosing a strategy and its parameters. */
 
-import { objectEditor } from "./form.js";
 import { h, newId, prose } from "./dom.js";
+import { objectEditor } from "./form.js";
 import { strategyFields, strategyOf } from "./request.js";
 import { readable } from "./schema.js";
 
 /**
- * @param {{strategies: {kind: string, summary: string, params_schema: object}[], signals: {name: string}[]}} catalogue
+ * @param {{strategies: {kind: string, summary: string, params_schema: object,
+ *   unavailable: string|null}[], signals: {name: string}[]}} catalogue
  * @param {{label: string, changed: () => void}} options
  * @returns an editor of a `strategy` object, as in form.js
  */

@@ -5,6 +5,7 @@ import { format } from "./colour.js";
 import { h, themed } from "./dom.js";
 
 const HEIGHT = 132;
+const Plot = /** @type {any} */ (uPlot); // which comes without types
 
 /** @param {(index: number|null) => void} onHover */
 export function timelineView(onHover) {
@@ -37,7 +38,7 @@ export function timelineView(onHover) {
       paths: sparse ? () => null : undefined,
       points: { show: sparse, size: 7, fill: colour, stroke: colour },
     });
-    plot = new uPlot(
+    plot = new Plot(
       {
         width: place.clientWidth || 300,
         height: HEIGHT,
@@ -47,7 +48,7 @@ export function timelineView(onHover) {
         scales: {
           x: { time: false, range: (_, low, high) => [low - 0.5, Math.max(high, low + 8) + 0.5] },
           left: {
-            range: (_, low, high) => [
+            range: (_, __, high) => [
               0,
               left.unit === "probability" ? 1.02 : Math.max(latest.top, (high ?? 0) * 1.05),
             ],

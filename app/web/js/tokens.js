@@ -36,12 +36,12 @@ export function tokensView(onPick, ends) {
   let paint = null;
   let shown = [];
 
-  element.addEventListener("pointerover", (event) => pickElement(event.target.closest?.(".token")));
-  element.addEventListener("click", (event) => event.target.closest?.(".token")?.focus());
-  element.addEventListener("focusin", (event) => pickElement(event.target.closest?.(".token")));
+  element.addEventListener("pointerover", (event) => pickElement(tokenAt(event)));
+  element.addEventListener("click", (event) => tokenAt(event)?.focus());
+  element.addEventListener("focusin", (event) => pickElement(tokenAt(event)));
   element.addEventListener("keydown", (event) => {
-    const options = [...element.querySelectorAll(".token")];
-    const at = options.indexOf(document.activeElement);
+    const options = tokensIn(element);
+    const at = options.indexOf(/** @type {HTMLElement} */ (document.activeElement));
     const to = {
       ArrowRight: at + 1,
       ArrowDown: at + 1,
@@ -65,7 +65,7 @@ export function tokensView(onPick, ends) {
 
   /** Make one token the tab stop and the selected one. */
   function stopAt(target) {
-    for (const old of element.querySelectorAll('[tabindex="0"]')) {
+    for (const old of tokensIn(element, '[tabindex="0"]')) {
       old.tabIndex = -1;
       old.setAttribute("aria-selected", "false");
     }
@@ -75,7 +75,10 @@ export function tokensView(onPick, ends) {
 
   function tokenElement(token, place) {
     let byPlace = elements.get(token);
-    if (!byPlace) elements.set(token, (byPlace = new Map()));
+    if (!byPlace) {
+      byPlace = new Map();
+      elements.set(token, byPlace);
+    }
     let found = byPlace.get(place);
     if (!found) {
       found = h("span", { class: "token", role: "option", tabindex: -1, "aria-selected": "false" });
@@ -114,7 +117,9 @@ export function tokensView(onPick, ends) {
 
   /** Control characters and bytes that make no character yet, as signs. */
   function visible(token) {
-    const text = completed.get(token) || token.token.replace(/^bytes:/, (mark) => (isBytes(token) ? "" : mark));
+    const text =
+      completed.get(token) || token.token.replace(/^bytes:/, (mark) => (isBytes(token) ? "" : mark));
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
     return text.replace(/[\0-\x1f]/g, (letter) => VISIBLE[letter] ?? pictureOf(letter)) || NO_TEXT;
   }
 
@@ -136,7 +141,8 @@ export function tokensView(onPick, ends) {
   /** Tokens from position `from` on, with the scraps where they were cut off. */
   function line(items, cuts, from, place) {
     const nodes = [];
-    if (items.some(isBytes)) textsOf(items).forEach((text, index) => completed.set(items[index], text));
+    if (items.some(isBytes))
+      for (const [index, text] of textsOf(items).entries()) completed.set(items[index], text);
     for (let index = 0; index <= items.length; index++) {
       for (const scrap of cuts) if (scrap.position === from + index) nodes.push(scrapElement(scrap));
       if (index < items.length) nodes.push(tokenElement(items[index], place));
@@ -149,7 +155,8 @@ export function tokensView(onPick, ends) {
     if (!row) {
       const label = h("span", { class: "branch-name", "aria-hidden": "true" }, `branch ${branch.id}`);
       const text = h("span", { class: "branch-text" });
-      rows.set(branch.id, (row = { text, element: h("span", { role: "group" }, label, text) }));
+      row = { text, element: h("span", { role: "group" }, label, text) };
+      rows.set(branch.id, row);
     }
     row.element.className = `branch ${branch.state}`;
     row.element.setAttribute("aria-label", `Branch ${branch.id}, ${branch.state}, from token ${from + 1}`);
@@ -208,6 +215,14 @@ export function tokensView(onPick, ends) {
     },
   };
 }
+
+/** The token that an event happened in. @returns {HTMLElement|null} */
+function tokenAt({ target }) {
+  return target instanceof Element ? target.closest(".token") : null;
+}
+
+/** @returns {HTMLElement[]} */
+const tokensIn = (element, selector = ".token") => [...element.querySelectorAll(selector)];
 
 /** Right or wrong. */
 function markElement(step) {

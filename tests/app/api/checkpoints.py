@@ -9,6 +9,7 @@ import torch
 from models import checkpoint
 from models.corpora.registry import card_of, corpus_named
 from models.gpt2 import GPT2, GPT2Config
+from tests.models.tokenizers import corpus_tokenizer
 
 NO_CORPUS: Mapping[str, Any] = {"corpus": "none: random weights"}
 CORPUS: Mapping[str, Any] = {"corpus": card_of(corpus_named())}
@@ -16,7 +17,7 @@ CORPUS: Mapping[str, Any] = {"corpus": card_of(corpus_named())}
 
 def write_random_checkpoint(folder: Path, card: Mapping[str, Any] = NO_CORPUS) -> None:
     """Write a checkpoint that is quick to run and has a next-token distribution worth sampling from."""
-    tokenizer = corpus_named().make_tokenizer()
+    tokenizer = corpus_tokenizer()
     torch.manual_seed(0)
     network = GPT2(
         GPT2Config(vocab_size=tokenizer.vocab_size, context_length=128, d_model=32, n_layers=2, n_heads=2)

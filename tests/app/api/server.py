@@ -1,43 +1,51 @@
 """A real server on a free port of the loopback, as a process or in this one."""
 
+import multiprocessing
+import os
 import re
-import subprocess
 import sys
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from app.api.service import Service
+from app.cli import main
 from app.commands.serve import draining_server
 from app.main import create_app
 from app.settings import Settings
 
 START_SECONDS = 180
 
+# Servers are forked from one process that has imported everything, which takes longer than all else they do.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload([__name__, "models.hub_adapter"])
+
 
 @dataclass
 class Server:
     """A running `demur serve`."""
 
-    process: subprocess.Popen[str]
+    process: BaseProcess
     lines: list[str] = field(default_factory=list[str])
     url: str = ""
     ready: threading.Event = field(default_factory=threading.Event)
 
-    def read_log(self) -> None:
+    def read_log(self, log: Connection) -> None:
         """Collect the log until the process ends; `ready` is set once it serves or is gone."""
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(line)
-            if found := re.search(r"demur listens on (\S+)", line):
-                self.url = found[1]
-            if re.search(r"serving \S+ from", line):
-                self.ready.set()
+        with open(log.fileno(), encoding="utf-8", closefd=False) as lines:
+            for line in lines:
+                self.lines.append(line)
+                if found := re.search(r"demur listens on (\S+)", line):
+                    self.url = found[1]
+                if re.search(r"serving \S+ from", line):
+                    self.ready.set()
         self.ready.set()
 
     @property
@@ -84,20 +92,37 @@ def server_here(checkpoint: Path, **given: Any) -> Generator[Here]:
 @contextmanager
 def running_server(checkpoint: Path, flags: Sequence[str] = ()) -> Generator[Server]:
     """Start `demur serve`, wait until it is ready, and stop it at the end."""
-    command = [sys.executable, "-c", "from app.cli import main; main()", "serve"]
-    process = subprocess.Popen(
-        [*command, "--port", "0", "--checkpoint", str(checkpoint), *flags], stderr=subprocess.PIPE, text=True
-    )
+    with starting_server(checkpoint, flags) as server:
+        assert server.ready.wait(START_SECONDS), server.log
+        assert server.process.is_alive(), server.log
+        yield server
+
+
+@contextmanager
+def starting_server(checkpoint: Path, flags: Sequence[str] = ()) -> Generator[Server]:
+    """The same without waiting, for what may end by itself."""
+    arguments = ["serve", "--port", "0", "--checkpoint", str(checkpoint), *flags]
+    log, stderr = _FORKS.Pipe(duplex=False)
+    process = _FORKS.Process(target=_demur, args=(arguments, dict(os.environ), stderr))
+    process.start()
+    stderr.close()
     server = Server(process)
-    reader = threading.Thread(target=server.read_log)
+    reader = threading.Thread(target=server.read_log, args=[log])
     reader.start()
     try:
-        assert server.ready.wait(START_SECONDS), server.log
-        assert process.poll() is None, server.log
         yield server
     finally:
         process.terminate()
-        process.wait(START_SECONDS)
+        process.join(START_SECONDS)
         reader.join()
-        assert process.stderr is not None
-        process.stderr.close()
+        log.close()
+
+
+def _demur(arguments: list[str], environment: Mapping[str, str], stderr: Connection) -> None:
+    """`demur` with these arguments, as the main program of a process."""
+    os.dup2(stderr.fileno(), 2)
+    stderr.close()
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["demur", *arguments]
+    main()

@@ -133,7 +133,7 @@ def test_a_server_that_is_killed_and_started_again_is_waited_for(
                 threading.Event().wait(0.05)
             wait_for_outcomes(http, listed[0]["id"], 20)
         server.process.kill()
-        server.process.wait(60)
+        server.process.join(60)
     with running_server(corpus_checkpoint_folder, [*flags, "--port", port]):
         thread.join(300)
         (finished,) = found

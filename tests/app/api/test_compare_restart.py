@@ -1,5 +1,6 @@
 """Comparisons and a server that stops, is killed, or has no room: nothing that was found is lost."""
 
+import os
 import resource
 import shutil
 import signal
@@ -39,8 +40,8 @@ def test_a_comparison_goes_on_after_a_restart_as_if_nothing_had_been(
     with running_server(corpus_checkpoint_folder, flags(tmp_path)) as server, client(server) as http:
         id, waiting = submit(http, spec(COUNT)), submit(http, spec(6))
         seen = wait_for_outcomes(http, id, 20)["done"]
-        server.process.send_signal(how)
-        server.process.wait(60)
+        os.kill(server.process.pid or 0, how)
+        server.process.join(60)
         assert "Traceback" not in server.log
     with running_server(corpus_checkpoint_folder, flags(tmp_path)) as server, client(server) as http:
         status = http.get(f"/v1/compare/{id}").json()
@@ -68,7 +69,7 @@ def test_a_full_disk_fails_the_comparison_and_not_the_server(
     with running_server(corpus_checkpoint_folder, flags(tmp_path)) as server, client(server) as http:
         # No file may grow beyond this; the kernel then fails writes in the middle, as on a full disk.
         limit = 30_000
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        resource.prlimit(server.process.pid or 0, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
         id = submit(http, spec(COUNT))
         status = wait_until_over(http, id)
         assert status["status"] == "failed"
@@ -78,7 +79,7 @@ def test_a_full_disk_fails_the_comparison_and_not_the_server(
         assert http.post("/v1/completions", json={"prompt": "Kites", "max_tokens": 3}).status_code == 200
 
         unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, unlimited)
+        resource.prlimit(server.process.pid or 0, resource.RLIMIT_FSIZE, unlimited)
         assert http.post(f"/v1/compare/{id}/resume").status_code == 202
         status = wait_until_over(http, id)
         assert (status["status"], status["error"]) == ("done", None)

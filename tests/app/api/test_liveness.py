@@ -40,7 +40,7 @@ def test_health_is_answered_while_a_large_request_is(
     server: Server, large: Mapping[str, Case], name: str
 ) -> None:
     address = urlsplit(server.url)
-    watched = Watched(server.process, str(address.hostname), int(address.port or 0))
+    watched = Watched(server.process.pid or 0, str(address.hostname), int(address.port or 0))
     until = time.monotonic() + 0.5
     idle = sorted(each.processor for each in watch(watched, lambda: time.monotonic() > until))
     case = large[name]

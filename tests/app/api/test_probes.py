@@ -1,8 +1,6 @@
 """Probes over HTTP: a real server, its scores against their definition, and what it refuses."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -21,7 +19,7 @@ from models import checkpoint
 from models.checkpoint import LoadedCheckpoint
 from probes.reference_scores import score_text
 from tests.app.api.checkpoints import write_random_checkpoint
-from tests.app.api.server import Server, running_server
+from tests.app.api.server import START_SECONDS, Server, running_server, starting_server
 from tests.probes.tiny import every_family, store_probes
 
 CLOSING, MARKERS, TOKENS = range(1, 400, 4), range(2, 400, 4), range(3, 400, 4)
@@ -167,15 +165,14 @@ def test_probes_of_another_checkpoint_keep_the_server_from_starting(
     (tmp_path / "other" / "config.json").write_text(
         (tmp_path / "other" / "config.json").read_text() + "\n"  # the same to read, but not the same file
     )
-    command = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
-    arguments = ["--checkpoint", str(tmp_path / "other"), "--probes", str(probes_folder)]
-    ended = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=280)
-    assert ended.returncode == 1
-    assert "was fitted on another checkpoint than" in ended.stderr
-    assert "config: the probe was fitted on" in ended.stderr
-    assert "weights:" not in ended.stderr
-    assert "--no-probes" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    with starting_server(tmp_path / "other", ("--probes", str(probes_folder))) as ended:
+        ended.process.join(START_SECONDS)
+        assert ended.process.exitcode == 1
+    assert "was fitted on another checkpoint than" in ended.log
+    assert "config: the probe was fitted on" in ended.log
+    assert "weights:" not in ended.log
+    assert "--no-probes" in ended.log
+    assert "Traceback" not in ended.log
     # Started as a factory, nobody can end the process, but everybody is told.
     app = create_app(Settings(checkpoint=tmp_path / "other", probes=probes_folder))
     with TestClient(app, base_url="http://localhost") as http:

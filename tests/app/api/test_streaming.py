@@ -147,7 +147,7 @@ def test_a_server_that_is_stopped_ends_long_streams_with_an_error(checkpoint_fol
         next(received)
         server.process.terminate()
         assert json.loads(list(received)[-1])["error"]["code"] == "not_ready"
-    assert server.process.returncode in (0, -signal.SIGTERM)
+    assert server.process.exitcode in (0, -signal.SIGTERM)
     assert "Traceback" not in server.log
 
 

@@ -13,9 +13,9 @@ from app.decoding.core.types import Token
 from app.engine.types import ChoiceDone
 from models.checkpoint import load
 from models.complete import complete
-from models.corpora.registry import corpus_named
 from tests.app.api.checkpoints import CORPUS, write_random_checkpoint
 from tests.models.families import FAMILIES
+from tests.models.tokenizers import corpus_tokenizer
 
 PROBLEM = "Boats are 3 times kites. Kites are 7. How many boats?"
 
@@ -192,7 +192,7 @@ def test_an_empty_problem_and_a_missing_checkpoint(run: Any, tmp_path: Path) -> 
 
 
 def test_colours_follow_entropy_and_stop_where_the_text_does() -> None:
-    tokenizer = corpus_named().make_tokenizer()
+    tokenizer = corpus_tokenizer()
     entropies = {"Kites": 0.0, " are": 0.2, " 7": 2.0}
     tokens = tuple(
         Token(tokenizer.phrase_id(phrase), -1.0, {"entropy": entropy})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from benchmarks.compare_coverage import (
+from tests.app.compare.coverage import (
     SCENARIOS,
     Scenario,
     bootstrap_coverage,

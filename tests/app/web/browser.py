@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, Route, expect
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect
 
 FLAGS = (
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -84,6 +85,14 @@ class Visit:
             number,
         )
 
+    def heats(self, signal: str) -> list[tuple[float, int]]:
+        """A signal's value and level of colour, of every token that is coloured and names the value."""
+        tokens: list[list[str]] = self.page.locator(".run:visible .tokens .token[data-heat]").evaluate_all(
+            "tokens => tokens.map(token => [token.ariaLabel, token.dataset.heat])"
+        )
+        said = [(re.search(rf"{signal} [<>]?([\d.]+)", label), int(heat)) for label, heat in tokens]
+        return [(float(value[1]), heat) for value, heat in said if value]
+
     def cut(self) -> list[str]:
         """What was taken back and stands in the text, struck through, with its reasons."""
         return self.page.locator(".run:visible .scrap").all_inner_texts()
@@ -96,12 +105,10 @@ def visiting(browser: Browser, url: str, **options: Any) -> Generator[Visit]:
     context.set_default_timeout(WAIT_MS)
     visit = Visit(context.new_page(), url)
 
-    def only_home(route: Route, request: Request) -> None:
-        if request.url.startswith((f"{url}/", "blob:", "data:")):
-            route.continue_()
-        else:
+    # Heard, not routed: a route makes every request wait for this process, and a page is some fifty of them.
+    def asked(request: Request) -> None:
+        if not request.url.startswith((f"{url}/", "blob:", "data:")):
             visit.complaints.append(f"asked for {request.url}")
-            route.abort()
 
     def said(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -110,7 +117,7 @@ def visiting(browser: Browser, url: str, **options: Any) -> Generator[Visit]:
     def thrown(error: Error) -> None:
         visit.complaints.append(f"thrown: {error}")
 
-    context.route("**/*", only_home)
+    context.on("request", asked)
     context.on("console", said)
     visit.page.on("pageerror", thrown)
     try:

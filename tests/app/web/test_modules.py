@@ -3,16 +3,17 @@
 import itertools
 import json
 import math
+from collections.abc import Generator
 from typing import Any
 
 import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from tests.app.api.server import Server
-from tests.app.web.browser import Visit
+from tests.app.web.browser import visiting
 
 pytestmark = pytest.mark.artifact
 
@@ -36,11 +37,12 @@ def _call(page: Page, module: str, code: str, argument: Any = None) -> Any:
     )
 
 
-@pytest.fixture
-def page(visit: Visit) -> Page:
-    """A page of the server, for its modules."""
-    visit.page.goto(f"{visit.url}/#probes")
-    return visit.page
+@pytest.fixture(scope="module")
+def page(browser: Browser, server: Server) -> Generator[Page]:
+    """A page of the server, for its modules; they keep nothing, so that one page does for all tests."""
+    with visiting(browser, server.url) as visit:
+        visit.page.goto(f"{visit.url}/#probes")
+        yield visit.page
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy["kind"])
@@ -190,3 +192,100 @@ def _luminance(rgb: list[int]) -> float:
     """Relative luminance as WCAG 2 defines it."""
     linear = [value / 255 / 12.92 if value <= 10 else ((value / 255 + 0.055) / 1.055) ** 2.4 for value in rgb]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_an_answer_says_what_it_cost_and_how_it_ended(page: Page) -> None:
+    said = _call(
+        page,
+        "answer",
+        """() => {
+            const answer = m.newAnswer({prompt: 'a'});
+            const token = (position, signals) =>
+                ({type: 'token', index: 0, branch: '0', position, token: 'x', token_id: 1, signals});
+            const cut = {type: 'rollback', index: 0, branch: '0', position: 1, rule: 'retry', detail: {}};
+            const said = [m.statusOf(m.newAnswer()), m.isBegun(answer), m.statusOf(answer)];
+            const live = [token(0, {entropy: 1}), token(1), {...token(2), index: 1}, cut];
+            m.take(answer, {live, choices: []}, 1);
+            said.push(m.isBegun(answer), m.statusOf(answer), m.statusOf({...answer, ending: 'stopped'}));
+            const usage = {completion_tokens: 3, completion_tokens_details: {discarded_tokens: 7}};
+            const choice = {finish_reason: 'stop', stop_reason: 'abstain'};
+            m.take(answer, {usage, choices: [{finish_reason: null}, choice]}, 2.5);
+            return [...said, m.statusOf(answer), m.writtenText(answer)];
+        }""",
+    )
+    assert said == [
+        "Not started.",
+        False,
+        "0 tokens kept · 0 discarded · writing…",
+        True,
+        "1 token kept · 1 discarded · writing…",
+        "1 token kept · 1 discarded · stopped",
+        "3 tokens kept · 7 discarded · 2.5 s · declined to answer",
+        "x",
+    ]
+
+
+def test_the_most_doubtful_token_and_the_axes_follow_the_signal(page: Page) -> None:
+    signals = [
+        {"name": "entropy"},
+        {"name": "confidence", "higher_means": "certain"},
+        {"name": "probe:step_error"},
+    ]
+    tokens = [{"signals": {"entropy": 0.5, "confidence": 2}}, {"signals": {"entropy": 0.7, "confidence": 9}}]
+    tokens.append({"signals": {}})
+    doubtful = "([tokens, signal]) => m.mostDoubtful(tokens, signal)"
+    assert [_call(page, "answer", doubtful, [tokens, signal]) for signal in signals[:2]] == [1, 0]
+    assert _call(page, "answer", doubtful, [[], signals[0]]) == -1
+    axes = "([signals, chosen]) => { const {left, right} = m.axesOf(signals, chosen); return [left, right]; }"
+    entropy, confidence, probe = (
+        {**signal, "sparse": signal["name"].startswith("probe:")} for signal in signals
+    )
+    assert _call(page, "answer", axes, [signals, signals[1]]) == [confidence, probe]
+    assert _call(page, "answer", axes, [signals, signals[2]]) == [entropy, probe]
+    assert _call(page, "answer", axes, [signals[:1], signals[0]]) == [entropy, None]
+
+
+def test_the_checker_is_asked_once_at_a_time_about_the_newest_text(page: Page) -> None:
+    asked, found = _call(
+        page,
+        "check",
+        """async () => {
+            const asked = [];
+            const check = m.checker((prompt, text) => new Promise((resolve) => asked.push({text, resolve})));
+            const step = {start: 0, end: 15, verdict: 'correct'};
+            const reply = (more = {}) =>
+                asked.at(-1).resolve({steps: [step], problem_error: null, graph: {}, ...more});
+            const found = [];
+            const first = check.look('p', 'Kites are 7 = 7', false);
+            found.push(check.found, await check.look('p', 'Kites are 7 = 7. B', false));  // busy
+            reply();
+            found.push(await first, check.found.steps[0].written, check.knows('Kites are 7 = 7'));
+            found.push(await check.look('p', 'Kites are 7 = 7. Bo', false));  // within a step
+            const whole = check.look('p', 'Kites are 7 = 7. Bo', true);
+            check.begin(check.graph());  // run again meanwhile
+            reply();
+            found.push(await whole, check.found.steps.length, check.knows('Kites are 7 = 7. Bo'));
+            const other = check.look('p', 'a', false);
+            reply({steps: [], problem_error: 'no problem'});
+            found.push(await other, await check.look('p', 'b', true), check.knows('b'));
+            return [asked.map(({text}) => text), found];
+        }""",
+    )
+    assert asked == ["Kites are 7 = 7", "Kites are 7 = 7. Bo", "a"]
+    assert found == [None, False, True, 7, True, False, False, 0, False, True, False, True]
+
+
+def test_a_verdict_names_what_is_wrong_first(page: Page) -> None:
+    def verdict(**fields: Any) -> Any:
+        steps = [{"verdict": "correct", "detail": "a"}, {"verdict": "arithmetic", "detail": "b"}]
+        whole = {"correct": False, "answer_correct": False, "answer": 4, "expected": 5, "steps": steps}
+        return _call(page, "check", "check => m.verdictOf(check)", {**whole, **fields})
+
+    assert verdict(correct=True, steps=[]) == {"right": True, "text": "✓ right", "why": ""}
+    assert verdict(answer_correct=True)["text"] == "✗ answer right, a step is not"
+    assert verdict() == {"right": False, "text": "✗ wrong: 4, not 5", "why": "b"}
+    assert verdict(answer=None)["text"] == "✗ wrong"
+    tokens = [{"token": text} for text in ("Kites", " are 7", ".", " Boats")]
+    steps = [{"start": 0, "end": 11}, {"start": 13, "end": 30}]
+    at = "([steps, tokens]) => tokens.map((_, index) => m.stepAt(steps, tokens, index)?.end ?? null)"
+    assert _call(page, "check", at, [steps, tokens]) == [11, 11, 11, 30]

@@ -130,13 +130,10 @@ def test_every_signal_colours_the_tokens_in_the_order_of_its_values(visit: Visit
     for name in ("surprisal", "max_probability", "confidence"):
         select.select_option(name)
         page.locator(f'.tokens .token[aria-label*="{name} "]').first.wait_for()
-        rows: list[tuple[float, int]] = []
-        for token in page.locator(".tokens .token[data-heat]").all():
-            value = re.search(rf"{name} [<>]?([\d.]+)", token.get_attribute("aria-label") or "")
-            assert value is not None
-            doubt = float(value[1]) if name == "surprisal" else -float(value[1])
-            rows.append((doubt, int(token.get_attribute("data-heat") or 0)))
-        levels = [level for _, level in sorted(rows)]
+        sign = 1 if name == "surprisal" else -1
+        rows = sorted((sign * value, level) for value, level in visit.heats(name))
+        assert len(rows) == page.locator(".tokens .token[data-heat]").count()
+        levels = [level for _, level in rows]
         assert levels == sorted(levels)
         assert len(set(levels)) > 1
 

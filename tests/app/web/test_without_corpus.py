@@ -8,10 +8,10 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Request, expect
 
-from models.corpora.registry import corpus_named
 from tests.app.api.server import Server, running_server
 from tests.app.web.browser import Visit, visiting
 from tests.models.hub import write_foreign
+from tests.models.tokenizers import corpus_tokenizer
 
 pytestmark = pytest.mark.artifact
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.artifact
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     """A server of a GPT-2 as transformers writes it, with random weights."""
     folder: Path = tmp_path_factory.mktemp("plain")
-    write_foreign("odd_gpt2", folder / "gpt2", corpus_named().make_tokenizer())
+    write_foreign("odd_gpt2", folder / "gpt2", corpus_tokenizer())
     with running_server(folder / "gpt2", ("--comparisons", str(folder / "comparisons"))) as running:
         yield running
 

@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from probes.errors import LabelsError
+from probes.fitting import families
 from probes.fitting.candidates import Candidate, FittedCandidate, choose, fit_all, richer, single_layer
 from probes.fitting.families import Weights
 from probes.fitting.labels import Labelled, WrongSpan
@@ -16,12 +17,19 @@ from probes.position import standard_positions
 from probes.probe import Probe
 from tests.probes.stories import story_model
 
-MODEL, TOKENIZER = story_model()
-POSITIONS = standard_positions(TOKENIZER, (".", "\n"), (), TOKENIZER.end_token_id)
 TARGET = Target("step_error", "The step is wrong.", ("end",))
 
 
-def tables(seed: int, count: int = 150) -> dict[str, Table]:
+Tables = dict[str, Table]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hidden layers are trained in fewer steps: what is fitted and chosen matters here, not how well."""
+    monkeypatch.setattr(families, "MIN_STEPS", 200)
+
+
+def tables(seed: int, count: int = 150) -> Tables:
     """Readings whose layer 2 says, with some noise, whether a step is wrong; all else is noise."""
     random = np.random.default_rng(seed)
     labels: list[Labelled] = []
@@ -35,7 +43,9 @@ def tables(seed: int, count: int = 150) -> dict[str, Table]:
                 judged=13 if wrong else None,
             )
         )
-    found = read(MODEL, TOKENIZER, labels, list(POSITIONS.values()), (0, 1, 2))
+    model, tokenizer = story_model()
+    positions = standard_positions(tokenizer, (".", "\n"), (), tokenizer.end_token_id)
+    found = read(model, tokenizer, labels, list(positions.values()), (0, 1, 2))
     planted: dict[str, Table] = {}
     for name, table in found.items():
         hidden = random.normal(size=table.hidden.shape).astype(np.float32)
@@ -45,7 +55,10 @@ def tables(seed: int, count: int = 150) -> dict[str, Table]:
     return planted
 
 
-TRAIN, HELD_OUT, CALIBRATION = tables(0, 300), tables(1), tables(2)
+@pytest.fixture(scope="module")
+def parts() -> tuple[Tables, Tables, Tables]:
+    """To fit on, to choose on, to calibrate on."""
+    return tables(0, 300), tables(1), tables(2)
 
 
 def fitted(
@@ -76,12 +89,14 @@ def test_simplest_within_the_interval_of_the_best_wins() -> None:
     assert choose([fitted("hidden_layer", good + 1e-9 * labels), early]).candidate.position == "end"
 
 
-def test_sweep_finds_the_layer_that_knows_and_gives_a_calibrated_probe() -> None:
-    found = fit_probe(TARGET, TRAIN, HELD_OUT, CALIBRATION)
+def test_sweep_finds_the_layer_that_knows_and_gives_a_calibrated_probe(
+    parts: tuple[Tables, Tables, Tables],
+) -> None:
+    found = fit_probe(TARGET, *parts)
     assert found.probe.layers == (2,)
     assert found.candidate.family in ("difference_of_means", "logistic")
     assert sum(entry.chosen for entry in found.sweep) == 1
-    table = CALIBRATION["end"]
+    table = parts[2]["end"]
     scores = found.probe.scores(found.candidate.inputs(table).astype(np.float64))
     assert abs(scores.mean() - table.wrong.mean()) < 0.03
     asked = [threshold.asked for threshold in found.thresholds]
@@ -89,13 +104,14 @@ def test_sweep_finds_the_layer_that_knows_and_gives_a_calibrated_probe() -> None
     assert all(t.measured[0].false_alarm_rate <= t.asked for t in found.thresholds)
 
 
-def test_every_candidate_computes_the_same_as_its_probe_would() -> None:
-    table = HELD_OUT["end"]
+def test_every_candidate_computes_the_same_as_its_probe_would(parts: tuple[Tables, Tables, Tables]) -> None:
+    train, held_out, _ = parts
+    table = held_out["end"]
     candidates = [
         Candidate("end", "logistic", (1, 2), "hidden_layer", "mean"),
         Candidate("end", "hidden_layer", (2,), "logistic"),
     ]
-    for each in fit_all(candidates, TARGET, TRAIN, HELD_OUT):
+    for each in fit_all(candidates, TARGET, train, held_out):
         candidate, weights = each.candidate, each.weights
         probe = Probe(
             "p", table.position, candidate.layers, weights.weight, weights.bias, weights.out_weight,
@@ -116,25 +132,26 @@ def test_sweep_has_no_candidate_twice() -> None:
     assert {len(each.layers) for each in candidates} == {0, 1, 6}
 
 
-def test_targets_are_what_there_are_mistakes_of() -> None:
-    parts = {"fit": TRAIN, "validation": HELD_OUT, "calibration": CALIBRATION}
-    names = [target.name for target in targets(parts, min_mistakes=10)]
+def test_targets_are_what_there_are_mistakes_of(parts: tuple[Tables, Tables, Tables]) -> None:
+    train, held_out, calibration = parts
+    by_name = {"fit": train, "validation": held_out, "calibration": calibration}
+    names = [target.name for target in targets(by_name, min_mistakes=10)]
     assert names == ["step_error", "step_error_early", "answer_error"]
 
-    def with_kinds(tables: dict[str, Table]) -> dict[str, Table]:
+    def with_kinds(tables: Tables) -> Tables:
         named = np.where(np.arange(len(tables["end"])) % 2, "number", "name")
         return tables | {
             at: replace(tables[at], kind=np.where(tables[at].wrong, named, "")) for at in ("end", "name")
         }
 
-    mixed = {part: with_kinds(tables) for part, tables in parts.items()}
+    mixed = {part: with_kinds(tables) for part, tables in by_name.items()}
     assert [target.name for target in targets(mixed, min_mistakes=10)] == [
         "step_error", "step_error_early", "name", "number", "answer_error",
     ]  # fmt: skip
     assert len(targets(mixed, min_mistakes=100_000)) == 3
-    rest = targets({**mixed, "validation": HELD_OUT}, min_mistakes=10)  # whose mistakes are all of one kind
+    rest = targets({**mixed, "validation": held_out}, min_mistakes=10)  # whose mistakes are all of one kind
     assert [target.name for target in rest if target.kind] == ["number"]
-    end = HELD_OUT["end"]
-    right = {**parts, "validation": {**HELD_OUT, "end": end.take(~end.wrong)}}
+    end = held_out["end"]
+    right = {**by_name, "validation": {**held_out, "end": end.take(~end.wrong)}}
     with pytest.raises(LabelsError, match=r"step_error: 0 of \d+ readings of the validation part are wrong"):
         targets(right, min_mistakes=10)

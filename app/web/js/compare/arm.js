@@ -6,7 +6,10 @@ import { samplingFields } from "../request.js";
 import { compact, initial } from "../schema.js";
 import { strategyPicker } from "../strategy-picker.js";
 
-/** @param {{changed: () => void, removed: () => void}} on */
+/**
+ * @param {any} catalogue
+ * @param {{changed: () => void, removed: () => void}} on what to call
+ */
 export function armEditor(catalogue, { changed, removed }) {
   const id = newId("arm");
   let named = false;

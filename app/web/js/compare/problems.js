@@ -5,7 +5,10 @@ import { editorOf } from "../form.js";
 import { fieldOf, initial } from "../schema.js";
 import { labelled, number } from "./inputs.js";
 
-/** @param {() => void} changed */
+/**
+ * @param {Record<string, any>} catalogue
+ * @param {() => void} changed
+ */
 export function problemsEditor({ openapi, corpus }, changed) {
   const sources = corpus
     ? { corpus: corpusEditor(openapi, corpus, changed), given: givenEditor(openapi, changed) }
@@ -19,14 +22,14 @@ export function problemsEditor({ openapi, corpus }, changed) {
       id: `source-${source}`,
       onchange: () => show(source),
     });
-    return h("label", { class: "radio", for: input.id }, input, names[source]);
+    return { input, label: h("label", { class: "radio", for: input.id }, input, names[source]) };
   });
   let shown = "given";
 
   function show(source) {
     shown = source;
     for (const [name, editor] of Object.entries(sources)) editor.element.hidden = name !== source;
-    for (const label of choices) label.firstChild.checked = label.firstChild.value === source;
+    for (const { input } of choices) input.checked = input.value === source;
     changed();
   }
 
@@ -36,7 +39,11 @@ export function problemsEditor({ openapi, corpus }, changed) {
       { class: "panel" },
       h("legend", {}, "Problems"),
       choices.length > 1
-        ? h("div", { class: "actions" }, choices)
+        ? h(
+            "div",
+            { class: "actions" },
+            choices.map(({ label }) => label),
+          )
         : h("p", { class: "help" }, "The model names no corpus to draw problems from, so they are your own."),
       Object.values(sources).map(({ element }) => element),
     ),

@@ -2,8 +2,8 @@
 
 import { ApiError, get } from "../api.js";
 import { h, reconcile } from "../dom.js";
-import { builderView } from "./builder.js";
 import { nameOf } from "../wording.js";
+import { builderView } from "./builder.js";
 import { detailView } from "./detail.js";
 
 /** @param {HTMLElement} root the tab's panel */

@@ -1,13 +1,14 @@
 /** One probe's card. What its evidence does not hold is left out, never guessed. */
 
-import { percent } from "../colour.js";
 import { intervalTable, legendOf, plane } from "../charts.js";
+import { percent } from "../colour.js";
 import { h, prose } from "../dom.js";
 import { readable } from "../schema.js";
 import { reliabilityFigure, rocFigure } from "./curves.js";
 import { layersPart } from "./layers.js";
 
 const DOMAINS = { id: "Sizes it was trained on", ood: "Larger problems" };
+/** @type {[string, number][]} */
 const RATES = [
   ["recall_at_1", 0.01],
   ["recall_at_5", 0.05],

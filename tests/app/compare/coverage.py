@@ -1,25 +1,21 @@
-"""How often do the 95% intervals of a comparison hold the true value?
+"""How often the 95% intervals of a comparison hold the true value.
 
 Two arms with a known difference are simulated again and again, and their intervals are those of
 `app.compare`. For the difference there is also the exact coverage: the sum of the probabilities of all
 outcomes whose interval holds the truth.
-
-    python benchmarks/compare_coverage.py                # 2,000 simulations of each scenario
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated
 
 import numpy as np
-import typer
 from numpy.typing import NDArray
 from scipy.stats import multinomial
 
 from app.compare.resampling import resampled_means
 from app.compare.results import Estimate
-from app.compare.statistics import PairedCounts, difference, holm, interval, mcnemar_p, median, share
+from app.compare.statistics import PairedCounts, difference, interval
 
 Floats = NDArray[np.float64]
 
@@ -133,77 +129,10 @@ def cost_coverage(problems: int, simulations: int, seed: int) -> tuple[float, fl
     return _share_covered(means, mean), _share_covered(ratios, ratio)
 
 
-def false_alarms(arms: int, problems: int, simulations: int, seed: int) -> float:
-    """Share of comparisons of equal arms in which at least one is called better or worse than the first."""
-    random = np.random.default_rng(seed)
-    alarms = 0
-    for _ in range(simulations):
-        hardness = random.normal(size=(problems, 1))
-        right = hardness + 0.7 * random.normal(size=(problems, arms)) < 1.2
-        values = {str(arm): _p(right[:, arm], right[:, 0]) for arm in range(1, arms)}
-        alarms += min(holm(values).values()) < 0.05
-    return alarms / simulations
-
-
-def other_coverage(problems: int, simulations: int, seed: int) -> tuple[float, float]:
-    """Coverage of Wilson's interval of an accuracy of .93, and of that of a median."""
-    random = np.random.default_rng(seed)
-    right = (random.random((simulations, problems)) < 0.93).astype(float)
-    seconds = random.lognormal(0, 0.7, (simulations, problems))
-    return _share_covered([share(row) for row in right], 0.93), _share_covered(
-        [median(row) for row in seconds], 1
-    )
-
-
-def main(
-    simulations: Annotated[int, typer.Option(min=1, help="Simulated comparisons of each scenario.")] = 2000,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same table.")] = 0,
-) -> None:
-    """Print the tables, as Markdown."""
-    typer.echo(f"{simulations:,} simulations, seed {seed}\n")
-    typer.echo("| accuracies | correlation | only one right | problems | score | score, exact | bootstrap |")
-    typer.echo("|---|---|---|---|---|---|---|")
-    for place, scenario in enumerate(SCENARIOS):
-        first, second = simulate(scenario, simulations, seed + place)
-        cells = (
-            f"{scenario.accuracy:.2f} and {scenario.accuracy - scenario.truth:.2f}",
-            f"{scenario.correlation:.2f}",
-            f"{scenario.first_only:.1%} and {scenario.second_only:.1%}",
-            str(scenario.problems),
-            f"{score_coverage(first, second, scenario.truth):.1%}",
-            f"{exact_coverage(scenario):.1%}",
-            f"{bootstrap_coverage(first, second, scenario.truth):.1%}",
-        )
-        typer.echo(f"| {' | '.join(cells)} |")
-    typer.echo("\n| interval | problems | coverage |\n|---|---|---|")
-    for problems in (50, 200, 500):
-        mean, ratio = cost_coverage(problems, simulations, seed)
-        accuracy, middle = other_coverage(problems, simulations, seed)
-        typer.echo(f"| mean tokens, bootstrap | {problems} | {mean:.1%} |")
-        typer.echo(f"| ratio of tokens, bootstrap | {problems} | {ratio:.1%} |")
-        typer.echo(f"| accuracy .93, Wilson | {problems} | {accuracy:.1%} |")
-        typer.echo(f"| median latency, order statistics | {problems} | {middle:.1%} |")
-    alarms = false_alarms(8, 300, min(simulations, 500), seed)
-    typer.echo(
-        f"\n8 equal arms on 300 problems: {alarms:.1%} of comparisons call one better or worse (at most 5%)."
-    )
-
-
 @cache
 def _difference(first_only: int, second_only: int, rest: int) -> Estimate | None:
     return difference(PairedCounts(rest, first_only, second_only, 0))
 
 
-def _p(mine: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> float:
-    won, lost = int((mine & ~theirs).sum()), int((~mine & theirs).sum())
-    found = mcnemar_p(PairedCounts(len(mine) - won - lost, won, lost, 0))
-    assert found is not None
-    return found
-
-
 def _share_covered(found: Sequence[Estimate | None], truth: float) -> float:
     return sum(covered(each, truth) for each in found) / len(found)
-
-
-if __name__ == "__main__":
-    typer.run(main)
