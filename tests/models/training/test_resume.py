@@ -93,3 +93,13 @@ def test_length_may_not_change_once_the_rate_has_fallen(
     longer = replace(CONFIG, tokens=tokens, decay_tokens=decay_tokens)
     with pytest.raises(ArtifactError, match=rf"another run \({named}\)"):
         resume(longer, stored(tmp_path, step), tensors(0.0))
+
+
+def test_state_of_the_time_when_there_was_one_corpus_is_taken_over(tmp_path: Path) -> None:
+    settings = {name: value for name, value in CONFIG.to_card()["corpus"].items() if name != "name"}
+    path = stored(tmp_path, 5, corpus=settings)
+    assert resume(CONFIG, path, tensors(0.0)) == Progress(5)
+    with pytest.raises(
+        ArtifactError, match=r"corpus\.name igsm there|corpus\.name 'igsm' there, 'sums' here"
+    ):
+        resume(replace(CONFIG, corpus=corpus_named("sums"), op_start=2), path, tensors(0.0))
