@@ -13,7 +13,7 @@ from app.decoding.core.randomness import uniform
 from app.decoding.core.signals import Distribution
 from app.decoding.core.types import SamplerState, Token
 from app.decoding.sampling.chain import SamplingChain
-from app.decoding.sampling.history import history_of
+from app.decoding.sampling.history import History, history_of
 from app.decoding.sampling.params import SamplingParams
 from app.engine.failures import broken_logits
 from app.engine.reading import Probing, Reading, probing_of, read_signals, read_tokens
@@ -77,9 +77,9 @@ class Drawing:
         chosen = chain.choose(
             logits,
             uniforms=[_uniform(requests[row]) for row in chain.sampled],
-            histories=[history_of(requests[row].sequence) for row in chain.penalised],
-            coins=[_uniform(requests[row], "xtc") for row in chain.tossing],
-            states=[_state(requests[row]) for row in chain.remembering],
+            histories=_histories(chain, requests) if chain.penalised else (),
+            coins=[_uniform(requests[row], "xtc") for row in chain.tossing] if chain.tossing else (),
+            states=[_state(requests[row]) for row in chain.remembering] if chain.remembering else (),
         )
         # Rows from which nothing could be chosen are read all the same: of raw logits that are no numbers
         # their token tells.
@@ -118,7 +118,7 @@ class Drawing:
         the lowest id. Fewer where the others have probability 0."""
         count = min(max(request.count for request in requests), logits.shape[-1])
         chain = SamplingChain([request.sampling for request in requests], logits.device)
-        after = chain.adjust(logits, [history_of(requests[row].sequence) for row in chain.penalised])
+        after = chain.adjust(logits, _histories(chain, requests))
         ids, values = likeliest(after, count)
         adjusted = (values - after.logsumexp(dim=-1, keepdim=True)).flatten()
         rows = [row for row in range(len(requests)) for _ in range(count)]
@@ -202,6 +202,10 @@ def _nothing_to_choose(params: SamplingParams) -> ModelFailureError:
         f"No token could be chosen: what the samplers make of the model's logits is not finite. They did "
         f"{params.effective()}; ask for less extreme values."
     )
+
+
+def _histories(chain: SamplingChain, requests: Sequence[NextToken | Candidates]) -> list[History]:
+    return [history_of(requests[row].sequence) for row in chain.penalised]
 
 
 def _uniform(request: NextToken, purpose: str = "") -> float:

@@ -180,8 +180,10 @@ class Forward:
             outcome.prefill_seconds = perf_counter() - began
         if single:
             self._record(outcome, places, single, partial(self._step, layers))
-        if followers:
-            self._share(outcome, places, followers)
+        if len(rows) == len(single) == outcome.computed:
+            outcome.rows = single  # as nearly always: they are in order
+            return outcome
+        self._share(outcome, places, followers)
         # What becomes of a row must not depend on how its logits came about, so the order is that of `rows`.
         outcome.put_in_order([row for row in rows if row in places and row.end == len(row.ids)], places)
         return outcome

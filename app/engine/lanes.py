@@ -53,16 +53,15 @@ class Lane:
         self.begun += 1
         return Standing(self.background, self.begun)
 
-    def share_out(self, slots: int) -> None:
-        """Say how many of `slots` slots every choice is entitled to, and how many may begin.
+    def share_out(self, slots: int) -> bool:
+        """Say how many of `slots` slots every choice is entitled to, and how many may begin; whether any may.
 
         Clients have equal parts, groups equal parts of their client's; what a part is too small for goes to
         the choices that began first.
         """
         demand = self._count_demand()
         if demand <= slots:
-            self._entitle_all()
-            return
+            return self._entitle_all()
         clients: dict[str, list[Group]] = {}
         for group in self.groups:
             clients.setdefault(group.client, []).append(group)
@@ -76,6 +75,7 @@ class Lane:
         for choice in sorted(unfit, key=lambda choice: choice.standing.number):
             choice.standing.entitled = min(choice.demand, left)
             left -= choice.standing.entitled
+        return any(group.may_begin for group in self.groups)
 
     def beginners(self) -> Iterator[Group]:
         """Groups that may begin a choice now, in turn, until no more may."""
@@ -99,12 +99,15 @@ class Lane:
             demand += asks
         return demand
 
-    def _entitle_all(self) -> None:
-        """There is room for all."""
+    def _entitle_all(self) -> bool:
+        """`share_out` where there is room for all."""
+        beginning = 0
         for group in self.groups:
+            beginning += group.unstarted
             group.may_begin = group.unstarted
             for choice in group.choices:
                 choice.standing.entitled = choice.asking + choice.standing.resting
+        return beginning > 0
 
 
 class Unread:

@@ -127,18 +127,10 @@ class DecodingLoop:
         # 3. Share the slots out, and begin what has room.
         self.slots.count()
         taken = self.slots.held(background=False) if turn.background else 0
-        lane.share_out(max(1, self._limits.max_rows - taken))
-        self._admit(lane)
-        # 4. Choose the sequences that go on; none if it is the turn of a text that is only read.
-        pending = lane.pending if turn.background else self._live_work()
-        if pending is not None:
-            rows = self._select(lane, pending, turn)
-            # 5. Run the model over them.
-            outcome = self._forward.run(rows)
-            self._account(outcome)
-            # 6. Draw what their strategies wait for, and have these go on.
-            if outcome.logits is not None:
-                self._resume(lane, outcome.rows, self._draw(outcome))
+        if lane.share_out(max(1, self._limits.max_rows - taken)):
+            self._admit(lane)
+        # 4. to 6. Have sequences go on.
+        self._go_on(lane, turn)
         # 7. Deliver what came of it.
         self.under_way.flush()
         self._turns.taken(turn, perf_counter() - began)
@@ -180,6 +172,33 @@ class DecodingLoop:
         if choice.index == 0 and choice.ledger.spent == 0:
             choice.owner.cached_tokens += tokens
             self.counters.cached_prompt_tokens += tokens
+
+    def _go_on(self, lane: Lane, turn: Turn) -> None:
+        """One forward pass and what follows from it, unless it is the turn of a text that is only read.
+
+        Nothing of it is held when the tick delivers: branches that nobody refers to are told as dropped.
+        """
+        # 4. Choose the sequences; who has to wait for the next pass stays in the lane.
+        pending = lane.pending if turn.background else self._live_work()
+        if pending is None:
+            return
+        chosen = set(pending)
+        prefill_tokens = turn.prefill_tokens if turn.background else self._pace.tokens
+        rows, later = self._forward.select(pending, turn.rows, prefill_tokens)
+        lane.pending = [each for each in lane.pending if each not in chosen] + later
+        # 5. Run the model over them.
+        outcome = self._forward.run(rows)
+        self.counters.count(outcome.passes, len(outcome.rows), outcome.computed, outcome.prefill_tokens)
+        if outcome.prefill_tokens:
+            self._pace.taken(outcome.prefill_tokens, outcome.prefill_seconds)
+        for row in outcome.rows:
+            if row.leader is not None:
+                self._note_cached(row.pending.choice, row.end - 1 - row.start)
+        for row, error in outcome.failed:
+            self.under_way.fail(row.pending.choice.owner, model_failure(error))
+        # 6. Draw what their strategies wait for, and have these go on.
+        if outcome.logits is not None:
+            self._resume(lane, outcome.rows, self._draw(outcome))
 
     # 4. Choosing
 
@@ -225,32 +244,6 @@ class DecodingLoop:
         if not group.unread:
             self.unread.add(group)
         group.unread.extend(jobs)
-
-    def _select(self, lane: Lane, pending: list[Pending], turn: Turn) -> list[Row]:
-        """The rows of the pass; who has to wait for the next one stays in the lane."""
-        chosen = set(pending)
-        prefill_tokens = turn.prefill_tokens if turn.background else self._pace.tokens
-        rows, later = self._forward.select(pending, turn.rows, prefill_tokens)
-        lane.pending = [each for each in lane.pending if each not in chosen] + later
-        return rows
-
-    # 5. Running
-
-    def _account(self, outcome: Outcome) -> None:
-        """Count a forward pass, and end the requests that it failed."""
-        counters = self.counters
-        counters.forward_passes += outcome.passes
-        counters.forward_rows += len(outcome.rows)
-        counters.shared_rows += len(outcome.rows) - outcome.computed
-        counters.batch_sizes[outcome.computed] += 1
-        if outcome.prefill_tokens:
-            counters.prefill_tokens += outcome.prefill_tokens
-            self._pace.taken(outcome.prefill_tokens, outcome.prefill_seconds)
-        for row in outcome.rows:
-            if row.leader is not None:
-                self._note_cached(row.pending.choice, row.end - 1 - row.start)
-        for row, error in outcome.failed:
-            self.under_way.fail(row.pending.choice.owner, model_failure(error))
 
     # 6. Drawing
 

@@ -116,14 +116,14 @@ def read_tokens(
         forced: strategies put them there.
         adjusted: (R,) float32, their log-probabilities after penalties and bias, if they are candidates.
     """
-    names = _union(readings)
+    names, most = _asked(readings)
+    most = min(most, distribution.logits.shape[-1])
     floats = [distribution.chosen_log_probs]
     for name in names:
         floats.append(SIGNALS[name].compute(distribution))
     if adjusted is not None:
         floats.append(adjusted)
     columns = [ids.to(torch.int32).unsqueeze(-1), torch.stack(floats, dim=-1).view(torch.int32)]
-    most = _most_alternatives(distribution, readings)
     if most:
         top = distribution.log_probs.topk(most, dim=-1)
         columns += [top.values.view(torch.int32), top.indices.to(torch.int32)]
@@ -166,7 +166,7 @@ def read_signals(
     distribution: Distribution, readings: Sequence[Reading], probing: Probing | None = None
 ) -> list[dict[str, float]]:
     """Each row's signals before a token is chosen: those that do not depend on it."""
-    names = tuple(name for name in _union(readings) if not SIGNALS[name].needs_chosen)
+    names = tuple(name for name in _asked(readings)[0] if not SIGNALS[name].needs_chosen)
     values: list[list[float]] = [[] for _ in readings]
     if names:
         values = torch.stack([SIGNALS[name].compute(distribution) for name in names], dim=-1).tolist()
@@ -180,18 +180,17 @@ def read_signals(
     return rows
 
 
-def _union(readings: Sequence[Reading]) -> tuple[str, ...]:
-    """Every signal that some row wants, in order; usually all rows want the same."""
-    first = readings[0]
+def _asked(readings: Sequence[Reading]) -> tuple[tuple[str, ...], int]:
+    """Every signal that some row wants, in order, and the most alternatives that one does."""
+    names, most, last = readings[0].computed, 0, None
     for each in readings:
-        if each is not first and each.computed != first.computed:
-            return tuple(dict.fromkeys(name for each in readings for name in each.computed))
-    return first.computed
-
-
-def _most_alternatives(distribution: Distribution, readings: Sequence[Reading]) -> int:
-    most = max([reading.top_logprobs for reading in readings])
-    return min(most, distribution.logits.shape[-1])
+        if each is last:
+            continue
+        last = each
+        most = max(most, each.top_logprobs)
+        if each.computed != names:
+            names = tuple(dict.fromkeys((*names, *each.computed)))
+    return names, most
 
 
 def _named(scores: Mapping[str, float]) -> dict[str, float]:

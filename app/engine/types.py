@@ -231,6 +231,14 @@ class Counters:
     scored_tokens: int = 0
     batch_sizes: Counter[int] = field(default_factory=Counter[int])
 
+    def count(self, passes: int, rows: int, computed: int, prefill_tokens: int) -> None:
+        """Add a tick's forward passes. computed: how many of the rows went through the model."""
+        self.forward_passes += passes
+        self.forward_rows += rows
+        self.shared_rows += rows - computed
+        self.batch_sizes[computed] += 1
+        self.prefill_tokens += prefill_tokens
+
     def stats(self, **gauges: int) -> EngineStats:
         """What is counted here, with what others know of now, by its names in `EngineStats`."""
         return EngineStats(
