@@ -93,7 +93,8 @@ class Decoder:
         for place, row in enumerate(rows):
             token_ids[place, : lengths[place]] = row.token_ids
         slots = np.array([row.slot for row in rows])
-        where = self._place(token_ids, slots, positions, columns < lengths[:, None])
+        valid = columns < lengths[:, None]
+        where = self._place(token_ids, slots, positions, rising=_is_rising(slots), valid=valid)
         states = self._states(cache, where, hidden_layers)
         places, last = self._on_device(np.stack((np.arange(len(rows)), lengths - 1)))
         return self._output({layer: state[places, last] for layer, state in states.items()}, hidden_layers)
@@ -133,16 +134,22 @@ class Decoder:
         return torch.from_numpy(numbers).to(self._weight.device)
 
     def _place(
-        self, token_ids: Ids, slots: Ids, positions: Ids, valid: NDArray[np.bool_] | None = None
+        self,
+        token_ids: Ids,
+        slots: Ids,
+        positions: Ids,
+        *,
+        rising: bool = True,
+        valid: NDArray[np.bool_] | None = None,
     ) -> "_Places":
         """Where tokens (B, T) at `positions` (B, T) of `slots` (B,) lie, worked out on the host, where nobody
-        waits for the device. valid: (B, T), False for padding; None where there is none."""
+        waits for the device. rising: the slots are in order. valid: (B, T), False for padding, if any."""
         ids, at = self._on_device(np.stack((token_ids, positions)))
         on_device = self._on_device(slots)
         first, last = int(slots[0]), int(slots[-1])
         span, rows, among = last - first + 1, len(slots), None
         read = on_device
-        if _is_rising(slots) and span <= MAX_SPREAD * rows:
+        if rising and span <= MAX_SPREAD * rows:
             read = slice(first, last + 1)
             among = None if span == rows else on_device - first
             rows = span

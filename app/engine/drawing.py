@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -45,11 +45,10 @@ class Drawing:
         readings: Sequence[Reading],
     ) -> list[Reply]:
         """A reply per row: a token, candidates, or what a row's sampling policy raised."""
-        drawing = _of_kind(NextToken, requests)
-        if len(drawing) == len(requests):
-            return list(self.draw(logits, hidden, list(drawing.values()), readings))
+        if set(map(type, requests)) == {NextToken}:
+            return list(self.draw(logits, hidden, cast(Sequence[NextToken], requests), readings))
         replies: dict[int, Reply] = {}
-        if drawing:
+        if drawing := _of_kind(NextToken, requests):
             part = _part(drawing, logits, hidden, readings)
             replies.update(zip(drawing, self.draw(*part), strict=True))
         if forcing := _of_kind(ForcedToken, requests):

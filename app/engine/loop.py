@@ -182,10 +182,12 @@ class DecodingLoop:
         pending = lane.pending if turn.background else self._live_work()
         if pending is None:
             return
-        chosen = set(pending)
         prefill_tokens = turn.prefill_tokens if turn.background else self._pace.tokens
         rows, later = self._forward.select(pending, turn.rows, prefill_tokens)
-        lane.pending = [each for each in lane.pending if each not in chosen] + later
+        if pending is not lane.pending:
+            chosen = set(pending)
+            later = [each for each in lane.pending if each not in chosen] + later
+        lane.pending = later
         # 5. Run the model over them.
         outcome = self._forward.run(rows)
         self.counters.count(outcome.passes, len(outcome.rows), outcome.computed, outcome.prefill_tokens)
