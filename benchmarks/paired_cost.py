@@ -25,8 +25,8 @@ import typer
 HERE = Path(__file__).resolve().parent.parent
 PROMPT = "The number of each"
 CASES: dict[str, tuple[dict[str, object], int]] = {
-    "batch 1, streamed": ({"stream": True}, 8),
-    "batch 1, whole": ({}, 8),
+    "batch 1, streamed": ({"stream": True}, 4),
+    "batch 1, whole": ({}, 4),
     "batch 32, streamed": ({"n": 32, "stream": True}, 1),
     "batch 32, whole": ({"n": 32}, 1),
     "batch 32, whole, with signals": (
