@@ -108,9 +108,8 @@ def bare_loop(model: LanguageModel[Any], batch: int, tokens: int) -> None:
     cache = model.new_cache(batch, PROMPT_LENGTH + tokens)
     rows = [PrefillRow(slot, 0, ids) for slot, ids in enumerate(prompts(batch, model.spec.vocab_size))]
     ids = model.prefill(cache, rows).logits.argmax(-1)
-    slots = torch.arange(batch)
     for position in range(PROMPT_LENGTH, PROMPT_LENGTH + tokens - 1):
-        ids = model.step(cache, ids, slots, torch.full((batch,), position)).logits.argmax(-1)
+        ids = model.step(cache, ids.tolist(), range(batch), [position] * batch).logits.argmax(-1)
 
 
 def through_engine(engine: Engine, variant: Variant, batch: int, tokens: int) -> None:

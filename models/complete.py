@@ -61,7 +61,7 @@ def complete(
             token_ids, read_ids, positions, limits, is_going = (each[rows] for each in kept)
         # A row that has ended is given its last token again and again.
         read_ids, positions = torch.where(is_going, token_ids, read_ids), positions + is_going
-        output = model.step(cache, read_ids, torch.arange(len(owners), device=device), positions)
+        output = model.step(cache, read_ids.tolist(), range(len(owners)), positions.tolist())
         token_ids = _choose(output.logits, temperature, generator)
 
 

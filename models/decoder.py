@@ -1,15 +1,19 @@
 """GPT-2 over a slotted KV cache: rows at different positions, one forward pass for all of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from models.gpt2 import GPT2, GPT2Config, rotary_angles, rotate
 from models.language_model import (
     EndTokens,
+    Integers,
     ModelSpec,
     PrefillRow,
     StepOutput,
@@ -18,6 +22,8 @@ from models.language_model import (
     check_rows,
     end_token_ids,
 )
+
+Ids = NDArray[np.int64]
 
 MAX_SPREAD = 2
 """Slots that a pass may read for each that it asks for; beyond, picking out those asked for is cheaper."""
@@ -62,12 +68,10 @@ class Decoder:
             parameters=sum(parameter.numel() for parameter in network.parameters()),
             end_token_ids=end_token_ids(*ends, vocab_size=config.vocab_size),
         )
+        self._head_size = config.head_size
+        self._weight = network.token_embedding.weight
         positions = torch.arange(config.context_length, device=self._weight.device)
         self._rotation = rotary_angles(config, positions) if config.positions == "rotary" else None
-
-    @property
-    def _weight(self) -> Tensor:
-        return self._network.token_embedding.weight
 
     def new_cache(self, slots: int, length: int) -> SlotCache:
         """An empty cache; see `LanguageModel`."""
@@ -80,113 +84,122 @@ class Decoder:
     ) -> StepOutput:
         """Append several tokens to each of several slots, ragged; see `LanguageModel`."""
         check_rows(cache, rows)
-        device = self._weight.device
-        lengths = [len(row.token_ids) for row in rows]
-        width = max(lengths)
-        padded = [[*row.token_ids, *([0] * (width - len(row.token_ids)))] for row in rows]
-        token_ids = torch.tensor(padded, device=device)
-        slots = torch.tensor([row.slot for row in rows], device=device)
-        starts = torch.tensor([row.start for row in rows], device=device)
-        last = torch.tensor(lengths, device=device) - 1
-        columns = torch.arange(width, device=device)
-        valid = columns <= last[:, None]
+        lengths = np.array([len(row.token_ids) for row in rows])
+        columns = np.arange(lengths.max())
         # Padding repeats the row's last position, is written nowhere and read by nobody.
-        positions = starts[:, None] + torch.minimum(columns, last[:, None])
-        return self._forward(cache, token_ids, slots, positions, valid, last, hidden_layers)
+        starts = np.array([row.start for row in rows])
+        positions = starts[:, None] + np.minimum(columns, lengths[:, None] - 1)
+        token_ids = np.zeros_like(positions)
+        for place, row in enumerate(rows):
+            token_ids[place, : lengths[place]] = row.token_ids
+        slots = np.array([row.slot for row in rows])
+        valid = columns < lengths[:, None]
+        where = self._place(token_ids, slots, positions, rising=_is_rising(slots), valid=valid)
+        states = self._states(cache, where, hidden_layers)
+        places, last = self._on_device(np.stack((np.arange(len(rows)), lengths - 1)))
+        return self._output({layer: state[places, last] for layer, state in states.items()}, hidden_layers)
 
     @torch.inference_mode()
     def step(
         self,
         cache: SlotCache,
-        token_ids: Tensor,
-        slots: Tensor,
-        positions: Tensor,
+        token_ids: Integers,
+        slots: Integers,
+        positions: Integers,
         hidden_layers: Sequence[int] = (),
     ) -> StepOutput:
         """Append one token to each of several slots; see `LanguageModel`."""
-        device = self._weight.device
-        token_ids, slots, positions = (tensor.to(device) for tensor in (token_ids, slots, positions))
+        columns = np.array((token_ids, slots, positions), dtype=np.int64)
         # In the order of their slots, rows can read the cache where it lies.
-        order = None if _is_rising(slots) else slots.argsort()
-        if order is not None:
-            token_ids, slots, positions = (tensor[order] for tensor in (token_ids, slots, positions))
-        output = self._forward(
-            cache, token_ids[:, None], slots, positions[:, None], None, None, hidden_layers
-        )
+        order = None if _is_rising(columns[1]) else columns[1].argsort()
+        ids, ordered_slots, at = columns if order is None else columns[:, order]
+        states = self._states(cache, self._place(ids[:, None], ordered_slots, at[:, None]), hidden_layers)
+        output = self._output({layer: state[:, 0] for layer, state in states.items()}, hidden_layers)
         if order is None:
             return output
-        back = order.argsort()
-        hidden = {layer: states[back] for layer, states in output.hidden.items()}
+        back = self._on_device(order.argsort())
+        hidden = {layer: state[back] for layer, state in output.hidden.items()}
         return StepOutput(logits=output.logits[back], hidden=hidden)
 
     @torch.inference_mode()
     def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:
         """Logits and hidden states at every position of one text; see `LanguageModel`."""
         cache = self.new_cache(1, len(token_ids))
-        device = self._weight.device
-        ids = torch.tensor([list(token_ids)], device=device)
-        positions = torch.arange(len(token_ids), device=device)[None]
-        slots = torch.zeros(1, dtype=torch.int64, device=device)
-        states = self._states(cache, ids, slots, positions, None, hidden_layers)
+        ids, positions = np.array(token_ids, dtype=np.int64), np.arange(len(token_ids))
+        where = self._place(ids[None], np.zeros(1, dtype=np.int64), positions[None])
+        states = self._states(cache, where, hidden_layers)
         return self._output({layer: state[0] for layer, state in states.items()}, hidden_layers)
 
-    def _forward(
-        self,
-        cache: SlotCache,
-        token_ids: Tensor,
-        slots: Tensor,
-        positions: Tensor,
-        valid: Tensor | None,
-        last: Tensor | None,
-        hidden_layers: Sequence[int],
-    ) -> StepOutput:
-        states = self._states(cache, token_ids, slots, positions, valid, hidden_layers)
-        if last is None:
-            return self._output({layer: state[:, 0] for layer, state in states.items()}, hidden_layers)
-        rows = torch.arange(len(slots), device=slots.device)
-        return self._output({layer: state[rows, last] for layer, state in states.items()}, hidden_layers)
+    def _on_device(self, numbers: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(numbers).to(self._weight.device)
 
-    def _states(
+    def _place(
         self,
-        cache: SlotCache,
-        token_ids: Tensor,
-        slots: Tensor,
-        positions: Tensor,
-        valid: Tensor | None,
-        hidden_layers: Sequence[int],
-    ) -> dict[int, Tensor]:
+        token_ids: Ids,
+        slots: Ids,
+        positions: Ids,
+        *,
+        rising: bool = True,
+        valid: NDArray[np.bool_] | None = None,
+    ) -> "_Places":
+        """Where tokens (B, T) at `positions` (B, T) of `slots` (B,) lie, worked out on the host, where nobody
+        waits for the device. rising: the slots are in order. valid: (B, T), False for padding, if any."""
+        ids, at = self._on_device(np.stack((token_ids, positions)))
+        on_device = self._on_device(slots)
+        first, last = int(slots[0]), int(slots[-1])
+        span, rows, among = last - first + 1, len(slots), None
+        read = on_device
+        if rising and span <= MAX_SPREAD * rows:
+            read = slice(first, last + 1)
+            among = None if span == rows else on_device - first
+            rows = span
+        written, into = None, (on_device[:, None].expand_as(at).flatten(), at.flatten())
+        if valid is not None:
+            written = self._on_device(valid.ravel().nonzero()[0])
+            into = (into[0][written], into[1][written])
+        return _Places(ids, at, int(positions.max()) + 1, read, rows, among, into, written)
+
+    def _states(self, cache: SlotCache, where: "_Places", hidden_layers: Sequence[int]) -> dict[int, Tensor]:
         """Residual stream (B, T, D) at the layers asked for and at the last one, filling the cache."""
-        check_layers(self.spec, hidden_layers)
-        network, config = self._network, self._network.config
-        rows, width = token_ids.shape
-        reach = int(positions.max()) + 1
-        read = _Read(slots)
-        visible = (torch.arange(reach, device=positions.device) <= positions[..., None])[:, None]
-        visible = read.spread(visible)
-        write = _WriteIndex(slots, positions, valid)
+        if hidden_layers:
+            check_layers(self.spec, hidden_layers)
+        network, config, head_size = self._network, self._network.config, self._head_size
+        rows, width = where.token_ids.shape
+        reach, read, among, written = where.reach, where.read, where.among, where.written
+        into_slots, into_positions = where.into
+        reached = torch.arange(reach, device=where.positions.device)
+        visible = (reached <= where.positions[..., None])[:, None]
+        if among is not None:
+            visible = where.spread(visible)
         rotation = None
         if self._rotation is not None:
             cosine, sine = self._rotation
-            rotation = (cosine[positions][:, :, None], sine[positions][:, :, None])
+            rotation = cosine[where.positions][:, :, None, None], sine[where.positions][:, :, None, None]
 
         def attend_in(layer: int, qkv: Tensor) -> Tensor:
-            query, key, value = qkv.view(rows, width, 3, config.n_heads, config.head_size).unbind(2)
-            if rotation is not None:
-                query, key = rotate(query, *rotation), rotate(key, *rotation)
+            heads = qkv.view(rows, width, 3, config.n_heads, head_size)
+            turned = heads[:, :, :2] if rotation is None else rotate(heads[:, :, :2], *rotation)
+            query, key = turned.unbind(2)
+            key, value = key.flatten(0, 1), heads[:, :, 2].flatten(0, 1)
+            if written is not None:
+                key, value = key[written], value[written]
             keys, values = cache.keys[layer], cache.values[layer]
             # (slot, :, position) of the cache takes (heads, head size) of each token written.
-            keys[write.slots, :, write.positions] = write.select(key)
-            values[write.slots, :, write.positions] = write.select(value)
+            keys[into_slots, :, into_positions] = key
+            values[into_slots, :, into_positions] = value
+            query = query.transpose(1, 2)
             out = F.scaled_dot_product_attention(
-                read.spread(query.transpose(1, 2)),
-                keys[read.slots, :, :reach],
-                values[read.slots, :, :reach],
+                query if among is None else where.spread(query),
+                keys[read, :, :reach],
+                values[read, :, :reach],
                 attn_mask=visible,
             )
-            return read.gather(out).transpose(1, 2).reshape(rows, width, config.d_model)
+            if among is not None:
+                out = out[among]
+            return out.transpose(1, 2).reshape(rows, width, config.d_model)
 
         wanted = {*hidden_layers, config.n_layers}
-        x = network.embed(token_ids, positions)
+        x = network.embed(where.token_ids, where.positions)
         states = {0: x} if 0 in wanted else {}
         for layer, block in enumerate(network.blocks):
             x = block(x, partial(attend_in, layer))
@@ -194,56 +207,41 @@ class Decoder:
                 states[layer + 1] = x
         return states
 
-    def _output(self, states: dict[int, Tensor], hidden_layers: Iterable[int]) -> StepOutput:
+    def _output(self, states: dict[int, Tensor], hidden_layers: Sequence[int]) -> StepOutput:
         logits = self._network.unembed(states[self.spec.n_layers]).float()
         return StepOutput(logits=logits, hidden={layer: states[layer].float() for layer in hidden_layers})
 
 
-def _is_rising(slots: Tensor) -> bool:
-    return bool((slots.diff() > 0).all())
+def _is_rising(slots: Ids) -> bool:
+    return bool((slots[1:] > slots[:-1]).all())
 
 
-class _Read:
-    """Which slots of the cache a pass reads.
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """The tokens of a pass, and where in the cache they are written and what they read there.
 
     To pick slots copies all their keys and values in every layer. So where slots in rising order lie close
     together, all from the first to the last are read, as a view, and those in between that are not asked for
     get a row that nobody looks at.
 
-    slots: what to index the cache with.
+    token_ids, positions: (B, T). reach: positions that are read, from 0 on.
+    read: what to index the cache's slots with, which gives `rows` of them. among: (B,), which of these are
+        asked for; None if all are.
+    into: slot and position (tokens,) of what is written. written: (tokens,), which of the B * T tokens that
+        are; None if all are.
     """
 
-    def __init__(self, slots: Tensor) -> None:
-        first, last = int(slots[0]), int(slots[-1])
-        span = last - first + 1
-        self.slots: Tensor | slice = slots
-        self._span, self._places = len(slots), None
-        if _is_rising(slots) and span <= MAX_SPREAD * len(slots):
-            self.slots = slice(first, last + 1)
-            self._span, self._places = span, None if span == len(slots) else slots - first
+    token_ids: Tensor
+    positions: Tensor
+    reach: int
+    read: Tensor | slice
+    rows: int
+    among: Tensor | None
+    into: tuple[Tensor, Tensor]
+    written: Tensor | None
 
-    def spread(self, rows: Tensor) -> Tensor:
+    def spread(self, asked: Tensor) -> Tensor:
         """(B, ...) to a row per slot that is read; those not asked for repeat the first one."""
-        if self._places is None:
-            return rows
-        spread = rows[:1].repeat(self._span, *[1] * (rows.dim() - 1))
-        spread[self._places] = rows
+        spread = asked[:1].repeat(self.rows, *[1] * (asked.dim() - 1))
+        spread[self.among] = asked
         return spread
-
-    def gather(self, spread: Tensor) -> Tensor:
-        """The rows that were asked for."""
-        return spread if self._places is None else spread[self._places]
-
-
-class _WriteIndex:
-    """Where the tokens of a pass go in the cache, padding left out."""
-
-    def __init__(self, slots: Tensor, positions: Tensor, valid: Tensor | None) -> None:
-        expanded = slots[:, None].expand_as(positions)
-        self._valid = valid
-        self.slots = self.select(expanded)
-        self.positions = self.select(positions)
-
-    def select(self, per_token: Tensor) -> Tensor:
-        """(B, T, ...) to (tokens, ...)."""
-        return per_token.flatten(0, 1) if self._valid is None else per_token[self._valid]

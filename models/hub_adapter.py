@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from models.errors import ArtifactError, CapacityError, first_line
 from models.language_model import (
     EndTokens,
+    Integers,
     ModelSpec,
     PrefillRow,
     StepOutput,
@@ -95,16 +96,15 @@ class HubModel:
     def step(
         self,
         cache: HubCache,
-        token_ids: Tensor,
-        slots: Tensor,
-        positions: Tensor,
+        token_ids: Integers,
+        slots: Integers,
+        positions: Integers,
         hidden_layers: Sequence[int] = (),
     ) -> StepOutput:
         """Append one token to each of several slots; see `LanguageModel`."""
-        triples = zip(slots.tolist(), positions.tolist(), token_ids.tolist(), strict=True)
-        return self.prefill(
-            cache, [PrefillRow(slot, start, (id_,)) for slot, start, id_ in triples], hidden_layers
-        )
+        triples = zip(slots, positions, token_ids, strict=True)
+        rows = [PrefillRow(int(slot), int(start), (int(id_),)) for slot, start, id_ in triples]
+        return self.prefill(cache, rows, hidden_layers)
 
     @torch.inference_mode()
     def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:

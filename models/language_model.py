@@ -8,12 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.errors import CapacityError, SpecError
 
 EndTokens = int | Sequence[int] | None
 """The tokens that end a text as files of the Hugging Face format have them: one, several, or none."""
+
+
+Integers = Sequence[int] | NDArray[np.int64]
+"""Numbers that the host knows; a model makes one tensor of them."""
 
 
 def end_token_ids(*given: EndTokens, vocab_size: int) -> tuple[int, ...]:
@@ -166,12 +172,15 @@ class LanguageModel(Protocol[Cache]):
     def step(
         self,
         cache: Cache,
-        token_ids: Tensor,
-        slots: Tensor,
-        positions: Tensor,
+        token_ids: Integers,
+        slots: Integers,
+        positions: Integers,
         hidden_layers: Sequence[int] = (),
     ) -> StepOutput:
-        """Append one token to each of several slots: (B,) ids at (B,) slots and (B,) positions, all int64."""
+        """Append one token to each of several slots: B ids at B slots and B positions.
+
+        All are numbers of the host, so that a step need not wait for what the device did before.
+        """
         ...
 
     def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:

@@ -38,15 +38,20 @@ class ProbeReader:
         self._weight, self._bias = self._stacked(units)
         self._plans: dict[tuple[str, ...], ReadingPlan] = {}
 
-    def project(self, hidden: Mapping[int, Tensor], rows: int) -> Projection:
-        """(rows, units) of all probes from (rows, d) hidden states at `layers`, before signals are added."""
+    def units(self, hidden: Mapping[int, Tensor], rows: int) -> Tensor:
+        """(rows, units) float32 of all probes, before signals are added, from (rows, d) hidden states at
+        `layers`, where these are."""
         if not self.layers:
-            return self._bias.cpu().numpy()[None].repeat(rows, axis=0)
+            return self._bias[None].expand(rows, -1)
         states = [hidden[layer] for layer in self.layers]
         inputs = states[0] if len(states) == 1 else torch.cat(states, dim=-1)
         if self._weight.device != inputs.device:
             self._weight, self._bias = self._weight.to(inputs.device), self._bias.to(inputs.device)
-        return torch.addmm(self._bias, inputs, self._weight).cpu().numpy()
+        return torch.addmm(self._bias, inputs, self._weight)
+
+    def project(self, hidden: Mapping[int, Tensor], rows: int) -> Projection:
+        """`units` on the host."""
+        return self.units(hidden, rows).cpu().numpy()
 
     def plan(self, names: Collection[str]) -> "ReadingPlan":
         """How to read some of the probes; made once for each collection of names."""

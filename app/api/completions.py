@@ -131,6 +131,8 @@ class CompletionAnswer:
 
     def _token(self, number: int, item: TokenOut, offsets: dict[int, Offsets]) -> CompletionChoice:
         index = number * self.body.n + item.index
+        if self.body.logprobs is None and not self.body.signals:
+            return CompletionChoice(index=index, text=item.text)
         tokens = scored([item.token], ended=item.ends)
         return CompletionChoice(
             index=index,

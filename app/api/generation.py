@@ -76,8 +76,13 @@ class Generation:
         Raises:
             Exception: what the engine failed with.
         """
+        merged = None if len(self._streams) == 1 else _merged(self._streams)
         first = True
-        async for prompt, item in _merged(self._streams):
+        while True:
+            try:
+                prompt, item = (0, await anext(self._streams[0])) if merged is None else await anext(merged)
+            except StopAsyncIteration:
+                return
             if isinstance(item, Failed):
                 raise item.error
             if first and isinstance(item, TokenOut):
@@ -142,10 +147,6 @@ async def _disconnected(request: Request) -> None:
 
 
 async def _merged(streams: Sequence[Stream]) -> AsyncIterator[tuple[int, StreamItem]]:
-    if len(streams) == 1:
-        async for item in streams[0]:
-            yield 0, item
-        return
     arrived: asyncio.Queue[tuple[int, StreamItem | None]] = asyncio.Queue()
 
     async def forward(number: int, stream: Stream) -> None:

@@ -34,7 +34,9 @@ async def reply(
     warnings: go with the whole answer, or with the first chunk.
     """
     if stream:
-        chunks = _warned(answer.chunks(generation), warnings)
+        chunks = answer.chunks(generation)
+        if warnings:
+            chunks = _warned(chunks, warnings)
         return EventStream(chunks, request_id=request_id_of(request), close=generation.cancel)
     try:
         collected = await unless_disconnected(request, generation.collect())

@@ -15,10 +15,10 @@ from app.decoding.calibration.calibration import Calibration
 from app.decoding.core.signals import PROBE_PREFIX, SIGNALS
 from app.decoding.core.types import Token
 from app.engine.failures import engine_failure
-from app.engine.groups import Group
 from app.engine.loop import DecodingLoop
 from app.engine.queue import Queue
-from app.engine.readout import Reading
+from app.engine.reading import Reading
+from app.engine.requests import Group
 from app.engine.scoring import ScoreJob, fail
 from app.engine.stream import Stream
 from app.engine.types import (

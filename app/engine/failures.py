@@ -1,17 +1,16 @@
 """What went wrong, as the errors that requests end with."""
 
-from collections.abc import Iterable
-
 from app.decoding.core.types import Token
 from app.decoding.strategies.base import Strategy
 from app.errors import DemurError, ModelFailureError, StrategyError
 
 
-def broken_logits(tokens: Iterable[Token]) -> ModelFailureError | None:
+def broken_logits(reply: Token | tuple[Token, ...]) -> ModelFailureError | None:
     """The error that tokens are answered with which were read from logits that are not numbers."""
-    if all(token.logprob == token.logprob and token.adjusted == token.adjusted for token in tokens):
-        return None
-    return ModelFailureError("The model failed: the logits are not all numbers.")
+    for token in (reply,) if isinstance(reply, Token) else reply:
+        if token.logprob != token.logprob or token.adjusted != token.adjusted:
+            return ModelFailureError("The model failed: the logits are not all numbers.")
+    return None
 
 
 def model_failure(error: Exception) -> DemurError:

@@ -7,16 +7,15 @@ strategies that are compared on one problem write the same for a long time.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from app.decoding.core.commands import TokenCommand
-from app.engine.choice import Choice
-from app.engine.groups import Group
+from app.engine.requests import Choice, Group
 from app.engine.slots import Slot, SlotTable, Standing
 from app.engine.tasks import Task
 from app.engine.turns import Turn, brisk_part
@@ -40,25 +39,17 @@ class Pending:
 class Row:
     """A pending token's place in the forward pass.
 
-    The ids from `start` to `end` go through the model; if more are lacking, its token has to wait. A row of
-    the same ids as `leader`, which is in the same pass, takes what the leader finds instead.
+    ids: the sequence's. Those from `start` to `end` go through the model; if more are lacking, its token has
+    to wait. A row of the same ids as `leader`, which is in the same pass, takes what that one finds.
     """
 
     pending: Pending
     request: TokenCommand
     slot: Slot
+    ids: list[int]
     start: int
     end: int
     leader: "Row | None" = None
-
-    @property
-    def ids(self) -> list[int]:
-        return self.request.sequence.context.ids
-
-    @property
-    def whole(self) -> bool:
-        """Nothing lacks after this pass."""
-        return self.end == len(self.ids)
 
 
 @dataclass
@@ -107,19 +98,26 @@ class Forward:
         self._slots = slots
         self._probed_layers = probed_layers
 
-    def select(self, pending: Iterable[Pending], turn: Turn) -> tuple[list[Row], list[Pending]]:
+    def select(
+        self, pending: Iterable[Pending], turn: Turn, prefill_tokens: int
+    ) -> tuple[list[Row], list[Pending]]:
         """The rows of this tick, of choices that began first before others, and who has to wait for the next.
 
-        pending: those who wait longest come first, which decides about a brisk turn. A text that lacks more
-        than a turn may read is read in pieces, one a turn.
+        pending: those who wait longest come first, which decides about a brisk turn. prefill_tokens: most
+        uncached ones of their prompts; a text that lacks more is read in pieces, one a turn.
         """
-        pending = [each for each in pending if each.task.request is not None]
-        waiting = sorted(pending, key=_number)
-        self._place(waiting)
+        waiting: list[Pending] = []
+        homeless = False
+        for each in sorted(pending, key=_number):
+            if each.task.request is not None:
+                waiting.append(each)
+                homeless = homeless or each.task.request.sequence.context.slot is None
+        if homeless:
+            self._place(waiting)
         later: list[Pending] = []
         if turn.brisk:
             part = set(brisk_part(filter(self._is_placed, pending), lambda each: each.group))
-            later = [each for each in pending if each not in part]
+            later = [each for each in pending if each.task.request is not None and each not in part]
             waiting = [each for each in waiting if each in part]
         rows: list[Row] = []
         leaders: dict[tuple[int, int], list[Row]] = {}
@@ -131,19 +129,19 @@ class Forward:
             ids = sequence.context.ids
             slot = self._slots.of(sequence)
             alike = leaders.setdefault((len(ids), ids[-1]), [])
-            leader = next((row for row in alike if row.ids == ids), None)
+            leader = next((row for row in alike if row.ids == ids), None) if alike else None
             if slot is None or (leader is None and computed == turn.rows):
                 later.append(each)
                 continue
             # The last id always goes through the model: its logits are what is asked for.
-            row = Row(each, request, slot, min(slot.valid, len(ids) - 1), len(ids), leader)
+            row = Row(each, request, slot, ids, min(slot.valid, len(ids) - 1), len(ids), leader)
             if leader is None:
                 missing = row.end - row.start
-                if missing > 1 and prefilled and prefilled + missing > turn.prefill_tokens:
+                if missing > 1 and prefilled and prefilled + missing > prefill_tokens:
                     later.append(each)
                     continue
-                if missing > max(1, turn.prefill_tokens):
-                    row.end = row.start + turn.prefill_tokens
+                if missing > max(1, prefill_tokens):
+                    row.end = row.start + prefill_tokens
                     later.append(each)
                 else:
                     alike.append(row)
@@ -155,7 +153,7 @@ class Forward:
             first = later[0]
             assert first.task.request is not None
             self._slots.assign(first.task.request.sequence, first.choice.standing, seize=True)
-            return self.select(later, turn)
+            return self.select(later, turn, prefill_tokens)
         return rows, later
 
     def _is_placed(self, pending: Pending) -> bool:
@@ -177,11 +175,17 @@ class Forward:
     def run(self, rows: Sequence[Row]) -> Outcome:
         """The forward pass: one `prefill` for rows that lack several ids, one `step` for the rest."""
         outcome = Outcome()
-        is_probed = any(row.pending.choice.owner.reading.probes is not None for row in rows)
-        layers = self._probed_layers if is_probed else ()
-        computed = [row for row in rows if row.leader is None]
-        several = [row for row in computed if row.end - row.start > 1]
-        single = [row for row in computed if row.end - row.start == 1]
+        layers: Sequence[int] = ()
+        several: list[Row] = []
+        single: list[Row] = []
+        followers: list[Row] = []
+        for row in rows:
+            if row.pending.choice.owner.reading.probes is not None:
+                layers = self._probed_layers
+            if row.leader is not None:
+                followers.append(row)
+            else:
+                (single if row.end - row.start == 1 else several).append(row)
         places: dict[Row, int] = {}
         began = perf_counter()
         if several and self._record(outcome, places, several, partial(self._prefill, layers)):
@@ -189,9 +193,12 @@ class Forward:
             outcome.prefill_seconds = perf_counter() - began
         if single:
             self._record(outcome, places, single, partial(self._step, layers))
-        self._share(outcome, places, [row for row in rows if row.leader is not None])
+        if len(rows) == len(single) == outcome.computed:
+            outcome.rows = single  # as nearly always: they are in order
+            return outcome
+        self._share(outcome, places, followers)
         # What becomes of a row must not depend on how its logits came about, so the order is that of `rows`.
-        outcome.put_in_order([row for row in rows if row in places and row.whole], places)
+        outcome.put_in_order([row for row in rows if row in places and row.end == len(row.ids)], places)
         return outcome
 
     def _record(
@@ -213,7 +220,7 @@ class Forward:
         for row in rows:
             row.slot.written(row.end)
             places[row] = len(places)
-        outcome.computed += sum(row.whole for row in rows)
+            outcome.computed += row.end == len(row.ids)
         if outcome.logits is None:
             outcome.logits, outcome.hidden = output.logits, output.hidden
         else:
@@ -246,11 +253,9 @@ class Forward:
         return self._model.prefill(self._cache, appended, layers)
 
     def _step(self, layers: Sequence[int], rows: list[Row]) -> StepOutput:
-        columns = [[row.ids[row.end - 1], row.slot.index, row.end - 1] for row in rows]
-        # By way of numpy: torch reads nested lists several times slower.
-        token_ids, slots, positions = torch.from_numpy(np.array(columns, dtype=np.int64).T.copy()).unbind()
+        columns = [(row.ids[row.end - 1], row.slot.index, row.end - 1) for row in rows]
+        token_ids, slots, positions = zip(*columns, strict=True)
         return self._model.step(self._cache, token_ids, slots, positions, layers)
 
 
-def _number(pending: Pending) -> int:
-    return pending.choice.standing.number
+_number = attrgetter("choice.standing.number")

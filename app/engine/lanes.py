@@ -1,12 +1,12 @@
-"""Live requests and those in the background, each in a lane of their own."""
+"""Who may use the engine next: lanes of live requests and of background ones, and texts to be read."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from app.engine.choice import ActiveRequest, Choice
 from app.engine.forward import Pending
-from app.engine.groups import Group
-from app.engine.shares import shares
+from app.engine.requests import ActiveRequest, Choice, Group
+from app.engine.scoring import ScoreJob
 from app.engine.slots import Standing
 
 
@@ -19,11 +19,6 @@ class Lane:
     begun: int = 0
     groups: dict[Group, None] = field(default_factory=dict[Group, None])
     pending: list[Pending] = field(default_factory=list[Pending])
-
-    @property
-    def idle(self) -> bool:
-        """Nothing to do."""
-        return not self.groups
 
     def add(self, active: ActiveRequest) -> None:
         """A request whose choices may begin from now on."""
@@ -58,13 +53,15 @@ class Lane:
         self.begun += 1
         return Standing(self.background, self.begun)
 
-    def share_out(self, slots: int) -> None:
-        """Say how many of `slots` slots every choice is entitled to, and how many may begin.
+    def share_out(self, slots: int) -> bool:
+        """Say how many of `slots` slots every choice is entitled to, and how many may begin; whether any may.
 
         Clients have equal parts, groups equal parts of their client's; what a part is too small for goes to
         the choices that began first.
         """
-        self._count_pending()
+        demand = self._count_demand()
+        if demand <= slots:
+            return self._entitle_all()
         clients: dict[str, list[Group]] = {}
         for group in self.groups:
             clients.setdefault(group.client, []).append(group)
@@ -78,6 +75,7 @@ class Lane:
         for choice in sorted(unfit, key=lambda choice: choice.standing.number):
             choice.standing.entitled = min(choice.demand, left)
             left -= choice.standing.entitled
+        return any(group.may_begin for group in self.groups)
 
     def beginners(self) -> Iterator[Group]:
         """Groups that may begin a choice now, in turn, until no more may."""
@@ -87,9 +85,81 @@ class Lane:
                 return
             yield from (group for group in ready if group.waiting and group.may_begin > 0)
 
-    def _count_pending(self) -> None:
+    def _count_demand(self) -> int:
+        """Slots that all choices could use now, those not begun among them."""
+        demand = 0
         for group in self.groups:
+            demand += group.unstarted
             for choice in group.choices:
                 choice.asking = 0
+                demand += choice.standing.resting
         for each in self.pending:
-            each.choice.asking += each.task.request is not None
+            asks = each.task.request is not None
+            each.choice.asking += asks
+            demand += asks
+        return demand
+
+    def _entitle_all(self) -> bool:
+        """`share_out` where there is room for all."""
+        beginning = 0
+        for group in self.groups:
+            beginning += group.unstarted
+            group.may_begin = group.unstarted
+            for choice in group.choices:
+                choice.standing.entitled = choice.asking + choice.standing.resting
+        return beginning > 0
+
+
+class Unread:
+    """Texts that are to be read: one at a time, in turn over clients and over the groups of a client.
+
+    clients: those that have such texts, in the order of their turns, with their groups.
+    """
+
+    def __init__(self) -> None:
+        self.clients: dict[str, deque[Group]] = {}
+
+    def groups(self) -> list[Group]:
+        """All of them."""
+        return [group for groups in self.clients.values() for group in groups]
+
+    def add(self, group: Group) -> None:
+        """The group has texts now, and had none before."""
+        self.clients.setdefault(group.client, deque()).append(group)
+
+    def take(self) -> tuple[Group, ScoreJob | ActiveRequest] | None:
+        """The next text, if there is one; its group has its next turn after all others."""
+        while self.clients:
+            client, groups = next(iter(self.clients.items()))
+            del self.clients[client]
+            group = groups.popleft()
+            job = group.unread.popleft() if group.unread else None
+            if group.unread:
+                groups.append(group)
+            if groups:
+                self.clients[client] = groups
+            if job is not None:
+                return group, job
+        return None
+
+
+def shares(total: int, demands: Sequence[int]) -> list[int]:
+    """What each gets of `total` by max-min fairness ("water filling": Bertsekas and Gallager, Data Networks,
+    section 6.5.2), in whole numbers.
+
+    Whoever asks for no more than an equal part has all that it asks for; the others have equal parts of the
+    rest, and where these do not come out even the earlier ones have one more.
+    """
+    given = [0] * len(demands)
+    left = total
+    order = sorted(range(len(demands)), key=demands.__getitem__)
+    for place, index in enumerate(order):
+        parts = len(order) - place
+        if demands[index] * parts > left:
+            part, more = divmod(left, parts)
+            for number, other in enumerate(sorted(order[place:])):
+                given[other] = part + (number < more)
+            break
+        given[index] = demands[index]
+        left -= demands[index]
+    return given

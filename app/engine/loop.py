@@ -1,38 +1,31 @@
-"""The event loop of decoding, single-threaded: admit, one batched forward pass, draw, resume."""
+"""The event loop of decoding, single-threaded: `DecodingLoop.tick` is the way of every token."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from collections.abc import Sequence as Items
-from dataclasses import replace
 from time import monotonic, perf_counter
 
-import torch
-
 from app.decoding.calibration.calibration import Calibration
+from app.decoding.core.commands import TokenCommand
 from app.decoding.core.context import Ledger
 from app.decoding.core.live import LiveLog
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.span import SequenceSpec
 from app.decoding.core.types import Token
-from app.engine.choice import ActiveRequest, Choice
-from app.engine.counters import Counters
-from app.engine.deadlines import Deadlines
+from app.engine.drawing import Drawing, Reply
 from app.engine.failures import broken_logits, model_failure
-from app.engine.forward import Forward, Pending, Row
-from app.engine.groups import Group
-from app.engine.lanes import Lane
-from app.engine.readout import reading_of
-from app.engine.replies import Replier
+from app.engine.forward import Forward, Outcome, Pending, Row
+from app.engine.lanes import Lane, Unread
+from app.engine.reading import Reading, reading_of
+from app.engine.requests import ActiveRequest, Choice, Group
 from app.engine.scoring import ScoreJob, Scorer
 from app.engine.slots import SlotTable
 from app.engine.stream import Stream
 from app.engine.tasks import Task, run
 from app.engine.text import TextStream, vocabulary_of
 from app.engine.turns import LiveOrder, PrefillPace, Turn, Turns
-from app.engine.types import EngineLimits, GenerationRequest, PromptScored, Served
+from app.engine.types import Counters, EngineLimits, GenerationRequest, PromptScored, Served
 from app.engine.under_way import UnderWay
-from app.engine.unread import Unread
-from app.errors import DeadlineError
 from models.corpora.registry import corpus_of
 from probes.probe import Probe
 from probes.reader import ProbeReader
@@ -60,24 +53,23 @@ class DecodingLoop:
         cache = self.model.new_cache(limits.max_rows, self.context_length)
         self.slots = SlotTable(cache)
         self.counters = Counters()
-        self.under_way = UnderWay(self.slots, self.counters)
+        self.under_way = UnderWay(self.slots, self.counters, limits.max_queue_seconds)
         self.live, self.background = self.under_way.live, self.under_way.background
         self.unread = Unread()
         self.reader = ProbeReader(probes)
         self._limits = limits
-        self._deadlines = Deadlines()
         self._turns = Turns(limits.max_rows, limits.max_prefill_tokens)
         self._order = LiveOrder()
         self._pace = PrefillPace(limits.max_prefill_tokens)
         self._forward = Forward(self.model, cache, self.slots, self.reader.layers)
-        self._replier = Replier(self.reader)
+        self._drawing = Drawing(self.reader)
         self._scorer = Scorer(self.model, self.counters)
         self._background_group = Group(background=True)
 
     @property
     def idle(self) -> bool:
         """Nothing to do until something is submitted."""
-        return self.live.idle and self.background.idle and not self.unread
+        return not (self.live.groups or self.background.groups or self.unread.clients)
 
     def submit(self, request: GenerationRequest, stream: Stream, group: Group | None = None) -> None:
         """Queue a request that was checked. group: new, or of other requests submitted in the same tick."""
@@ -125,54 +117,33 @@ class DecodingLoop:
             self.under_way.fail_group(group, error)
         self.under_way.flush()
 
+    def _expect(self, group: Group) -> None:
+        if group.over and not group.background and (self.live.groups or self.unread.clients):
+            self._turns.newcomer(perf_counter())
+        self.under_way.expect(group)
+
     def tick(self) -> None:
         """One round of the loop; afterwards everything it brought about is delivered."""
-        self.slots.tick += 1
         began = perf_counter()
-        self._end_late(monotonic())
-        has_live = bool(self.unread) or not self.live.idle
-        turn = self._turns.next(has_live, not self.background.idle, began)
+        self.slots.tick += 1
+        # 1. End what is late.
+        self.under_way.end_late(monotonic())
+        # 2. Say whose turn it is.
+        has_live = bool(self.unread.clients or self.live.groups)
+        turn = self._turns.next(has_live, bool(self.background.groups), began)
         lane = self.background if turn.background else self.live
+        # 3. Share the slots out, and begin what has room.
         self.slots.count()
         taken = self.slots.held(background=False) if turn.background else 0
-        lane.share_out(max(1, self._limits.max_rows - taken))
-        self._admit(lane)
-        if turn.background:
-            self._advance(lane, lane.pending, turn)
-        else:
-            self._serve(replace(turn, prefill_tokens=self._pace.tokens(brisk=turn.brisk)))
+        if lane.share_out(max(1, self._limits.max_rows - taken)):
+            self._admit(lane)
+        # 4. to 6. Have sequences go on.
+        self._go_on(lane, turn)
+        # 7. Deliver what came of it.
         self.under_way.flush()
         self._turns.taken(turn, perf_counter() - began)
 
-    # Waiting
-
-    def _expect(self, group: Group) -> None:
-        """Watch a new group's deadlines."""
-        if group.over and not group.background:
-            if self.unread or not self.live.idle:
-                self._turns.newcomer(perf_counter())
-            if group.timeout is not None:
-                self._deadlines.add(group.arrived + group.timeout, group, to_begin=False)
-            if group.queue is not None:
-                self._deadlines.add(group.arrived + self._limits.max_queue_seconds, group, to_begin=True)
-
-    def _end_late(self, now: float) -> None:
-        """End what has waited or run for too long."""
-        for group, waited in self._deadlines.missed(now):
-            if waited and group.queue is not None:
-                self.under_way.fail_group(group, group.queue.too_late(now, self._limits.max_queue_seconds))
-            else:
-                self.counters.timed_out += 1
-                self.under_way.fail_group(
-                    group, DeadlineError(f"The request was not done after {group.timeout:g} s.")
-                )
-
-    def _read_later(self, group: Group, jobs: Iterable[ScoreJob | ActiveRequest]) -> None:
-        if not group.unread:
-            self.unread.add(group)
-        group.unread.extend(jobs)
-
-    # Beginning
+    # 3. Beginning
 
     def _admit(self, lane: Lane) -> None:
         """Start choices, in turn, as long as there is room for them."""
@@ -210,19 +181,49 @@ class DecodingLoop:
             choice.owner.cached_tokens += tokens
             self.counters.cached_prompt_tokens += tokens
 
-    # Taking turns
+    def _go_on(self, lane: Lane, turn: Turn) -> None:
+        """One forward pass and what follows from it, unless it is the turn of a text that is only read.
 
-    def _serve(self, turn: Turn) -> None:
-        """A live turn, for one of three: those who have no token yet, a text to be read, or all."""
+        Nothing of it is held when the tick delivers: branches that nobody refers to are told as dropped.
+        """
+        # 4. Choose the sequences; who has to wait for the next pass stays in the lane.
+        pending = lane.pending if turn.background else self._live_work()
+        if pending is None:
+            return
+        prefill_tokens = turn.prefill_tokens if turn.background else self._pace.tokens(brisk=turn.brisk)
+        rows, later = self._forward.select(pending, turn, prefill_tokens)
+        if pending is not lane.pending:
+            chosen = set(pending)
+            later = [each for each in lane.pending if each not in chosen] + later
+        lane.pending = later
+        # 5. Run the model over them.
+        outcome = self._forward.run(rows)
+        self.counters.count(outcome.passes, len(outcome.rows), outcome.computed, outcome.prefill_tokens)
+        if outcome.prefill_tokens:
+            self._pace.taken(outcome.prefill_tokens, outcome.prefill_seconds)
+        for row in outcome.rows:
+            if row.leader is not None:
+                self._note_cached(row.pending.choice, row.end - 1 - row.start)
+        for row, error in outcome.failed:
+            self.under_way.fail(row.pending.choice.owner, model_failure(error))
+        # 6. Draw what their strategies wait for, and have these go on.
+        if outcome.logits is not None:
+            self._resume(lane, outcome.rows, self._draw(outcome))
+
+    # 4. Choosing
+
+    def _live_work(self) -> list[Pending] | None:
+        """Who goes on in a live turn: those without a token, or all; None where a text was read instead."""
         pending = self.live.pending
         fresh = [each for each in pending if each.group.fresh and each.choice.standing.entitled]
-        match self._order.next(len(fresh), len(pending), reading=bool(self.unread)):
+        match self._order.next(len(fresh), len(pending), reading=bool(self.unread.clients)):
             case "fresh":
-                self._advance(self.live, fresh, turn)
+                return fresh
+            case "all":
+                return pending
             case "read":
                 self._read()
-            case "all":
-                self._advance(self.live, pending, turn)
+                return None
 
     def _read(self) -> None:
         """Read the next text that is still wanted."""
@@ -249,39 +250,33 @@ class DecodingLoop:
             self.under_way.say(active, [PromptScored(tuple(tokens))])
             self.under_way.enter(active)
 
-    # Drawing
+    def _read_later(self, group: Group, jobs: Iterable[ScoreJob | ActiveRequest]) -> None:
+        if not group.unread:
+            self.unread.add(group)
+        group.unread.extend(jobs)
 
-    def _advance(self, lane: Lane, pending: list[Pending], turn: Turn) -> None:
-        """One forward pass over some of a lane's sequences."""
-        chosen = set(pending)
-        rows, later = self._forward.select(pending, turn)
-        lane.pending = [each for each in lane.pending if each not in chosen] + later
-        outcome = self._forward.run(rows)
-        self.counters.count(outcome)
-        self._pace.taken(outcome.prefill_tokens, outcome.prefill_seconds)
+    # 6. Drawing
+
+    def _draw(self, outcome: Outcome) -> Items[Reply]:
+        """What every row is answered. If that fails, their requests do, and nobody is answered."""
+        assert outcome.logits is not None
+        requests: list[TokenCommand] = []
+        readings: list[Reading] = []
         for row in outcome.rows:
-            if row.leader is not None:
-                self._note_cached(row.pending.choice, row.end - 1 - row.start)
-        for row, error in outcome.failed:
-            self.under_way.fail(row.pending.choice.owner, model_failure(error))
-        if outcome.logits is not None:
-            self._resume(lane, outcome.rows, outcome.logits, outcome.hidden)
-
-    def _resume(
-        self, lane: Lane, rows: Items[Row], logits: torch.Tensor, hidden: Mapping[int, torch.Tensor]
-    ) -> None:
-        """Draw every row's token and let the strategies go on from it."""
-        requests = [row.request for row in rows]
-        readings = [row.pending.choice.owner.reading for row in rows]
+            requests.append(row.request)
+            readings.append(row.pending.choice.owner.reading)
         try:
-            replies = self._replier.reply(logits, hidden, requests, readings)
+            return self._drawing.reply(outcome.logits, outcome.hidden, requests, readings)
         except Exception as error:
             logger.exception("Drawing a batch failed.")
-            for row in rows:
+            for row in outcome.rows:
                 self.under_way.fail(row.pending.choice.owner, model_failure(error))
-            return
-        for row, reply in zip(rows, replies, strict=True):
-            pending = row.pending
+            return ()
+
+    def _resume(self, lane: Lane, rows: Items[Row], replies: Items[Reply]) -> None:
+        """Let the strategies go on from their replies."""
+        for row, reply in zip(rows, replies, strict=bool(replies)):
+            pending, choice = row.pending, row.pending.choice
             if pending.task.request is not row.request:  # stopped by a branch resumed before it
                 continue
             pending.group.fresh = False
@@ -289,8 +284,8 @@ class DecodingLoop:
             sequence.pending = False
             if isinstance(reply, Exception):
                 resumed = run(pending.task, error=reply)
-            elif broken := broken_logits((reply,) if isinstance(reply, Token) else reply):
-                self.under_way.fail(pending.choice.owner, broken)
+            elif broken := broken_logits(reply):
+                self.under_way.fail(choice.owner, broken)
                 continue
             else:
                 self.counters.drawn_tokens += 1
@@ -300,5 +295,5 @@ class DecodingLoop:
                     sequence.ledger.spent += 1
                 resumed = run(pending.task, reply)
             for task in resumed:
-                lane.pending.append(pending if task is pending.task else Pending(pending.choice, task))
-            self.under_way.settle(pending.choice)
+                lane.pending.append(pending if task is pending.task else Pending(choice, task))
+            self.under_way.settle(choice)

@@ -9,9 +9,9 @@ import torch
 
 from app.decoding.core.signals import Distribution
 from app.decoding.core.types import Token
-from app.engine.counters import Counters
 from app.engine.failures import broken_logits, model_failure
-from app.engine.readout import Reading, read_tokens
+from app.engine.reading import Reading, read_tokens
+from app.engine.types import Counters
 from models.language_model import LanguageModel
 
 # Logits are read in pieces of this many positions, so that a long text takes little memory.
@@ -73,7 +73,7 @@ def score_tokens(model: LanguageModel[Any], token_ids: Sequence[int], reading: R
         ids = list(token_ids[start + 1 : start + 1 + _CHUNK])
         chosen = torch.tensor(ids, device=logits.device)
         distribution = Distribution(logits[start : start + len(ids)], chosen)
-        tokens.extend(read_tokens(distribution, [given] * len(ids), ids))
-    if broken := broken_logits(tokens):
+        tokens.extend(read_tokens(distribution, [given] * len(ids), chosen))
+    if broken := broken_logits(tuple(tokens)):
         raise broken
     return tokens

@@ -115,9 +115,10 @@ class SlotTable:
         for slot in self._slots:
             slot.standing.held = slot.standing.resting = 0
         for slot in self._slots:
-            slot.counted = not slot.idle(self._patience)
-            slot.standing.held += slot.counted
-            slot.standing.resting += slot.counted and slot.resting
+            slot.counted = slot.owner is not None and not slot.idle(self._patience)
+            if slot.counted:
+                slot.standing.held += 1
+                slot.standing.resting += slot.resting
 
     def held(self, *, background: bool) -> int:
         """Number of slots that the choices of one lane held when they were last counted."""

@@ -1,5 +1,6 @@
 """What goes into the engine and what comes out of it."""
 
+from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from math import inf
@@ -212,3 +213,51 @@ class EngineStats:
     prefill_tokens: int = 0
     scored_tokens: int = 0
     batch_sizes: Mapping[int, int] = field(default_factory=dict[int, int])
+
+
+@dataclass
+class Counters:
+    """What happened since the start; see `EngineStats`."""
+
+    finished: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    timed_out: int = 0
+    prompt_tokens: int = 0
+    cached_prompt_tokens: int = 0
+    drawn_tokens: int = 0
+    discarded_tokens: int = 0
+    forward_passes: int = 0
+    forward_rows: int = 0
+    shared_rows: int = 0
+    prefill_tokens: int = 0
+    scored_tokens: int = 0
+    batch_sizes: Counter[int] = field(default_factory=Counter[int])
+
+    def count(self, passes: int, rows: int, computed: int, prefill_tokens: int) -> None:
+        """Add a tick's forward passes. computed: how many of the rows went through the model."""
+        self.forward_passes += passes
+        self.forward_rows += rows
+        self.shared_rows += rows - computed
+        self.batch_sizes[computed] += 1
+        self.prefill_tokens += prefill_tokens
+
+    def stats(self, **gauges: int) -> EngineStats:
+        """What is counted here, with what others know of now, by its names in `EngineStats`."""
+        return EngineStats(
+            **gauges,
+            requests_finished=self.finished,
+            requests_failed=self.failed,
+            requests_cancelled=self.cancelled,
+            requests_timed_out=self.timed_out,
+            prompt_tokens=self.prompt_tokens,
+            cached_prompt_tokens=self.cached_prompt_tokens,
+            drawn_tokens=self.drawn_tokens,
+            discarded_tokens=self.discarded_tokens,
+            forward_passes=self.forward_passes,
+            forward_rows=self.forward_rows,
+            shared_rows=self.shared_rows,
+            prefill_tokens=self.prefill_tokens,
+            scored_tokens=self.scored_tokens,
+            batch_sizes=dict(self.batch_sizes),
+        )

@@ -1,19 +1,22 @@
 """Requests from their submission to their end: what they tell their streams, and what they leave behind."""
 
+import heapq
 import logging
+import weakref
+from collections.abc import Iterator
 from collections.abc import Sequence as Items
+from itertools import count
+from math import inf
 
 from app.decoding.core.sequence import Sequence
-from app.engine.choice import ActiveRequest, Choice
-from app.engine.counters import Counters
 from app.engine.failures import strategy_failure
-from app.engine.groups import Group
 from app.engine.lanes import Lane
+from app.engine.requests import ActiveRequest, Choice, Group
 from app.engine.scoring import ScoreJob, fail
 from app.engine.slots import SlotTable
 from app.engine.stream import Stream, Waiter, wake
-from app.engine.types import Failed, RequestDone, StreamItem
-from app.errors import StrategyError
+from app.engine.types import Counters, Failed, RequestDone, StreamItem
+from app.errors import DeadlineError, StrategyError
 
 logger = logging.getLogger(__name__)
 
@@ -21,11 +24,13 @@ logger = logging.getLogger(__name__)
 class UnderWay:
     """All requests that have not ended, each in its lane."""
 
-    def __init__(self, slots: SlotTable, counters: Counters) -> None:
+    def __init__(self, slots: SlotTable, counters: Counters, max_queue_seconds: float) -> None:
         self.live = Lane(background=False)
         self.background = Lane(background=True)
         self._slots = slots
         self._counters = counters
+        self._max_queue_seconds = max_queue_seconds
+        self._deadlines = Deadlines()
         self._active: dict[Stream, ActiveRequest] = {}
         self._speaking: dict[ActiveRequest, None] = {}
 
@@ -48,6 +53,26 @@ class UnderWay:
     def enter(self, active: ActiveRequest) -> None:
         """Its choices may begin from now on."""
         self._lane(active).add(active)
+
+    def expect(self, group: Group) -> None:
+        """Watch the deadlines of a group, if it is new."""
+        if group.over and not group.background:
+            if group.timeout is not None:
+                self._deadlines.add(group.arrived + group.timeout, group, to_begin=False)
+            if group.queue is not None:
+                self._deadlines.add(group.arrived + self._max_queue_seconds, group, to_begin=True)
+
+    def end_late(self, now: float) -> None:
+        """End what has waited or run for too long."""
+        if now < self._deadlines.earliest:
+            return
+        for group, waited in self._deadlines.missed(now):
+            if waited and group.queue is not None:
+                self.fail_group(group, group.queue.too_late(now, self._max_queue_seconds))
+            else:
+                self._counters.timed_out += 1
+                error = DeadlineError(f"The request was not done after {group.timeout:g} s.")
+                self.fail_group(group, error)
 
     def flush(self) -> None:
         """Deliver what there is to tell, and wake whoever waits for it."""
@@ -143,3 +168,31 @@ class UnderWay:
 
     def _lane(self, active: ActiveRequest) -> Lane:
         return self.background if active.request.background else self.live
+
+
+class Deadlines:
+    """When groups have to have begun, and when they have to have ended. Forgets groups that are gone.
+
+    Times are those of `time.monotonic`. earliest: nothing is missed before.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, bool, weakref.ref[Group]]] = []
+        self._numbers = count()
+        self.earliest = inf
+
+    def add(self, when: float, group: Group, *, to_begin: bool) -> None:
+        """The group has to have begun, or ended, by then."""
+        heapq.heappush(self._heap, (when, next(self._numbers), to_begin, weakref.ref(group)))
+        self.earliest = self._heap[0][0]
+
+    def missed(self, now: float) -> Iterator[tuple[Group, bool]]:
+        """Groups that are late, and whether they have not even begun."""
+        while self._heap and self._heap[0][0] <= now:
+            _, _, to_begin, reference = heapq.heappop(self._heap)
+            self.earliest = self._heap[0][0] if self._heap else inf
+            group = reference()
+            if group is None or group.over:
+                continue
+            if not (to_begin and group.begun):
+                yield group, to_begin

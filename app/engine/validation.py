@@ -6,8 +6,8 @@ from difflib import get_close_matches
 from app.decoding.calibration.calibration import Calibration
 from app.decoding.core.signals import PROBE_PREFIX
 from app.decoding.strategies.base import Calibrated, Ranking, Strategy
-from app.engine.readout import Reading
-from app.engine.sampler import require_biased_ids
+from app.engine.drawing import require_biased_ids
+from app.engine.reading import Reading
 from app.engine.types import EngineLimits, GenerationRequest
 from app.errors import ConflictError, ContextLengthError, ParameterError, UnknownNameError
 

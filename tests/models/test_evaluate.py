@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from models import checkpoint
 from models.corpora.corpus import DrawnProblem, judge
@@ -16,7 +15,7 @@ from models.corpora.splits import split_of_template
 from models.errors import CapacityError
 from models.evaluate import OpResult, evaluate, solve_greedily
 from models.gpt2 import Positions
-from models.language_model import ModelSpec, PrefillRow, StepOutput
+from models.language_model import Integers, ModelSpec, PrefillRow, StepOutput
 from models.tokenizer import END_OF_TEXT, Tokenizer
 from tests.models.hub import Reference
 from tests.models.tiny import CONTEXT, tiny_network
@@ -96,16 +95,14 @@ class ScriptedModel:
     def step(
         self,
         cache: Cache,
-        token_ids: Tensor,
-        slots: Tensor,
-        positions: Tensor,
+        token_ids: Integers,
+        slots: Integers,
+        positions: Integers,
         hidden_layers: Sequence[int] = (),
     ) -> StepOutput:
         assert not hidden_layers
         said: list[int] = []
-        for slot, position, token_id in zip(
-            slots.tolist(), positions.tolist(), token_ids.tolist(), strict=True
-        ):
+        for slot, position, token_id in zip(slots, positions, token_ids, strict=True):
             prompt_length, answer = cache.answers[slot]
             assert position < self.context_length
             # A text that ended at once is carried along with the last token of its prompt.

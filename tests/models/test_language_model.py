@@ -44,7 +44,7 @@ class Subject:
 
     def step(self, cache: KVCache, rows: list[tuple[int, int, int]]) -> StepOutput:
         """Append (slot, position, token) triples."""
-        slots, positions, tokens = torch.tensor(rows).unbind(1)
+        slots, positions, tokens = zip(*rows, strict=True)
         return self.model.step(cache, tokens, slots, positions, LAYERS)
 
 

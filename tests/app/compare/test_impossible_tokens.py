@@ -6,10 +6,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from models.checkpoint import LoadedCheckpoint
-from models.language_model import LanguageModel, ModelSpec, PrefillRow, StepOutput
+from models.language_model import Integers, LanguageModel, ModelSpec, PrefillRow, StepOutput
 from tests.app.compare.running import make_spec, run
 
 
@@ -35,9 +33,9 @@ class Barred:
     def step(
         self,
         cache: Any,
-        token_ids: Tensor,
-        slots: Tensor,
-        positions: Tensor,
+        token_ids: Integers,
+        slots: Integers,
+        positions: Integers,
         hidden_layers: Sequence[int] = (),
     ) -> StepOutput:
         return self._without(self.model.step(cache, token_ids, slots, positions, hidden_layers))

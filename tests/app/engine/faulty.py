@@ -5,7 +5,7 @@ from collections.abc import Sequence as Items
 import torch
 
 from models.decoder import SlotCache
-from models.language_model import PrefillRow, StepOutput
+from models.language_model import Integers, PrefillRow, StepOutput
 from tests.app.engine.tiny import tiny_model
 
 
@@ -30,13 +30,13 @@ class Faulty:
     def step(
         self,
         cache: SlotCache,
-        token_ids: torch.Tensor,
-        slots: torch.Tensor,
-        positions: torch.Tensor,
+        token_ids: Integers,
+        slots: Integers,
+        positions: Integers,
         hidden_layers: Items[int] = (),
     ) -> StepOutput:
         output = tiny_model().step(cache, token_ids, slots, positions, hidden_layers)
-        return self._call(output, cache, slots.tolist())
+        return self._call(output, cache, list(slots))
 
     def score(self, token_ids: Items[int], hidden_layers: Items[int] = ()) -> StepOutput:
         return self._call(tiny_model().score(token_ids, hidden_layers), None, [])

@@ -13,7 +13,7 @@ from app.decoding.core.signals import SIGNALS
 from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams, Strategy
-from app.engine.candidates import likeliest
+from app.engine.drawing import likeliest
 from app.engine.engine import Engine
 from app.errors import StrategyError
 from tests.app.engine.tiny import Result, ask, collect, fresh_logprobs, tiny_engine

@@ -9,8 +9,8 @@ import torch
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.engine.engine import Engine, GenerationRequest, TokenOut
-from app.engine.groups import Group
 from app.engine.loop import DecodingLoop
+from app.engine.requests import Group
 from app.engine.stream import Stream
 from app.engine.turns import FRESH_IN_A_ROW
 from app.engine.types import EngineLimits, StreamItem

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence as Text
@@ -16,7 +15,7 @@ from app.engine.engine import Engine, GenerationRequest
 from app.engine.types import EngineLimits
 from app.errors import ParameterError, UnknownNameError
 from models.decoder import Decoder, SlotCache
-from models.language_model import ModelSpec, PrefillRow, StepOutput
+from models.language_model import Integers, ModelSpec, PrefillRow, StepOutput
 from probes.reference_scores import score_text
 from tests.app.engine.tiny import Answer, TinyCheckpoint, Wanderer, ask, collect, tiny_model
 from tests.probes.tiny import every_family, positions, random_probe
@@ -136,9 +135,9 @@ class Watched(Decoder):
     def step(
         self,
         cache: SlotCache,
-        token_ids: Tensor,
-        slots: Tensor,
-        positions: Tensor,
+        token_ids: Integers,
+        slots: Integers,
+        positions: Integers,
         hidden_layers: Sequence[int] = (),
     ) -> StepOutput:
         self.asked.append(tuple(hidden_layers))

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.shares import shares
+from app.engine.lanes import shares
 
 demands = st.lists(st.integers(0, 40), max_size=12)
 

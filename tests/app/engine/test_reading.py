@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from app.decoding.core.signals import SIGNALS, Distribution
-from app.engine.readout import Reading, read_signals, read_tokens
+from app.engine.reading import Reading, read_signals, read_tokens
 
 
 def test_each_row_gets_what_it_asked_for_and_nothing_else() -> None:
@@ -16,7 +16,7 @@ def test_each_row_gets_what_it_asked_for_and_nothing_else() -> None:
         Reading(("margin",), 5),
         Reading(("surprisal", "entropy"), 99),
     ]
-    tokens = read_tokens(Distribution(logits, torch.tensor(ids)), readings, ids)
+    tokens = read_tokens(Distribution(logits, torch.tensor(ids)), readings, torch.tensor(ids))
     log_probs = logits.double().log_softmax(-1)
     for row, (token, reading) in enumerate(zip(tokens, readings, strict=True)):
         assert token.id == ids[row]

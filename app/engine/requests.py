@@ -1,5 +1,6 @@
-"""Requests and choices that are being decoded, and what they have to tell their stream."""
+"""Requests and choices that are being decoded, the groups that they came in, and what they have to tell."""
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from app.decoding.core.context import Ledger
@@ -7,8 +8,9 @@ from app.decoding.core.live import LiveLog
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.span import SequenceSpec
 from app.decoding.core.types import Token
-from app.engine.groups import Group
-from app.engine.readout import Reading
+from app.engine.queue import Queue
+from app.engine.reading import Reading
+from app.engine.scoring import ScoreJob
 from app.engine.slots import Standing
 from app.engine.stream import Stream
 from app.engine.tasks import Task
@@ -23,6 +25,85 @@ from app.engine.types import (
     Usage,
 )
 from app.errors import StrategyError
+
+
+@dataclass(eq=False)
+class Group:
+    """The requests of one HTTP request, which are taken together, share a turn and have one deadline; or one
+    request in the background.
+
+    client: whose it is; clients have equal parts of the slots, and so have the groups of a client.
+    queue: the one that it waits in until it has begun; None in the background, where nobody waits in line.
+    timeout: seconds from its arrival until it is ended with an error; None = never.
+    members: requests that have not ended. unread: texts that are yet to be read, echoed prompts among them.
+    waiting: requests with choices that have not begun, and unstarted: the number of these choices.
+    choices: those under way, in order of beginning. may_begin: how many more may begin now.
+    fresh: none of its choices has a token yet.
+    """
+
+    client: str = ""
+    background: bool = False
+    queue: Queue | None = None
+    timeout: float | None = None
+    arrived: float = 0.0
+    members: "dict[ActiveRequest, None]" = field(default_factory=dict["ActiveRequest", None])
+    unread: "deque[ScoreJob | ActiveRequest]" = field(default_factory=deque["ScoreJob | ActiveRequest"])
+    waiting: "deque[ActiveRequest]" = field(default_factory=deque["ActiveRequest"])
+    unstarted: int = 0
+    choices: "list[Choice]" = field(default_factory=list["Choice"])
+    may_begin: int = 0
+    fresh: bool = True
+    begun: bool = False
+
+    @property
+    def demand(self) -> int:
+        """Slots that it could use now."""
+        return self.unstarted + sum(choice.demand for choice in self.choices)
+
+    def begin(self, now: float) -> None:
+        """Note that it waits no longer."""
+        if not self.begun:
+            self.begun = True
+            if self.queue is not None:
+                self.queue.leave(now)
+
+    def give_up(self) -> None:
+        """Note that it will never begin."""
+        if not self.begun:
+            self.begun = True
+            if self.queue is not None:
+                self.queue.leave()
+
+    def make_room(self, choice: "Choice", asking: int) -> None:
+        """Entitle a choice that has just begun to slots for so many branches, if the group has them."""
+        choice.asking = asking
+        more = max(0, min(asking - 1, self.may_begin))
+        choice.standing.entitled += more
+        self.may_begin -= more
+
+    @property
+    def over(self) -> bool:
+        """Nothing of it is left."""
+        return not (self.members or self.unread)
+
+    def entitle(self, share: int, slots: int) -> "list[Choice]":
+        """Entitle its choices to a share of the slots, those that began first before the others.
+
+        A choice gets all that its branches can use or nothing, since branches that wait for each other
+        would be computed anew at every token; unless it could never have enough. Returns those for which
+        there was no room.
+        """
+        left, unfit = share, list["Choice"]()
+        for choice in self.choices:
+            demand = choice.demand
+            if demand > left and demand <= slots:
+                unfit.append(choice)
+                choice.standing.entitled = 0
+                continue
+            choice.standing.entitled = min(demand, left)
+            left -= choice.standing.entitled
+        self.may_begin = 0 if unfit else min(left, self.unstarted)
+        return unfit
 
 
 @dataclass(eq=False)
@@ -62,7 +143,7 @@ class Choice:
         items: list[StreamItem] = []
         vocabulary = self.owner.spec.vocabulary
         for token in output.tokens[self.sent : upto]:
-            items.extend(self._out(self.text.push(token, vocabulary[token.id])))
+            self._tell(self.text.push(token, vocabulary[token.id]), items)
         self.sent = max(self.sent, upto)
         return items
 
@@ -89,7 +170,7 @@ class Choice:
         written = rest[:-1] if ending.ended_by_token else rest
         vocabulary = self.owner.spec.vocabulary
         pieces, text = self.text.finish([(token, vocabulary[token.id]) for token in written], ending.cut)
-        items.extend(self._out(pieces))
+        self._tell(pieces, items)
         if ending.ended_by_token:
             self.emitted.append(rest[-1])
             items.append(TokenOut(self.index, rest[-1], "", ends=True))
@@ -102,9 +183,10 @@ class Choice:
         items.append(done)
         return items, result
 
-    def _out(self, pieces: list[Piece]) -> list[StreamItem]:
-        self.emitted.extend(token for token, _ in pieces)
-        return [TokenOut(self.index, token, text) for token, text in pieces]
+    def _tell(self, pieces: list[Piece], items: list[StreamItem]) -> None:
+        for token, text in pieces:
+            self.emitted.append(token)
+            items.append(TokenOut(self.index, token, text))
 
 
 @dataclass(eq=False)
