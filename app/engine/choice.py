@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from app.decoding.core.context import Ledger
 from app.decoding.core.live import LiveLog
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.span import SequenceSpec
+from app.decoding.core.text import Ledger
 from app.decoding.core.types import Token
 from app.engine.groups import Group
 from app.engine.readout import Reading

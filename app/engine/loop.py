@@ -9,10 +9,10 @@ from time import monotonic, perf_counter
 import torch
 
 from app.decoding.calibration.calibration import Calibration
-from app.decoding.core.context import Ledger
 from app.decoding.core.live import LiveLog
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.span import SequenceSpec
+from app.decoding.core.text import Ledger
 from app.decoding.core.types import Token
 from app.engine.choice import ActiveRequest, Choice
 from app.engine.counters import Counters

@@ -48,8 +48,8 @@ def grade(
     }
     signals = tuple(doubt.signal for doubt in doubts.values())
     for question, answer in answer_all(questions, lambda each: _submit(engine, each, signals), _AT_ONCE):
-        tokens = answer.done.text_tokens
-        scores: dict[DoubtName, float] = {name: doubt.of(tokens) for name, doubt in doubts.items()}
+        read = [token.signals for token in answer.done.text_tokens]
+        scores: dict[DoubtName, float] = {name: doubt.of(read) for name, doubt in doubts.items()}
         yield Graded(scores, question.is_wrong(answer.text))
         on_question()
 

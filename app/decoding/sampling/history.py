@@ -20,7 +20,7 @@ from app.decoding.sampling.penalties import (
 )
 
 if TYPE_CHECKING:
-    from app.decoding.core.sequence import Sequence as Text
+    from app.decoding.core.text import Text
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.decoding.core.commands import ForcedToken, NextToken
-from app.decoding.core.context import Ledger
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.span import SequenceSpec
+from app.decoding.core.text import Ledger
 from app.decoding.core.types import Event, StoppingParams, Token
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import Strategy

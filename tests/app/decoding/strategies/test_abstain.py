@@ -7,9 +7,9 @@ import pytest
 
 from app.decoding.calibration.calibration import Calibration
 from app.decoding.calibration.risk import choose
-from app.decoding.core.context import Ledger
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.span import SequenceSpec
+from app.decoding.core.text import Ledger
 from app.decoding.core.types import StoppingParams, Token
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import GreedyParams
