@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from app.decoding.core.types import Token
-from app.decoding.strategies.base import Strategy
+from app.decoding.strategies.base import Runnable
 from app.errors import DemurError, ModelFailureError, StrategyError
 
 
@@ -23,7 +23,7 @@ def model_failure(error: Exception) -> DemurError:
     return failure
 
 
-def strategy_failure(strategy: Strategy, error: Exception) -> DemurError:
+def strategy_failure(strategy: Runnable, error: Exception) -> DemurError:
     """What a strategy raised, as an error of ours."""
     if isinstance(error, DemurError):
         return error

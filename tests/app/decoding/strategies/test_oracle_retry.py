@@ -7,7 +7,8 @@ import pytest
 
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams, OracleRetryParams, Strategy
+from app.decoding.strategies import Greedy, OracleRetry
+from app.decoding.strategies.base import Runnable
 from app.engine.engine import Engine, GenerationRequest
 from app.errors import ParameterError
 from app.settings import EMBEDDED_CHECKPOINT
@@ -23,8 +24,8 @@ from tests.app.engine.tiny import Result, collect
 PROBLEM = "Boats are 3 times kites. Kites are 7. How many boats?"
 
 
-def oracle(**retry: object) -> Strategy:
-    return OracleRetryParams.model_validate({"retry": retry}).build()
+def oracle(**retry: object) -> Runnable:
+    return OracleRetry.model_validate({"retry": retry})
 
 
 def solve(*steps: list[str], **retry: object) -> Run:
@@ -76,7 +77,7 @@ def test_it_loses_no_problem_and_gains_some(loaded: LoadedCheckpoint, engine: En
     assert spec is not None
     texts = [render_problem(each) for each in islice(problems(spec, "validation", 5, range(6, 8)), 32)]
 
-    def write(strategy: Strategy) -> list[Result]:
+    def write(strategy: Runnable) -> list[Result]:
         requests = [
             GenerationRequest(
                 tuple(loaded.tokenizer.encode(text)),
@@ -96,7 +97,7 @@ def test_it_loses_no_problem_and_gains_some(loaded: LoadedCheckpoint, engine: En
             if check_solution(text, result.only.text).answer_correct
         }
 
-    greedy, ours = write(GreedyParams().build()), write(oracle())
+    greedy, ours = write(Greedy()), write(oracle())
     assert solved(greedy) < solved(ours)
     for before, after in zip(greedy, ours, strict=True):
         assert after.usage is not None
