@@ -52,7 +52,7 @@ MIXED: list[dict[str, Any]] = [
     *(arm for arm in PLAIN if arm["name"] in ("greedy", "warm", "retry", "oracle")),
     {"name": "beam", "strategy": {"kind": "beam", "width": 4}},
     {"name": "voting", "strategy": {"kind": "self_consistency", "samples": 4}},
-    {"name": "best_of", "strategy": {"kind": "probe_best_of_n", "n": 4}},
+    {"name": "best_of", "strategy": {"kind": "probe_best_of_n", "samples": 4}},
     {"name": "adadec", "strategy": {"kind": "adadec"}},
 ]
 """Half of them write several texts side by side."""

@@ -27,7 +27,8 @@ from rich.table import Table
 
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams, SampleParams, SelfConsistencyParams, Strategy
+from app.decoding.strategies import Greedy, Sample, SelfConsistency
+from app.decoding.strategies.base import Runnable
 from app.engine.engine import Engine, GenerationRequest, Stream
 from app.engine.types import EngineLimits
 from app.measure.asking import collect
@@ -38,10 +39,10 @@ from models.corpora.registry import corpus_named
 RESAMPLES = 10_000
 LIVE_TOKENS = 60
 PROBLEMS = 400
-ARMS: tuple[Strategy, ...] = (
-    GreedyParams().build(),
-    SampleParams().build(),
-    SelfConsistencyParams(samples=4, batch=4).build(),
+ARMS: tuple[Runnable, ...] = (
+    Greedy(),
+    Sample(),
+    SelfConsistency(samples=4, batch=4),
 )
 
 
@@ -66,7 +67,7 @@ class Problems:
         return next(self._prompts)
 
 
-def request(prompt: tuple[int, ...], strategy: Strategy, seed: int, background: bool) -> GenerationRequest:
+def request(prompt: tuple[int, ...], strategy: Runnable, seed: int, background: bool) -> GenerationRequest:
     return GenerationRequest(
         prompt_ids=prompt,
         strategy=strategy,
@@ -81,7 +82,7 @@ def request(prompt: tuple[int, ...], strategy: Strategy, seed: int, background: 
 def solve(engine: Engine, prompt: tuple[int, ...], seed: int) -> Latency:
     """Ask for one live completion and wait for it."""
     began, worked = time.perf_counter(), time.process_time()
-    stream = engine.submit(request(prompt, SampleParams().build(), seed, background=False))
+    stream = engine.submit(request(prompt, Sample(), seed, background=False))
     next(stream)
     first = time.perf_counter() - began
     collect(stream)

@@ -24,7 +24,8 @@ from rich.table import Table
 
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams, SampleParams, Strategy
+from app.decoding.strategies import Greedy, Sample
+from app.decoding.strategies.base import Runnable
 from app.engine.engine import Engine, GenerationRequest, RequestDone
 from app.engine.types import EngineLimits, Served
 from models.checkpoint import load
@@ -64,7 +65,7 @@ class Variant:
     """A way to use the engine."""
 
     name: str
-    strategy: Strategy
+    strategy: Runnable
     sampling: SamplingParams
     signals: tuple[str, ...] = ()
     top_logprobs: int = 0
@@ -72,15 +73,13 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("greedy, not streamed", GreedyParams().build(), SamplingParams(), streamed=False),
-    Variant("greedy", GreedyParams().build(), SamplingParams()),
-    Variant("sample", SampleParams().build(), SamplingParams()),
-    Variant(
-        "sample, entropy + varentropy", SampleParams().build(), SamplingParams(), ("entropy", "varentropy")
-    ),
+    Variant("greedy, not streamed", Greedy(), SamplingParams(), streamed=False),
+    Variant("greedy", Greedy(), SamplingParams()),
+    Variant("sample", Sample(), SamplingParams()),
+    Variant("sample, entropy + varentropy", Sample(), SamplingParams(), ("entropy", "varentropy")),
     Variant(
         "sample, top_p 0.9, min_p, signals, 5 logprobs",
-        SampleParams().build(),
+        Sample(),
         SamplingParams(temperature=0.8, top_p=0.9, min_p=0.02),
         ("entropy", "varentropy", "margin"),
         5,

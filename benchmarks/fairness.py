@@ -40,7 +40,7 @@ Load = tuple[str, Mapping[str, Any]]
 def large_requests(problems: Iterator[str]) -> dict[str, Load]:
     """What a short request may find under way; all go on for longer than it takes."""
     long = {"max_tokens": 150, "ignore_eos": True}
-    best = {"kind": "probe_best_of_n", "n": 64}
+    best = {"kind": "probe_best_of_n", "samples": 64}
     many = [next(problems) for _ in range(255)]
     return {
         "n: 128": ("/v1/completions", {"prompt": next(problems), "n": 128, **long}),

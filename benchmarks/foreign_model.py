@@ -17,7 +17,7 @@ from rich.console import Console
 
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams
+from app.decoding.strategies import Greedy
 from app.engine.engine import Engine
 from app.engine.types import GenerationRequest
 from app.measure.asking import collect
@@ -96,7 +96,7 @@ def answer(engine: Engine, ids: list[int], max_tokens: int) -> str:
     """The engine's greedy text."""
     request = GenerationRequest(
         prompt_ids=tuple(ids),
-        strategy=GreedyParams().build(),
+        strategy=Greedy(),
         sampling=SamplingParams(temperature=0.0),
         stopping=StoppingParams(max_tokens=max_tokens),
     )

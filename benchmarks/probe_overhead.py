@@ -28,7 +28,7 @@ from rich.table import Table
 from app.decoding.core.signals import PROBE_PREFIX, SIGNALS
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import SampleParams
+from app.decoding.strategies import Sample
 from app.engine.engine import Engine, GenerationRequest, RequestDone
 from app.engine.types import EngineLimits
 from app.settings import EMBEDDED_CHECKPOINT, load_settings
@@ -107,7 +107,7 @@ def seconds(engine: Engine, variant: Variant, batch: int, tokens: int, clock: Ca
         engine.submit(
             GenerationRequest(
                 ids,
-                SampleParams().build(),
+                Sample(),
                 SamplingParams(),
                 StoppingParams(tokens, ignore_eos=True),
                 signals=variant.signals,

@@ -8,7 +8,7 @@ from app.api.prompts import Prompt
 from app.api.schemas.generation import GenerationFields
 from app.api.service import Serving, new_seed
 from app.decoding.core.types import StoppingParams
-from app.decoding.strategies import GreedyParams, SampleParams
+from app.decoding.strategies import Greedy, Sample
 from app.engine.types import GenerationRequest
 from app.settings import Settings
 
@@ -48,13 +48,13 @@ def plan(
     """
     timeout = timeout_of(body.timeout, settings)
     sampling = body.sampling
-    params = body.strategy or (GreedyParams() if sampling.temperature == 0 else SampleParams())
+    strategy = body.strategy or (Greedy() if sampling.temperature == 0 else Sample())
     seed = new_seed() if body.seed is None else body.seed
     rooms = [_room(prompt, limit, serving) for prompt in prompts]
     requests = [
         GenerationRequest(
             prompt_ids=prompt.token_ids,
-            strategy=params.build(),
+            strategy=strategy,
             sampling=sampling,
             stopping=StoppingParams(
                 max_tokens=min(room, settings.default_max_tokens if limit.tokens is None else limit.tokens),
@@ -74,7 +74,7 @@ def plan(
         for prompt, room in zip(prompts, rooms, strict=True)
     ]
     unread = (warning for prompt in prompts for warning in prompt.warnings)
-    return Plan(requests, (*unread, *_warnings(limit, rooms, serving)))
+    return Plan(requests, (*strategy.warnings, *unread, *_warnings(limit, rooms, serving)))
 
 
 def require_choices(param: str, prompts: int, n: int, settings: Settings) -> None:

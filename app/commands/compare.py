@@ -169,6 +169,8 @@ def compare(
             asked = spec_of(json.loads(read_spec(out).model_dump_json()), flags, ())
         else:
             asked = spec_of({} if spec is None else read_spec_file(spec), flags, strategy or ())
+        for warning in asked.warnings:
+            typer.echo(f"Warning: {warning}", err=True)
         bounds = bounds_of_flags(fail_under or (), asked)
         folder = out if out is not None else Path("runs") / "comparisons" / name_of(asked)
         options = {

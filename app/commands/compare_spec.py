@@ -16,11 +16,10 @@ from app.compare.results import ComparisonReport
 from app.compare.spec import ComparisonSpec, parse_spec
 from app.compare.summary import measure_of
 from app.decoding.sampling.fields import SamplingFields
-from app.decoding.strategies import STRATEGIES, OracleRetryParams
+from app.decoding.strategies import COMPARED
 from app.errors import ParameterError
 
 _ARM = re.compile(r"(?:(?P<name>[^=:{}]+)=)?(?P<kind>[^=:{}]+)(?::(?P<fields>\{.*\}))?", re.DOTALL)
-ORACLE = str(OracleRetryParams.model_fields["kind"].default)
 _OPS = re.compile(r"(\d+)(?:-(\d+))?")
 
 
@@ -66,8 +65,8 @@ def arm_of_flag(given: str) -> dict[str, Any]:
             'stand in double quotes: {"temperature": 0.7}.',
             param="strategy",
         ) from error
-    require_kind(kind, (*STRATEGIES, ORACLE))
-    own = _parameters(kind)
+    require_kind(kind, tuple(COMPARED))
+    own = COMPARED[kind].params_schema["properties"]
     sampling = {key for key in fields if key in SamplingFields.model_fields and key not in own}
     return {
         "name": name or kind,
@@ -150,7 +149,7 @@ def reading_of_flags(marker: str | None, pattern: str | None, exact: bool) -> di
         ParameterError: several are.
     """
     rules = [
-        *([] if marker is None else [{"rule": "marker", "marker": marker}]),
+        *([] if marker is None else [{"rule": "marker", "answer_marker": marker}]),
         *([] if pattern is None else [{"rule": "regex", "pattern": pattern}]),
         *([{"rule": "exact"}] if exact else []),
     ]
@@ -245,8 +244,3 @@ def spec_of(data: Mapping[str, Any], flags: Mapping[str, Any], arms: Sequence[st
 def name_of(spec: ComparisonSpec) -> str:
     """What the folder of a run is called: the name of the spec, or one that the same spec gets again."""
     return spec.name or f"run-{sha256(spec.model_dump_json().encode()).hexdigest()[:8]}"
-
-
-def _parameters(kind: str) -> frozenset[str]:
-    schema = OracleRetryParams.model_json_schema() if kind == ORACLE else STRATEGIES[kind].params_schema
-    return frozenset(schema["properties"])

@@ -188,7 +188,10 @@ def _load(
 def _strategy(given: str | None, temperature: float) -> "Strategy":
     from app.commands.strategy_flag import strategy_of_flag
 
-    return strategy_of_flag(given or ("greedy" if temperature == 0 else "sample"))
+    strategy = strategy_of_flag(given or ("greedy" if temperature == 0 else "sample"))
+    for warning in strategy.warnings:
+        typer.echo(f"Warning: {warning}", err=True)
+    return strategy
 
 
 def _settings(given: Sequence[str]) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel, ValidationError
 
-from app.decoding.strategies import STRATEGIES, Strategy, StrategyParams
+from app.decoding.strategies import STRATEGIES, RequestStrategy, Strategy
 from app.errors import ParameterError, UnknownNameError
 from app.invalid import first_complaint
 
 
 class _Given(BaseModel):
-    strategy: StrategyParams
+    strategy: RequestStrategy
 
 
 def strategy_of_flag(given: str) -> Strategy:
@@ -32,7 +32,7 @@ def strategy_of_flag(given: str) -> Strategy:
         )
     require_kind(kind, tuple(STRATEGIES))
     try:
-        return _parameters(asked).build()
+        return _parameters(asked)
     except ParameterError as error:
         names = ", ".join(name for name in STRATEGIES[kind].params_schema["properties"] if name != "kind")
         raise ParameterError(
@@ -55,7 +55,7 @@ def require_kind(kind: str, kinds: Sequence[str]) -> None:
     raise UnknownNameError(f"--strategy: there is no strategy {kind!r}; {all_there_are}", param="strategy")
 
 
-def _parameters(asked: object) -> StrategyParams:
+def _parameters(asked: object) -> Strategy:
     given = {"strategy": asked}
     try:
         return _Given.model_validate(given).strategy

@@ -43,7 +43,7 @@ def about(
 
     probes, calibration: those that the engine has.
     """
-    named = {*spec.signals, *(name for arm in spec.arms for name in arm.strategy.build().needs)}
+    named = {*spec.signals, *(name for arm in spec.arms for name in arm.strategy.needs)}
     return About(
         model=checkpoint.model.spec.name,
         checkpoint=identity_of(checkpoint.identity),

@@ -8,6 +8,7 @@ import regex
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from app.invalid import refusal
+from app.renamed import Renamed, TakesOldNames
 
 _CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -26,17 +27,20 @@ _ODD_SET = re.compile(r"\[\^?\]|\[[^\]]*\[")  # one whose end takes more to find
 _VERBOSE = re.compile(r"(?<!\\)\(\?[a-wyzA-Z0-9]*x")  # with it, counts may be spread over spaces and comments
 
 
-class Marker(BaseModel):
+class Marker(TakesOldNames):
     """The answer is what stands after the last marker, up to the end of its line."""
 
     model_config = _CONFIG
+    renamed = (Renamed("marker", "answer_marker"),)
 
     rule: Literal["marker"] = "marker"
-    marker: str = Field(default="Answer:", min_length=1, max_length=256, description="What stands before it.")
+    answer_marker: str = Field(
+        default="Answer:", min_length=1, max_length=256, description="What stands before it."
+    )
 
     def read(self, text: str) -> str | None:
         """The answer, None where there is no marker."""
-        _, found, rest = text.rpartition(self.marker)
+        _, found, rest = text.rpartition(self.answer_marker)
         return rest.lstrip().split("\n", 1)[0].strip() if found else None
 
 

@@ -10,7 +10,8 @@ from app.compare.problems import Judge, Problem
 from app.compare.spec import Arm, ComparisonSpec
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams, Strategy
+from app.decoding.strategies import Greedy
+from app.decoding.strategies.base import Runnable
 from app.engine.engine import Engine
 from app.engine.stream import Stream
 from app.engine.types import GenerationRequest, StreamItem, TokenOut
@@ -39,8 +40,8 @@ class Arms:
         self._encode = checkpoint.tokenizer.encode_prompt
         self._spec = spec
         self._judge = judge
-        self._strategies = {arm.name: arm.strategy.build() for arm in spec.arms}
-        self._plain = GreedyParams().build()
+        self._strategies = {arm.name: arm.strategy for arm in spec.arms}
+        self._plain = Greedy()
 
     def check(self, problems: Sequence[Problem]) -> None:
         """Raise for what the engine would refuse, before it has worked for hours.
@@ -118,7 +119,7 @@ class Arms:
             stream.cancel()
 
     def _request(
-        self, problem: Problem, strategy: Strategy, sampling: SamplingParams, max_tokens: int | None = None
+        self, problem: Problem, strategy: Runnable, sampling: SamplingParams, max_tokens: int | None = None
     ) -> GenerationRequest:
         ids = tuple(self._encode(problem.prompt))
         room = max(1, self._engine.context_length - len(ids))

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from app.compare.answers import Marker, Reading
 from app.decoding.sampling.fields import SamplingFields
-from app.decoding.strategies import ComparisonParams
+from app.decoding.strategies import ComparisonStrategy
+from app.decoding.strategies.base import kind_of
 from app.errors import ParameterError, RequestError
 from app.invalid import Listed, first_complaint, refusal, show
 
@@ -16,7 +17,6 @@ SPEC_CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan
 MAX_ARMS = 32
 MAX_PROBLEMS = 1_000_000
 MAX_OP = 64
-TOLD_WHAT_IS_WRONG = "oracle_retry"
 
 Split = Literal["train", "validation", "test"]
 
@@ -37,17 +37,16 @@ class Arm(SamplingFields):
         pattern=r"^[A-Za-z0-9_.-]{1,64}$",
         description="1 to 64 letters, digits, _, . or -; no two arms have the same.",
     )
-    strategy: ComparisonParams = Field(
+    strategy: ComparisonStrategy = Field(
         description='{"kind": ...} with the parameters that GET /v1/strategies lists.'
     )
 
     _nulls = model_validator(mode="before")(null_is_the_default)
 
     @model_validator(mode="after")
-    def _can_be_built(self) -> Self:
+    def _can_be_sampled(self) -> Self:
         try:
             _ = self.sampling
-            self.strategy.build()
         except RequestError as error:
             raise refusal(error.param or "strategy", error.message, error.code) from error
         return self
@@ -216,11 +215,12 @@ class ComparisonSpec(BaseModel):
             )
         if isinstance(self.problems, GivenProblems):
             for place, arm in enumerate(self.arms):
-                if arm.strategy.kind == TOLD_WHAT_IS_WRONG:
+                if arm.strategy.told_the_truth:
+                    kind = kind_of(type(arm.strategy))
                     raise refusal(
                         f"arms[{place}].strategy",
-                        f"arm {arm.name!r} has the strategy {TOLD_WHAT_IS_WRONG!r}, which is told what is "
-                        "wrong by the corpus' checker; use it on problems of the corpus",
+                        f"arm {arm.name!r} has the strategy {kind!r}, which is told what is wrong by "
+                        "the corpus' checker; use it on problems of the corpus",
                         "conflicting_fields",
                     )
         return self
@@ -229,6 +229,14 @@ class ComparisonSpec(BaseModel):
     def baseline_arm(self) -> str:
         """Name of the arm that others are compared with."""
         return self.arms[0].name if self.baseline is None else self.baseline
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to tell whoever asked for it: old names of fields."""
+        said = [f"arm {arm.name!r}: {warning}" for arm in self.arms for warning in arm.strategy.warnings]
+        if isinstance(self.problems, GivenProblems) and isinstance(self.problems.reading, Marker):
+            said += [f"problems.reading: {warning}" for warning in self.problems.reading.warnings]
+        return tuple(said)
 
     @property
     def judges_steps(self) -> bool:

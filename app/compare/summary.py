@@ -20,7 +20,7 @@ from app.compare.results import (
     Measure,
     Spread,
 )
-from app.compare.spec import TOLD_WHAT_IS_WRONG, ComparisonSpec, CorpusProblems
+from app.compare.spec import ComparisonSpec, CorpusProblems
 from app.compare.statistics import interval, median, share
 from app.compare.table import Table, tabulate
 
@@ -36,7 +36,7 @@ def summarise(
         ValueError: outcomes of an arm that the spec does not have, or two of one problem and arm.
     """
     names = [arm.name for arm in spec.arms]
-    told = [arm.strategy.kind == TOLD_WHAT_IS_WRONG for arm in spec.arms]
+    told = [arm.strategy.told_the_truth for arm in spec.arms]
     measure = measure_of(spec)
     table = tabulate(names, outcomes, measure)
     problems = problems_of(spec)

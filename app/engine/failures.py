@@ -1,7 +1,7 @@
 """What went wrong, as the errors that requests end with."""
 
 from app.decoding.core.types import Token
-from app.decoding.strategies.base import Strategy
+from app.decoding.strategies.base import Runnable
 from app.errors import DemurError, ModelFailureError, StrategyError
 
 
@@ -22,7 +22,7 @@ def model_failure(error: Exception) -> DemurError:
     return failure
 
 
-def strategy_failure(strategy: Strategy, error: Exception) -> DemurError:
+def strategy_failure(strategy: Runnable, error: Exception) -> DemurError:
     """What a strategy raised, as an error of ours."""
     if isinstance(error, DemurError):
         return error

@@ -7,10 +7,10 @@ from time import monotonic, perf_counter
 
 from app.decoding.calibration.calibration import Calibration
 from app.decoding.core.commands import TokenCommand
-from app.decoding.core.context import Ledger
 from app.decoding.core.live import LiveLog
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.span import SequenceSpec
+from app.decoding.core.text import Ledger
 from app.decoding.core.types import Token
 from app.engine.drawing import Drawing, Reply
 from app.engine.failures import broken_logits, model_failure

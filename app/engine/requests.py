@@ -3,10 +3,10 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from app.decoding.core.context import Ledger
 from app.decoding.core.live import LiveLog
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.span import SequenceSpec
+from app.decoding.core.text import Ledger
 from app.decoding.core.types import Token
 from app.engine.queue import Queue
 from app.engine.reading import Reading

@@ -15,8 +15,8 @@ import weakref
 from collections.abc import Sequence as Ids
 from dataclasses import dataclass
 
-from app.decoding.core.context import Context, Ledger
-from app.decoding.core.sequence import Sequence
+from app.decoding.core.context import Context
+from app.decoding.core.text import Ledger, Text
 from models.language_model import KVCache
 
 
@@ -55,7 +55,7 @@ class Slot:
         self.index = index
         self.context: Context | None = None
         self.length = 0
-        self.owner: weakref.ref[Sequence] | None = None
+        self.owner: weakref.ref[Text] | None = None
         self.standing = Standing()
         self.counted = False
         self.used = -1
@@ -130,12 +130,12 @@ class SlotTable:
         owner = None if slot.owner is None else slot.owner()
         slot.spent = 0 if owner is None else owner.ledger.spent
 
-    def of(self, sequence: Sequence) -> Slot | None:
+    def of(self, sequence: Text) -> Slot | None:
         """The slot that holds the sequence."""
         index = sequence.context.slot
         return None if index is None else self._slots[index]
 
-    def assign(self, sequence: Sequence, standing: Standing, *, seize: bool = False) -> Slot | None:
+    def assign(self, sequence: Text, standing: Standing, *, seize: bool = False) -> Slot | None:
         """Give the sequence a slot that holds as much of its ids as any slot does.
 
         standing: that of its choice. seize: if no slot yields to it, take what is missed least all the same.
@@ -180,7 +180,7 @@ class SlotTable:
         for slot in self._slots:
             slot.owner = None
 
-    def _best_prefix(self, sequence: Sequence) -> tuple[Slot | None, int]:
+    def _best_prefix(self, sequence: Text) -> tuple[Slot | None, int]:
         """The slot with the longest prefix in common with the sequence, if it is worth having."""
         ids = sequence.context.ids
         if sequence.origin is not None and sequence.origin.slot is not None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from app.decoding.core.live import Happening
 from app.decoding.core.types import Event, FinishReason, StoppingParams, Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies.base import Strategy
+from app.decoding.strategies.base import Runnable
 from models.language_model import LanguageModel
 
 
@@ -78,7 +78,7 @@ class GenerationRequest:
     """
 
     prompt_ids: tuple[int, ...]
-    strategy: Strategy
+    strategy: Runnable
     sampling: SamplingParams
     stopping: StoppingParams
     n: int = 1

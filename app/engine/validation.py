@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from app.decoding.calibration.calibration import Calibration
 from app.decoding.core.signals import PROBE_PREFIX
-from app.decoding.strategies.base import Calibrated, Ranking, Strategy
+from app.decoding.strategies.base import Calibrated, Ranking, Runnable
 from app.engine.drawing import require_biased_ids
 from app.engine.reading import Reading
 from app.engine.types import EngineLimits, GenerationRequest
@@ -50,13 +50,13 @@ def check_request(
     require_biased_ids(request.sampling, vocab_size)
 
 
-def check_thresholds(strategy: Strategy, calibration: Calibration | None) -> None:
+def check_thresholds(strategy: Runnable, calibration: Calibration | None) -> None:
     """Raise `ParameterError` if the strategy was given no thresholds and the calibration has none either."""
     if isinstance(strategy, Calibrated):
         strategy.thresholds(calibration)
 
 
-def check_needs(strategy: Strategy, signals: Sequence[str]) -> None:
+def check_needs(strategy: Runnable, signals: Sequence[str]) -> None:
     """Raise `UnknownNameError` unless every signal that the strategy decides by exists."""
     for name in sorted(strategy.needs):
         if name not in signals:

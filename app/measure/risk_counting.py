@@ -9,7 +9,7 @@ from app.decoding.calibration.risk import count
 from app.decoding.calibration.risk_table import RiskCounts
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams
+from app.decoding.strategies import Greedy
 from app.engine.engine import Engine
 from app.engine.stream import Stream
 from app.engine.types import GenerationRequest
@@ -48,8 +48,8 @@ def grade(
     }
     signals = tuple(doubt.signal for doubt in doubts.values())
     for question, answer in answer_all(questions, lambda each: _submit(engine, each, signals), _AT_ONCE):
-        tokens = answer.done.text_tokens
-        scores: dict[DoubtName, float] = {name: doubt.of(tokens) for name, doubt in doubts.items()}
+        read = [token.signals for token in answer.done.text_tokens]
+        scores: dict[DoubtName, float] = {name: doubt.of(read) for name, doubt in doubts.items()}
         yield Graded(scores, question.is_wrong(answer.text))
         on_question()
 
@@ -79,7 +79,5 @@ def _submit(engine: Engine, question: Question, signals: tuple[str, ...]) -> Str
     room = engine.context_length - len(question.prompt_ids)
     greedy = SamplingParams(temperature=0.0)
     return engine.submit(
-        GenerationRequest(
-            question.prompt_ids, GreedyParams().build(), greedy, StoppingParams(room), signals=signals
-        )
+        GenerationRequest(question.prompt_ids, Greedy(), greedy, StoppingParams(room), signals=signals)
     )

@@ -23,14 +23,14 @@ from app.decoding.calibration.calibration import Calibration
 from app.decoding.core.signals import PROBE_PREFIX, SIGNALS
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import STRATEGIES, StrategyParams
+from app.decoding.strategies import STRATEGIES, RequestStrategy
 from app.engine.types import GenerationRequest
 from app.errors import RequestError
 from probes.card import PositionCard, ProbeCard
 
 router = APIRouter(tags=["catalogue"])
 
-_STRATEGY: TypeAdapter[StrategyParams] = TypeAdapter(StrategyParams)
+_STRATEGY: TypeAdapter[RequestStrategy] = TypeAdapter(RequestStrategy)
 _ERRORS = {status: ERROR_RESPONSES[status] for status in (404, 503, "default")}
 
 
@@ -111,7 +111,7 @@ def _probe_signal(card: ProbeCard) -> SignalOut:
 
 def _refusal(kind: str, serving: Serving) -> str | None:
     """What the engine says to a request for a strategy with its defaults; None if it takes it."""
-    strategy = _STRATEGY.validate_python({"kind": kind}).build()
+    strategy = _STRATEGY.validate_python({"kind": kind})
     try:
         serving.engine.check(
             GenerationRequest((0,), strategy, SamplingParams(), StoppingParams(max_tokens=1))

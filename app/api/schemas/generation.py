@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from app.api.schemas.foreign import Foreign
 from app.api.schemas.own_fields import keep_own, keep_own_options
 from app.decoding.sampling.fields import SamplingFields
-from app.decoding.strategies import StrategyParams
+from app.decoding.strategies import RequestStrategy
 from app.invalid import Listed, refusal
 
 REQUEST_CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -103,7 +103,7 @@ class GenerationFields(SamplingFields):
     user: str | None = Field(
         default=None, max_length=512, description="Accepted for compatibility; has no effect."
     )
-    strategy: StrategyParams | None = Field(
+    strategy: RequestStrategy | None = Field(
         default=None,
         description='How the text is decoded: {"kind": ...} with the parameters that GET /v1/strategies '
         "lists. Default: sample; greedy if temperature is 0.",

@@ -1,11 +1,9 @@
 """Scores of doubt about a whole answer, each from one signal at its tokens: the higher, the less trusted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Literal, assert_never
-
-from app.decoding.core.types import Token
 
 DoubtName = Literal["answer_error", "step_error", "mean_entropy", "surprisal"]
 
@@ -22,9 +20,9 @@ class Doubt:
         """Whether more text never lowers it, so that it can be judged while the text is written."""
         return self.combine != "mean"
 
-    def of(self, tokens: Sequence[Token]) -> float:
-        """The score; infinite where the signal has no value at any of the tokens."""
-        values = [token.signals[self.signal] for token in tokens if self.signal in token.signals]
+    def of(self, signals: Iterable[Mapping[str, float]]) -> float:
+        """The score, of the signals at each token; infinite where this one has no value at any of them."""
+        values = [read[self.signal] for read in signals if self.signal in read]
         if not values:
             return inf
         match self.combine:

@@ -1,14 +1,12 @@
 """What a strategy's coroutine hands to the engine when it awaits."""
 
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.decoding.core.gather import Gather
+from app.decoding.core.text import Text
 from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
-
-if TYPE_CHECKING:
-    from app.decoding.core.sequence import Sequence
 
 SamplingPolicy = Callable[[Mapping[str, float]], SamplingParams]
 """Chooses a row's sampling chain after its signals are known and before its token is drawn."""
@@ -19,7 +17,7 @@ class NextToken:
 
     __slots__ = ("sampling", "sequence")
 
-    def __init__(self, sequence: "Sequence", sampling: SamplingParams | SamplingPolicy) -> None:
+    def __init__(self, sequence: Text, sampling: SamplingParams | SamplingPolicy) -> None:
         self.sequence = sequence
         self.sampling = sampling
 
@@ -33,7 +31,7 @@ class ForcedToken:
 
     __slots__ = ("sequence", "token_id")
 
-    def __init__(self, sequence: "Sequence", token_id: int) -> None:
+    def __init__(self, sequence: Text, token_id: int) -> None:
         self.sequence = sequence
         self.token_id = token_id
 
@@ -47,7 +45,7 @@ class Candidates:
 
     __slots__ = ("count", "sampling", "sequence")
 
-    def __init__(self, sequence: "Sequence", count: int, sampling: SamplingParams) -> None:
+    def __init__(self, sequence: Text, count: int, sampling: SamplingParams) -> None:
         self.sequence = sequence
         self.count = count
         self.sampling = sampling

@@ -6,12 +6,8 @@ applied in order, give the tokens of every branch at any time.
 
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from app.decoding.core.types import Event, Token
-
-if TYPE_CHECKING:
-    from app.decoding.core.sequence import Sequence
 
 Branch = tuple[int, ...]
 
@@ -80,10 +76,10 @@ class LiveLog:
         """Note what happened."""
         self._happenings.append(happening)
 
-    def watch(self, sequence: "Sequence") -> None:
-        """Note when nothing refers to the sequence any more: the strategy has let go of the branch."""
-        self._living.add(sequence.branch)
-        weakref.finalize(sequence, self._drop, sequence.branch).atexit = False
+    def watch(self, text: object, branch: Branch) -> None:
+        """Note when nothing refers to the branch's text any more: the strategy has let go of it."""
+        self._living.add(branch)
+        weakref.finalize(text, self._drop, branch).atexit = False
 
     def choose(self, branch: Branch, position: int) -> None:
         """Note that the branch is what its choice returns, and that the choice's others are abandoned."""

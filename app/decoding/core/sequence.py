@@ -3,92 +3,25 @@
 A sequence is plain data. Awaiting `next`, `force` or `gather` hands a request object to whatever drives the
 coroutine (the engine's event loop), which answers with tokens. So a strategy reads like the
 pseudo-code of its paper, and batching, caches and devices stay out of its sight.
-
-Positions count the completion's tokens: 0 is the first token after the prompt.
 """
 
-import collections.abc
 from collections.abc import Mapping
+from collections.abc import Sequence as Items
 from dataclasses import replace
 
 from app.decoding.core.commands import Candidates, ForcedToken, NextToken, SamplingPolicy
-from app.decoding.core.context import Context, Ledger
-from app.decoding.core.ending import Finish, find_ending
-from app.decoding.core.live import Forked, Written
+from app.decoding.core.ending import Finish
+from app.decoding.core.live import Forked
 from app.decoding.core.randomness import uniform
-from app.decoding.core.span import SequenceSpec, Span, Until
+from app.decoding.core.span import Span, Until
+from app.decoding.core.text import Text
 from app.decoding.core.types import Event, Token
 from app.decoding.sampling.params import SamplingParams
 from app.errors import StrategyError
 
 
-class Sequence:
-    """One text being written. Strategies get the first one and fork the others from it."""
-
-    def __init__(self, spec: SequenceSpec, ledger: Ledger, branch: tuple[int, ...] = (0,)) -> None:
-        self.spec = spec
-        self.ledger = ledger
-        self.branch = branch
-        self.context = Context(list(spec.prompt_ids))
-        self.origin: Context | None = None
-        self.pending = False
-        self._tokens: list[Token] = []
-        self._finish: Finish | None = None
-        self._committed = 0
-        self._forks = 0
-        self._coins = 0
-        self._attempts: dict[int, int] = {}
-        self._max_length = min(spec.stopping.max_tokens, max(0, spec.context_length - len(spec.prompt_ids)))
-        if self._max_length == 0:
-            self._finish = Finish("length")
-        if ledger.live is not None:
-            ledger.live.watch(self)
-
-    # What there is to read
-
-    @property
-    def sampling(self) -> SamplingParams:
-        """The request's own sampling chain."""
-        return self.spec.sampling
-
-    @property
-    def choice(self) -> int:
-        """Number of the choice that it is written for, from 0, where a request asks for several."""
-        return self.branch[0]
-
-    @property
-    def tokens(self) -> collections.abc.Sequence[Token]:
-        """The completion's tokens so far. Do not change the list."""
-        return self._tokens
-
-    @property
-    def position(self) -> int:
-        """Position of the token that comes next."""
-        return len(self._tokens)
-
-    @property
-    def text(self) -> str:
-        """The completion's text so far, with whatever ended it."""
-        return self.spec.text(self._tokens)
-
-    @property
-    def finished(self) -> bool:
-        return self._finish is not None
-
-    @property
-    def ending(self) -> Finish | None:
-        return self._finish
-
-    @property
-    def attempt(self) -> int:
-        """How often the token at `position` was drawn in this branch and taken back."""
-        return self._attempts.get(len(self._tokens), 0)
-
-    def span(self, start: int) -> Span:
-        """The tokens from `start` on."""
-        return Span(start, tuple(self._tokens[start:]), self.spec)
-
-    # What a strategy does
+class Sequence(Text):
+    """A text that a strategy acts on. It gets the first one and forks the others from it."""
 
     def next(self, sampling: SamplingParams | SamplingPolicy | None = None) -> NextToken:
         """Await this for one token, drawn by `sampling` or else by the request's own chain.
@@ -180,7 +113,7 @@ class Sequence:
         event = Event(to, reason, {"discarded": discarded, **(detail or {})})
         self.ledger.note(self.branch, event, cut=discarded > 0)
 
-    async def force(self, token_ids: collections.abc.Sequence[int], reason: str = "force") -> Span:
+    async def force(self, token_ids: Items[int], reason: str = "force") -> Span:
         """Append given tokens, up to where they end the text, and note it in the trace.
 
         Each is read as if it had been drawn, and costs as much. Returns the tokens that were appended.
@@ -240,21 +173,6 @@ class Sequence:
     def record(self, rule: str, detail: Mapping[str, float | int | str]) -> None:
         """Add an entry to the decision trace, at this position."""
         self.ledger.note(self.branch, Event(self.position, rule, detail))
-
-    # What the engine does
-
-    def accept(self, token: Token) -> None:
-        """Append a token that was computed for this sequence alone."""
-        self.ledger.spent += 1
-        self._append(token)
-
-    def _append(self, token: Token) -> None:
-        self.context.ids.append(token.id)
-        self._tokens.append(token)
-        self._finish = find_ending(self.spec, self._tokens, self._max_length)
-        if self.ledger.live is not None:
-            ends = self._finish is not None and self._finish.ended_by_token
-            self.ledger.live.add(Written(self.branch, len(self._tokens) - 1, token, ends))
 
     def _fork(self) -> "Sequence":
         child = Sequence(self.spec, self.ledger, (*self.branch, self._forks))

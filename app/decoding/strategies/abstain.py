@@ -1,20 +1,34 @@
-"""Abstain: an answer only where the risk that it is wrong is under a level that was asked for."""
+"""Abstain: an answer only where the risk that it is wrong is under a level that was asked for.
+
+Selective answering with a threshold by Learn-then-Test (Angelopoulos et al., arXiv 2110.01052; the
+tests are in `app.decoding.calibration.risk`).
+
+Guarantee: with probability at least 1 - delta over the draw of the calibration problems, the share of
+wrong answers among those given (`risk` "selective"), or of wrong answers among all problems ("overall"),
+is at most `level`. It holds for greedy answers to problems drawn as those of the calibration, by the same
+model and probes, without penalties or stop strings, and for one score that was chosen beforehand; not for
+each problem or kind of problem by itself. The problem is the unit, not the step. With `decoding`
+"sample" the same threshold is used, but nothing is guaranteed. The calibration's grid and order of
+tests come from problems of their own.
+
+Declines with finish reason "abstain" where the score is above the threshold, or the score has no value:
+`answer_error` before a word is written; `step_error` (the worst step) and `surprisal` (-ln p of the text)
+as soon as they exceed it; `mean_entropy` at the end.
+"""
 
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Literal, NoReturn
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from app.decoding.calibration.calibration import Calibration, refuse_uncalibrated
 from app.decoding.calibration.doubt import DOUBTS, Doubt, DoubtName
 from app.decoding.calibration.risk import RiskKind, choose, lowest_level
 from app.decoding.calibration.risk_table import RiskCounts
 from app.decoding.core.sequence import Sequence
-from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.base import Strategy
 from app.errors import MissingError, ParameterError
-
-KIND = "abstain"
 
 
 @dataclass(frozen=True)
@@ -26,30 +40,35 @@ class Policy:
     coverage: float
 
 
-@dataclass(frozen=True)
-class Abstain:
-    """Selective answering with a threshold by Learn-then-Test (Angelopoulos et al., arXiv 2110.01052; the
-    tests are in `app.decoding.calibration.risk`).
+class Abstain(Strategy):
+    """Answers only where the risk of a wrong answer is under a level, and declines elsewhere."""
 
-    Guarantee: with probability at least 1 - delta over the draw of the calibration problems, the share of
-    wrong answers among those given (`risk` "selective"), or of wrong answers among all problems ("overall"),
-    is at most `level`. It holds for greedy answers to problems drawn as those of the calibration, by the same
-    model and probes, without penalties or stop strings, and for one score that was chosen beforehand; not for
-    each problem or kind of problem by itself. The problem is the unit, not the step. With `decoding`
-    "sample" the same threshold is used, but nothing is guaranteed. The calibration's grid and order of
-    tests come from problems of their own.
-
-    Declines with finish reason "abstain" where the score is above the threshold, or the score has no value:
-    `answer_error` before a word is written; `step_error` (the worst step) and `surprisal` (-ln p of the text)
-    as soon as they exceed it; `mean_entropy` at the end.
-    """
-
-    level: float
-    delta: float
-    risk: RiskKind
-    score: DoubtName
-    decoding: Literal["greedy", "sample"]
-    threshold: float | None
+    kind: Literal["abstain"] = "abstain"
+    level: float = Field(default=0.05, gt=0, lt=1, description="Highest risk that is allowed.")
+    delta: float = Field(
+        default=0.1,
+        gt=0,
+        lt=1,
+        description="Probability that the calibration problems were drawn so that the risk is above it.",
+    )
+    risk: RiskKind = Field(
+        default="selective",
+        description="selective: wrong answers among those given; overall: wrong answers among all problems.",
+    )
+    score: DoubtName = Field(
+        default="step_error",
+        description="What is compared with the threshold: the probe answer_error before the answer, the "
+        "worst step by the probe step_error, the mean entropy, or the surprisal of the whole text.",
+    )
+    decoding: Literal["greedy", "sample"] = Field(
+        default="greedy", description="How the answer is written; the guarantee is for greedy."
+    )
+    threshold: float | None = Field(
+        default=None,
+        description="Of the score, in place of a calibrated one: then nothing is guaranteed, and level, "
+        "delta and risk play no part.",
+        allow_inf_nan=False,
+    )
 
     @property
     def needs(self) -> frozenset[str]:
@@ -65,11 +84,11 @@ class Abstain:
         if self.threshold is not None:
             return Policy(self.threshold, 1.0, 0.0)
         if calibration is None:
-            refuse_uncalibrated(KIND, "threshold")
+            refuse_uncalibrated(self.kind, "threshold")
         table = calibration.risk
         if table is None or self.score not in table.scores:
             raise MissingError(
-                f"strategy {KIND!r} by score {self.score!r} needs counts of wrong answers, which the "
+                f"strategy {self.kind!r} by score {self.score!r} needs counts of wrong answers, which the "
                 "calibration lacks; run `demur calibrate --risk-problems 2000` with its probes, take "
                 "another score, or give a threshold (without a guarantee).",
                 param="strategy",
@@ -105,7 +124,7 @@ class Abstain:
         """The score of the text so far; a token that ends it is no part of it."""
         ending = sequence.ending
         cut = 1 if ending is not None and ending.ended_by_token else 0
-        return self._doubt.of(sequence.tokens[: len(sequence.tokens) - cut])
+        return self._doubt.of(token.signals for token in sequence.tokens[: len(sequence.tokens) - cut])
 
     def _declined(self, sequence: Sequence, policy: Policy) -> Sequence:
         sequence.decline("risk", self._detail(sequence, policy))
@@ -142,39 +161,3 @@ def _refuse_infeasible(counts: RiskCounts, risk: RiskKind, level: float, delta: 
         f"{named:.4f}; ask for that, raise delta, take another score, or calibrate on more problems.",
         param="strategy",
     )
-
-
-class AbstainParams(BaseModel):
-    """Answers only where the risk of a wrong answer is under a level, and declines elsewhere."""
-
-    model_config = PARAMS_CONFIG
-
-    kind: Literal["abstain"] = "abstain"
-    level: float = Field(default=0.05, gt=0, lt=1, description="Highest risk that is allowed.")
-    delta: float = Field(
-        default=0.1,
-        gt=0,
-        lt=1,
-        description="Probability that the calibration problems were drawn so that the risk is above it.",
-    )
-    risk: RiskKind = Field(
-        default="selective",
-        description="selective: wrong answers among those given; overall: wrong answers among all problems.",
-    )
-    score: DoubtName = Field(
-        default="step_error",
-        description="What is compared with the threshold: the probe answer_error before the answer, the "
-        "worst step by the probe step_error, the mean entropy, or the surprisal of the whole text.",
-    )
-    decoding: Literal["greedy", "sample"] = Field(
-        default="greedy", description="How the answer is written; the guarantee is for greedy."
-    )
-    threshold: float | None = Field(
-        default=None,
-        description="Of the score, in place of a calibrated one: then nothing is guaranteed, and level, "
-        "delta and risk play no part.",
-        allow_inf_nan=False,
-    )
-
-    def build(self) -> Abstain:
-        return Abstain(self.level, self.delta, self.risk, self.score, self.decoding, self.threshold)

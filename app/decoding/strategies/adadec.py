@@ -1,40 +1,45 @@
-"""AdaDec: pause where the entropy is high, and rank the candidates by what follows them."""
+"""AdaDec: pause where the entropy is high, and rank the candidates by what follows them.
+
+Source: He et al., 2025, arXiv 2506.08980.
+
+Where the entropy H exceeds the threshold, decoding pauses: each of the likeliest candidates is continued
+greedily, and the candidate whose continuation of L tokens, itself included, has the highest mean raw
+log-probability is taken, the likelier of equals. Everywhere else the request's own sampling draws; in the
+paper it is greedy.
+
+Where a request gives no threshold, it is the calibrated one of `LearnedThreshold`. The paper throws the
+continuation away; at temperature 0 what would be written again anyway, up to the next doubt, is kept.
+"""
 
 from collections.abc import Callable
 from collections.abc import Sequence as Items
-from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from app.decoding.calibration.calibration import Calibration, refuse_uncalibrated
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
-from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.parts.lookahead import above, draw_unless, look_ahead, mean_logprob
 from app.errors import MissingError
 
-KIND = "adadec"
 
+class AdaDec(Strategy):
+    """Pauses where the entropy is high and takes the candidate with the likeliest continuation."""
 
-@dataclass(frozen=True)
-class AdaDec:
-    """Source: He et al., 2025, arXiv 2506.08980.
+    kind: Literal["adadec"] = "adadec"
+    threshold: float | None = Field(
+        default=None, ge=0, le=100, description="Entropy in nats above which to pause; else the learned one."
+    )
+    candidates: int = Field(default=3, ge=1, le=20, description="Likeliest tokens to look at.")
+    lookahead: int = Field(
+        default=5, ge=1, le=256, description="Tokens of each continuation, its candidate included."
+    )
 
-    Where the entropy H exceeds the threshold, decoding pauses: each of the likeliest candidates is continued
-    greedily, and the candidate whose continuation of L tokens, itself included, has the highest mean raw
-    log-probability is taken, the likelier of equals. Everywhere else the request's own sampling draws; in the
-    paper it is greedy.
-
-    Where a request gives no threshold, it is the calibrated one of `LearnedThreshold`. The paper throws the
-    continuation away; at temperature 0 what would be written again anyway, up to the next doubt, is kept.
-    """
-
-    threshold: float | None
-    candidates: int
-    lookahead: int
-
-    needs = frozenset({"entropy"})
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"entropy"})
 
     def thresholds(self, calibration: Calibration | None) -> float:
         """The entropy in nats above which to pause.
@@ -45,7 +50,7 @@ class AdaDec:
         if self.threshold is not None:
             return self.threshold
         if calibration is None:
-            refuse_uncalibrated(KIND, "threshold")
+            refuse_uncalibrated(self.kind, "threshold")
         if calibration.adadec.threshold is None:
             raise MissingError(
                 "strategy 'adadec' was given no threshold, and `demur calibrate` learned none, as entropy "
@@ -92,21 +97,3 @@ def _up_to_doubt(tokens: Items[Token], is_doubtful: Callable[[Token], bool]) -> 
     """The tokens before the first in doubt."""
     doubts = [index for index, token in enumerate(tokens) if is_doubtful(token)]
     return tokens[: doubts[0]] if doubts else tokens
-
-
-class AdaDecParams(BaseModel):
-    """Pauses where the entropy is high and takes the candidate with the likeliest continuation."""
-
-    model_config = PARAMS_CONFIG
-
-    kind: Literal["adadec"] = "adadec"
-    threshold: float | None = Field(
-        default=None, ge=0, le=100, description="Entropy in nats above which to pause; else the learned one."
-    )
-    candidates: int = Field(default=3, ge=1, le=20, description="Likeliest tokens to look at.")
-    lookahead: int = Field(
-        default=5, ge=1, le=256, description="Tokens of each continuation, its candidate included."
-    )
-
-    def build(self) -> AdaDec:
-        return AdaDec(self.threshold, self.candidates, self.lookahead)

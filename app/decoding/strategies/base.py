@@ -1,27 +1,35 @@
 """What every strategy is."""
 
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from pydantic import ConfigDict
 
 from app.decoding.calibration.calibration import Calibration
 from app.decoding.core.sequence import Sequence
+from app.renamed import TakesOldNames
 
-# For `model_config` of every parameter model: immutable, and an unknown key is an error.
+# For `model_config` of whatever parameters are made of: immutable, and an unknown key is an error.
 PARAMS_CONFIG = ConfigDict(extra="forbid", frozen=True)
 
 
-class Strategy(Protocol):
+class Strategy(TakesOldNames):
     """Decides how a text is decoded.
 
-    One object serves all choices of a request at once, so it keeps no state of its own between
-    or during calls: whatever changes lives in local variables of `decode`.
+    Its fields are its parameters, beginning with `kind: Literal["its_name"] = "its_name"`; its docstring is
+    the sentence that the catalogue shows. One object serves all choices of a request at once and cannot be
+    changed: whatever changes lives in local variables of `decode`.
     """
+
+    # The titles of the schemas were made from the names of classes that are no more.
+    model_config = PARAMS_CONFIG | ConfigDict(model_title_generator=lambda cls: f"{cls.__name__}Params")
+
+    told_the_truth: ClassVar[bool] = False
+    """It is told what is wrong, so only comparisons may ask for it."""
 
     @property
     def needs(self) -> frozenset[str]:
         """Names of the signals that `decode` reads; the engine computes no others unasked."""
-        ...
+        return frozenset()
 
     async def decode(self, sequence: Sequence) -> Sequence:
         """Write a completion and return the sequence that holds it.
@@ -29,7 +37,21 @@ class Strategy(Protocol):
         That is `sequence` itself or one forked from it. A sequence that is returned unfinished
         ends with reason "stop".
         """
-        ...
+        raise NotImplementedError
+
+
+def kind_of(strategy: type[Strategy]) -> str:
+    """The name by which requests ask for it."""
+    return strategy.model_fields["kind"].default
+
+
+class Runnable(Protocol):
+    """What the engine runs: a strategy, or anything that decodes as one does."""
+
+    @property
+    def needs(self) -> frozenset[str]: ...
+
+    async def decode(self, sequence: Sequence) -> Sequence: ...
 
 
 @runtime_checkable

@@ -1,15 +1,40 @@
-"""Beam search: the likeliest continuations side by side, and in the end the best of those that ended."""
+"""Beam search: the likeliest continuations side by side, and in the end the best of those that ended.
+
+Keeps the `width` likeliest unfinished texts and extends each by every likely token, until no text can
+become better than those that ended. Of those it returns the one with the highest
+
+    score = log p(text) / length ** length_penalty,   length in tokens, the end token included,
+
+and for the choices of one request (`n`) the best, the second best and so on. Each choice searches, and is
+billed, for itself; what they have in common, which is everything, the engine computes once while it has
+places in its cache for all. Where fewer texts are possible than choices, those left over decline.
+
+As transformers' beam search does it: of the (1 + number of end tokens) * width likeliest extensions those
+among the first `width` that end the text are finished, and the first `width` of the others run on; when
+`width` texts are finished it stops at once (`early_stopping` true), or when the best running text
+would not beat the worst finished one at its present length (false) or at the longest length that a
+positive length penalty could favour ("never"). Width 1 is greedy decoding, unless "never" lets it write
+on behind an end.
+
+Diverse beam search (Vijayakumar et al., arXiv 1610.02424): the beams form groups, which extend one after
+the other; a token loses `diversity_penalty` nats for every beam of an earlier group that has just taken
+it (Hamming diversity). As there, the penalty decides only what is chosen; in transformers it also is in
+the score, which puts later groups at a disadvantage when the best of all is taken.
+
+p is the model's distribution after penalties and logit bias, normalised again, as transformers does
+when told to. Temperature and the transforms that cut tokens off play no part.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
-from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.parts.branches import fork_each
 
 EarlyStopping = bool | Literal["never"]
@@ -36,40 +61,47 @@ class Group:
     is_open: bool = True
 
 
-@dataclass(frozen=True)
-class Beam:
-    """Keeps the `width` likeliest unfinished texts and extends each by every likely token, until no text can
-    become better than those that ended. Of those it returns the one with the highest
+class Beam(Strategy):
+    """Searches for the likeliest text with several beams, which may be kept diverse."""
 
-        score = log p(text) / length ** length_penalty,   length in tokens, the end token included,
+    kind: Literal["beam"] = "beam"
+    width: int = Field(default=4, ge=1, le=64, description="Beams, over all groups.")
+    length_penalty: float = Field(
+        default=1.0,
+        ge=-10,
+        le=10,
+        description="Power of the length that log-probabilities are divided by: above 0 favours long texts.",
+    )
+    early_stopping: EarlyStopping = Field(
+        default=False,
+        description='true: stop when `width` texts ended; false: also when no better one is likely; "never": '
+        "only when no better one is possible.",
+    )
+    groups: int = Field(default=1, ge=1, le=64, description="Groups of beams, for diverse beam search.")
+    diversity_penalty: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="Nats that a token loses for each beam of an earlier group that has just taken it.",
+    )
 
-    and for the choices of one request (`n`) the best, the second best and so on. Each choice searches, and is
-    billed, for itself; what they have in common, which is everything, the engine computes once while it has
-    places in its cache for all. Where fewer texts are possible than choices, those left over decline.
-
-    As transformers' beam search does it: of the (1 + number of end tokens) * width likeliest extensions those
-    among the first `width` that end the text are finished, and the first `width` of the others run on; when
-    `width` texts are finished it stops at once (`early_stopping` true), or when the best running text
-    would not beat the worst finished one at its present length (false) or at the longest length that a
-    positive length penalty could favour ("never"). Width 1 is greedy decoding, unless "never" lets it write
-    on behind an end.
-
-    Diverse beam search (Vijayakumar et al., arXiv 1610.02424): the beams form groups, which extend one after
-    the other; a token loses `diversity_penalty` nats for every beam of an earlier group that has just taken
-    it (Hamming diversity). As there, the penalty decides only what is chosen; in transformers it also is in
-    the score, which puts later groups at a disadvantage when the best of all is taken.
-
-    p is the model's distribution after penalties and logit bias, normalised again, as transformers does
-    when told to. Temperature and the transforms that cut tokens off play no part.
-    """
-
-    width: int
-    length_penalty: float
-    early_stopping: EarlyStopping
-    groups: int
-    diversity_penalty: float
-
-    needs = frozenset[str]()
+    @model_validator(mode="after")
+    def _check_groups(self) -> "Beam":
+        if self.width % self.groups:
+            raise ValueError(
+                f"width is {self.width} and groups {self.groups}; width must be a multiple of groups."
+            )
+        if self.groups > 1 and self.diversity_penalty == 0:
+            raise ValueError(
+                f"groups is {self.groups} and diversity_penalty 0, so all groups would write the same; give "
+                "a penalty above 0, such as 0.5, or leave groups out."
+            )
+        if self.groups == 1 and self.diversity_penalty > 0:
+            raise ValueError(
+                f"diversity_penalty is {self.diversity_penalty}, but there is only one group; give groups "
+                "from 2 up, or leave the penalty out."
+            )
+        return self
 
     async def decode(self, sequence: Sequence) -> Sequence:
         if sequence.finished:
@@ -194,51 +226,3 @@ def _chosen(groups: list[Group], place: int) -> Sequence:
         detail |= {"second_score": next_score, "second_text": other.sequence.text}
     sequence.record("beam", detail)
     return sequence
-
-
-class BeamParams(BaseModel):
-    """Searches for the likeliest text with several beams, which may be kept diverse."""
-
-    model_config = PARAMS_CONFIG
-
-    kind: Literal["beam"] = "beam"
-    width: int = Field(default=4, ge=1, le=64, description="Beams, over all groups.")
-    length_penalty: float = Field(
-        default=1.0,
-        ge=-10,
-        le=10,
-        description="Power of the length that log-probabilities are divided by: above 0 favours long texts.",
-    )
-    early_stopping: EarlyStopping = Field(
-        default=False,
-        description='true: stop when `width` texts ended; false: also when no better one is likely; "never": '
-        "only when no better one is possible.",
-    )
-    groups: int = Field(default=1, ge=1, le=64, description="Groups of beams, for diverse beam search.")
-    diversity_penalty: float = Field(
-        default=0.0,
-        ge=0,
-        le=100,
-        description="Nats that a token loses for each beam of an earlier group that has just taken it.",
-    )
-
-    @model_validator(mode="after")
-    def _check_groups(self) -> "BeamParams":
-        if self.width % self.groups:
-            raise ValueError(
-                f"width is {self.width} and groups {self.groups}; width must be a multiple of groups."
-            )
-        if self.groups > 1 and self.diversity_penalty == 0:
-            raise ValueError(
-                f"groups is {self.groups} and diversity_penalty 0, so all groups would write the same; give "
-                "a penalty above 0, such as 0.5, or leave groups out."
-            )
-        if self.groups == 1 and self.diversity_penalty > 0:
-            raise ValueError(
-                f"diversity_penalty is {self.diversity_penalty}, but there is only one group; give groups "
-                "from 2 up, or leave the penalty out."
-            )
-        return self
-
-    def build(self) -> Beam:
-        return Beam(self.width, self.length_penalty, self.early_stopping, self.groups, self.diversity_penalty)

@@ -1,14 +1,26 @@
-"""DeepConf: samples that lose confidence are stopped, and the others vote with its weight."""
+"""DeepConf: samples that lose confidence are stopped, and the others vote with its weight.
 
-from dataclasses import dataclass
+Fu et al., "Deep Think with Confidence" (arXiv 2508.15260), online.
+
+Token confidence C is the signal `confidence`; group confidence is the mean C of the last `window` tokens.
+Of `warmup` samples the lowest group confidences give a bar that `keep_percent` of them stay above; each
+further sample is stopped as soon as a group falls below it. Warm-up samples below it do not vote either.
+Votes weigh as the text's confidence by `weight`. Samples are drawn `batch` at a time until there are
+`samples`, or the leading answer has at least the share `consensus` of all weight.
+
+There: window 2048, warm-up 16, up to 512 samples, keep 10% ("low") or 90% ("high"), consensus 0.95. The
+defaults here are for texts of some hundred tokens. As there, samples are stopped only once they fill a
+window. If no text that counts has an answer, the likeliest of them is returned.
+"""
+
 from typing import Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.signals import ROUNDING
-from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.parts.answers import ANSWER_MARKER, AnswerMarker
 from app.decoding.strategies.parts.branches import start_samples
 from app.decoding.strategies.parts.confidence import (
@@ -22,31 +34,47 @@ from app.decoding.strategies.parts.voting import Ballot, ballot_of, conclude, ta
 CONFIDENCE = "confidence"
 
 
-@dataclass(frozen=True)
-class ConfidenceVoting:
-    """Fu et al., "Deep Think with Confidence" (arXiv 2508.15260), online.
+class ConfidenceVoting(Strategy):
+    """Stops samples that lose confidence and lets the others vote, weighted by theirs."""
 
-    Token confidence C is the signal `confidence`; group confidence is the mean C of the last `window` tokens.
-    Of `warmup` samples the lowest group confidences give a bar that `keep_percent` of them stay above; each
-    further sample is stopped as soon as a group falls below it. Warm-up samples below it do not vote either.
-    Votes weigh as the text's confidence by `weight`. Samples are drawn `batch` at a time until there are
-    `samples`, or the leading answer has at least the share `consensus` of all weight.
+    kind: Literal["confidence_voting"] = "confidence_voting"
+    samples: int = Field(default=16, ge=1, le=512, description="Most samples to draw, the warm-up included.")
+    warmup: int = Field(
+        default=4, ge=1, le=512, description="Samples that are written to their end and set the bar."
+    )
+    keep_percent: float = Field(
+        default=90.0,
+        gt=0,
+        le=100,
+        description="Per cent of the warm-up samples that stay above the bar: the higher, the fewer samples "
+        "are stopped.",
+    )
+    window: int = Field(default=16, ge=1, le=65536, description="Tokens of a group.")
+    weight: Aggregate = Field(
+        default="lowest",
+        description="What a vote weighs: mean confidence of all tokens, of the last window (tail), of the "
+        "lowest tenth of the groups (bottom), or of the lowest group.",
+    )
+    consensus: float | None = Field(
+        default=0.95,
+        gt=0.5,
+        le=1,
+        description="Share of all weight at which the leading answer ends the sampling; null: none does.",
+    )
+    batch: int = Field(default=2, ge=1, le=512, description="Samples drawn between two looks at the votes.")
+    answer_marker: AnswerMarker = ANSWER_MARKER
 
-    There: window 2048, warm-up 16, up to 512 samples, keep 10% ("low") or 90% ("high"), consensus 0.95. The
-    defaults here are for texts of some hundred tokens. As there, samples are stopped only once they fill a
-    window. If no text that counts has an answer, the likeliest of them is returned.
-    """
+    @model_validator(mode="after")
+    def _check_warmup(self) -> "ConfidenceVoting":
+        if self.warmup > self.samples:
+            raise ValueError(
+                f"warmup is {self.warmup} and samples {self.samples}; warmup must be between 1 and samples."
+            )
+        return self
 
-    samples: int
-    warmup: int
-    keep_percent: float
-    window: int
-    weight: Aggregate
-    consensus: float | None
-    batch: int
-    answer_marker: str
-
-    needs = frozenset({CONFIDENCE})
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({CONFIDENCE})
 
     async def decode(self, sequence: Sequence) -> Sequence:
         waiting = start_samples(sequence, self.samples)
@@ -97,56 +125,3 @@ class ConfidenceVoting:
 def confidences(sequence: Sequence) -> list[float]:
     """Confidence of every token."""
     return [token.signals[CONFIDENCE] for token in sequence.tokens]
-
-
-class ConfidenceVotingParams(BaseModel):
-    """Stops samples that lose confidence and lets the others vote, weighted by theirs."""
-
-    model_config = PARAMS_CONFIG
-
-    kind: Literal["confidence_voting"] = "confidence_voting"
-    samples: int = Field(default=16, ge=1, le=512, description="Most samples to draw, the warm-up included.")
-    warmup: int = Field(
-        default=4, ge=1, le=512, description="Samples that are written to their end and set the bar."
-    )
-    keep_percent: float = Field(
-        default=90.0,
-        gt=0,
-        le=100,
-        description="Per cent of the warm-up samples that stay above the bar: the higher, the fewer samples "
-        "are stopped.",
-    )
-    window: int = Field(default=16, ge=1, le=65536, description="Tokens of a group.")
-    weight: Aggregate = Field(
-        default="lowest",
-        description="What a vote weighs: mean confidence of all tokens, of the last window (tail), of the "
-        "lowest tenth of the groups (bottom), or of the lowest group.",
-    )
-    consensus: float | None = Field(
-        default=0.95,
-        gt=0.5,
-        le=1,
-        description="Share of all weight at which the leading answer ends the sampling; null: none does.",
-    )
-    batch: int = Field(default=2, ge=1, le=512, description="Samples drawn between two looks at the votes.")
-    answer_marker: AnswerMarker = ANSWER_MARKER
-
-    @model_validator(mode="after")
-    def _check_warmup(self) -> "ConfidenceVotingParams":
-        if self.warmup > self.samples:
-            raise ValueError(
-                f"warmup is {self.warmup} and samples {self.samples}; warmup must be between 1 and samples."
-            )
-        return self
-
-    def build(self) -> ConfidenceVoting:
-        return ConfidenceVoting(
-            self.samples,
-            self.warmup,
-            self.keep_percent,
-            self.window,
-            self.weight,
-            self.consensus,
-            self.batch,
-            self.answer_marker,
-        )

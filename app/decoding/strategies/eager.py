@@ -1,44 +1,53 @@
-"""EAGer: sequences that branch where the entropy is high, out of one budget, and vote in the end."""
+"""EAGer: sequences that branch where the entropy is high, out of one budget, and vote in the end.
 
-from dataclasses import dataclass
+Source: Scalena et al., 2025, arXiv 2510.11170.
+
+One sequence begins. Whenever a sequence meets a token whose entropy exceeds the threshold, and fewer than
+M sequences were begun, it takes the likeliest token there, and a new sequence goes on with the second
+likeliest. When M are reached, all are written to their ends. Before that, they advance token by token
+together, so that the budget goes to the earliest doubts, and to the oldest of equally early ones.
+
+"majority" returns, among the sequences with the commonest answer, the one with the highest mean raw
+log-probability, and so does "best" among all. The paper hands what a prompt left of its budget to prompts
+that needed more; a request has one prompt, so what is left over is saved.
+"""
+
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from app.decoding.calibration.calibration import Calibration
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
-from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.parts.answers import ANSWER_MARKER, AnswerMarker, read_answer
 from app.decoding.strategies.parts.branches import fork_each
 from app.decoding.strategies.parts.lookahead import above, doubtful_entropy, draw_each_unless, mean_logprob
 from app.decoding.strategies.parts.voting import Ballot, elect, tally, told
+from app.renamed import Renamed
 
-KIND = "eager"
 _BRANCHES = 2
 
 
-@dataclass(frozen=True)
-class Eager:
-    """Source: Scalena et al., 2025, arXiv 2510.11170.
+class Eager(Strategy):
+    """Begins further sequences only where the entropy is high, out of one budget, and lets them vote."""
 
-    One sequence begins. Whenever a sequence meets a token whose entropy exceeds the threshold, and fewer than
-    M sequences were begun, it takes the likeliest token there, and a new sequence goes on with the second
-    likeliest. When M are reached, all are written to their ends. Before that, they advance token by token
-    together, so that the budget goes to the earliest doubts, and to the oldest of equally early ones.
+    renamed = (Renamed("sequences", "samples"),)
 
-    "majority" returns, among the sequences with the commonest answer, the one with the highest mean raw
-    log-probability, and so does "best" among all. The paper hands what a prompt left of its budget to prompts
-    that needed more; a request has one prompt, so what is left over is saved.
-    """
+    kind: Literal["eager"] = "eager"
+    threshold: float | None = Field(
+        default=None, ge=0, le=100, description="Entropy in nats above which to branch; else the calibrated."
+    )
+    samples: int = Field(default=8, ge=1, le=64, description="Most sequences in all.")
+    choose: Literal["majority", "best"] = Field(
+        default="majority", description="The commonest answer, or the likeliest sequence."
+    )
+    answer_marker: AnswerMarker = ANSWER_MARKER
 
-    threshold: float | None
-    sequences: int
-    choose: Literal["majority", "best"]
-    marker: str
-
-    needs = frozenset({"entropy"})
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"entropy"})
 
     def thresholds(self, calibration: Calibration | None) -> float:
         """The entropy in nats above which to branch; else the calibrated quantile of `DOUBTFUL_PERCENT`.
@@ -46,13 +55,13 @@ class Eager:
         Raises:
             ParameterError: there is neither.
         """
-        return doubtful_entropy(calibration, self.threshold, KIND)
+        return doubtful_entropy(calibration, self.threshold, self.kind)
 
     async def decode(self, sequence: Sequence) -> Sequence:
         threshold = self.thresholds(sequence.spec.calibration)
         is_doubtful = above(threshold)
         every = [sequence]
-        while len(every) < self.sequences and not all(each.finished for each in every):
+        while len(every) < self.samples and not all(each.finished for each in every):
             going = [each for each in every if not each.finished]
             doubts = await draw_each_unless(going, is_doubtful, _BRANCHES)
             for each, found in zip(going, doubts, strict=True):
@@ -67,7 +76,7 @@ class Eager:
         self, sequence: Sequence, found: tuple[Token, ...], threshold: float, begun: int
     ) -> list[Sequence]:
         """Go on with the likeliest token; the new sequence with another, if there is budget."""
-        begins = begun < self.sequences and len(found) == _BRANCHES
+        begins = begun < self.samples and len(found) == _BRANCHES
         if begins:
             sequence.record(
                 "branch",
@@ -85,7 +94,9 @@ class Eager:
     def _chosen(self, every: list[Sequence]) -> Sequence:
         if len(every) == 1:
             return every[0]
-        ballots = [Ballot(read_answer(each.text, self.marker), mean_logprob(each.tokens)) for each in every]
+        ballots = [
+            Ballot(read_answer(each.text, self.answer_marker), mean_logprob(each.tokens)) for each in every
+        ]
         votes = tally(ballots)
         # The first of equals, which is the older sequence.
         if self.choose == "majority":
@@ -104,22 +115,3 @@ class Eager:
             },
         )
         return best
-
-
-class EagerParams(BaseModel):
-    """Begins further sequences only where the entropy is high, out of one budget, and lets them vote."""
-
-    model_config = PARAMS_CONFIG
-
-    kind: Literal["eager"] = "eager"
-    threshold: float | None = Field(
-        default=None, ge=0, le=100, description="Entropy in nats above which to branch; else the calibrated."
-    )
-    sequences: int = Field(default=8, ge=1, le=64, description="Most sequences in all.")
-    choose: Literal["majority", "best"] = Field(
-        default="majority", description="The commonest answer, or the likeliest sequence."
-    )
-    answer_marker: AnswerMarker = ANSWER_MARKER
-
-    def build(self) -> Eager:
-        return Eager(self.threshold, self.sequences, self.choose, self.answer_marker)

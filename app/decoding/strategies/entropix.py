@@ -1,24 +1,39 @@
-"""Entropix: what to do with a token follows from its entropy and varentropy."""
+"""Entropix: what to do with a token follows from its entropy and varentropy.
+
+Source: github.com/xjdr-alt/entropix; entropy H and varentropy V there are in bits, here in nats.
+
+H low,  V low   argmax: the likeliest token.
+H high, V low   pause: the likeliest candidates are continued greedily for some tokens, and the candidate
+                with the highest mean log-probability is taken. The original inserts a thinking token.
+H not high, V high   branch: each candidate goes on to the end of the step by the request's own sampling,
+                and the branch with the highest mean log-probability is kept. In the original a sampler
+                that never branches, or nothing.
+H high, V high  resample: the token is drawn at another temperature or, "without", the one that was drawn
+                is taken back and another is drawn in its place, as the original's later version does.
+else            the request's own sampling.
+
+Thresholds that are left out are the calibrated quantiles of `PERCENTS`. The original's attention entropy
+and its scaling of temperature, top-p and top-k are left out.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from app.decoding.calibration.calibration import Calibration, refuse_uncalibrated
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.parts.branches import fork_each
 from app.decoding.strategies.parts.lookahead import look_ahead, mean_logprob
 from app.decoding.strategies.parts.steps import STEP_ENDS, StepEnds, is_step_end
 from app.errors import ConflictError
 
-KIND = "entropix"
 Quadrant = Literal["argmax", "pause", "branch", "resample", "sample"]
 
 # Percents of the calibrated tokens. A trained model is sure of nearly all of its tokens, so that even the low
@@ -61,32 +76,45 @@ class Thresholds:
         }
 
 
-@dataclass(frozen=True)
-class Entropix:
-    """Source: github.com/xjdr-alt/entropix; entropy H and varentropy V there are in bits, here in nats.
+class Entropix(Strategy):
+    """Takes, ponders, branches at or redraws a token according to its entropy and varentropy."""
 
-    H low,  V low   argmax: the likeliest token.
-    H high, V low   pause: the likeliest candidates are continued greedily for some tokens, and the candidate
-                    with the highest mean log-probability is taken. The original inserts a thinking token.
-    H not high, V high   branch: each candidate goes on to the end of the step by the request's own sampling,
-                    and the branch with the highest mean log-probability is kept. In the original a sampler
-                    that never branches, or nothing.
-    H high, V high  resample: the token is drawn at another temperature or, "without", the one that was drawn
-                    is taken back and another is drawn in its place, as the original's later version does.
-    else            the request's own sampling.
+    kind: Literal["entropix"] = "entropix"
+    entropy_low: float | None = Field(
+        default=None, ge=0, le=100, description="Nats; the likeliest token is taken up to here."
+    )
+    entropy_high: float | None = Field(
+        default=None, ge=0, le=100, description="Nats; above, a token is pondered or drawn otherwise."
+    )
+    varentropy_low: float | None = Field(
+        default=None, ge=0, le=10_000, description="Nats squared; low up to here."
+    )
+    varentropy_high: float | None = Field(
+        default=None, ge=0, le=10_000, description="Nats squared; high above."
+    )
+    candidates: int = Field(default=3, ge=1, le=20, description="Likeliest tokens to ponder or branch over.")
+    lookahead: int = Field(
+        default=5, ge=1, le=256, description="Tokens to look ahead in a pause, the candidate included."
+    )
+    step_ends: StepEnds = STEP_ENDS
+    resample: Literal["temperature", "without"] = Field(
+        default="temperature", description="Draw at another temperature, or draw another token at it."
+    )
+    resample_temperature: float = Field(default=1.5, ge=0, le=100, description="That temperature.")
 
-    Thresholds that are left out are the calibrated quantiles of `PERCENTS`. The original's attention entropy
-    and its scaling of temperature, top-p and top-k are left out.
-    """
+    @model_validator(mode="after")
+    def _ordered(self) -> "Entropix":
+        for signal, low, high in (
+            ("entropy", self.entropy_low, self.entropy_high),
+            ("varentropy", self.varentropy_low, self.varentropy_high),
+        ):
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"{signal}_low is {low}; it may not be above {signal}_high, which is {high}")
+        return self
 
-    given: Mapping[str, float]
-    candidates: int
-    lookahead: int
-    ends: tuple[str, ...]
-    resample: Literal["temperature", "without"]
-    resample_temperature: float
-
-    needs = frozenset({"entropy", "varentropy"})
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"entropy", "varentropy"})
 
     def thresholds(self, calibration: Calibration | None) -> Thresholds:
         """Those that were given, and the calibrated ones for the rest.
@@ -94,10 +122,11 @@ class Entropix:
         Raises:
             ParameterError: there is no calibration for the rest, or a low one is above its high one.
         """
-        values = dict(self.given)
+        given = {name: getattr(self, name) for name in PERCENTS}
+        values = {name: value for name, value in given.items() if value is not None}
         missing = [name for name in PERCENTS if name not in values]
         if missing and calibration is None:
-            refuse_uncalibrated(KIND, ", ".join(missing))
+            refuse_uncalibrated(self.kind, ", ".join(missing))
         if calibration is not None:
             for name in missing:
                 signal, percent = PERCENTS[name]
@@ -169,7 +198,7 @@ class Entropix:
         return branches[best]
 
     async def _finish_step(self, branch: Sequence) -> None:
-        while not (branch.finished or is_step_end(branch.spec, branch.tokens[-1].id, self.ends)):
+        while not (branch.finished or is_step_end(branch.spec, branch.tokens[-1].id, self.step_ends)):
             await branch.next()
 
     def _best(self, sequence: Sequence, branches: list[Sequence]) -> int:
@@ -187,54 +216,4 @@ class Entropix:
                 "instead_of": text([found[0]]),
                 "discarded": discarded,
             },
-        )
-
-
-class EntropixParams(BaseModel):
-    """Takes, ponders, branches at or redraws a token according to its entropy and varentropy."""
-
-    model_config = PARAMS_CONFIG
-
-    kind: Literal["entropix"] = "entropix"
-    entropy_low: float | None = Field(
-        default=None, ge=0, le=100, description="Nats; the likeliest token is taken up to here."
-    )
-    entropy_high: float | None = Field(
-        default=None, ge=0, le=100, description="Nats; above, a token is pondered or drawn otherwise."
-    )
-    varentropy_low: float | None = Field(
-        default=None, ge=0, le=10_000, description="Nats squared; low up to here."
-    )
-    varentropy_high: float | None = Field(
-        default=None, ge=0, le=10_000, description="Nats squared; high above."
-    )
-    candidates: int = Field(default=3, ge=1, le=20, description="Likeliest tokens to ponder or branch over.")
-    lookahead: int = Field(
-        default=5, ge=1, le=256, description="Tokens to look ahead in a pause, the candidate included."
-    )
-    step_ends: StepEnds = STEP_ENDS
-    resample: Literal["temperature", "without"] = Field(
-        default="temperature", description="Draw at another temperature, or draw another token at it."
-    )
-    resample_temperature: float = Field(default=1.5, ge=0, le=100, description="That temperature.")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "EntropixParams":
-        for signal, low, high in (
-            ("entropy", self.entropy_low, self.entropy_high),
-            ("varentropy", self.varentropy_low, self.varentropy_high),
-        ):
-            if low is not None and high is not None and low > high:
-                raise ValueError(f"{signal}_low is {low}; it may not be above {signal}_high, which is {high}")
-        return self
-
-    def build(self) -> Entropix:
-        given = {name: getattr(self, name) for name in PERCENTS}
-        return Entropix(
-            {name: value for name, value in given.items() if value is not None},
-            self.candidates,
-            self.lookahead,
-            self.step_ends,
-            self.resample,
-            self.resample_temperature,
         )

@@ -1,22 +1,35 @@
-"""Entropy-gated branching: a beam over steps that branches only at a step's first token in doubt."""
+"""Entropy-gated branching: a beam over steps that branches only at a step's first token in doubt.
+
+Source: Li et al., 2025, arXiv 2503.21961.
+
+Every beam writes a step by the request's own sampling. At the first token of the step whose entropy
+exceeds the threshold it branches: the W likeliest tokens there go on, each to the end of the step,
+without branching again. Of all beams' branches the best are kept; when all of these have ended, the best
+is the answer.
+
+The paper scores a branch with a process reward model. Here it is the mean raw log-probability of its
+tokens, or the mean of a signal over those of its tokens that have it, such as a probe at the end of every
+step; a branch without a value comes last. A branch starts where its beam stood, so nothing is written
+twice.
+"""
 
 from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from app.decoding.calibration.calibration import Calibration
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
-from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.parts.branches import fork_each
 from app.decoding.strategies.parts.lookahead import above, doubtful_entropy, draw_each_unless, mean_logprob
 from app.decoding.strategies.parts.steps import STEP_ENDS, StepEnds, step_written
+from app.renamed import Renamed
 
-KIND = "entropy_gated_branching"
 LOGPROB = "logprob"
 
 
@@ -28,27 +41,28 @@ class Grown:
     own: int
 
 
-@dataclass(frozen=True)
-class EntropyGatedBranching:
-    """Source: Li et al., 2025, arXiv 2503.21961.
+class EntropyGatedBranching(Strategy):
+    """Branches at a step's first token of high entropy, writes the step in each branch and keeps the best."""
 
-    Every beam writes a step by the request's own sampling. At the first token of the step whose entropy
-    exceeds the threshold it branches: the W likeliest tokens there go on, each to the end of the step,
-    without branching again. Of all beams' branches the best are kept; when all of these have ended, the best
-    is the answer.
+    renamed = (Renamed("branches", "candidates"), Renamed("beams", "width"))
 
-    The paper scores a branch with a process reward model. Here it is the mean raw log-probability of its
-    tokens, or the mean of a signal over those of its tokens that have it, such as a probe at the end of every
-    step; a branch without a value comes last. A branch starts where its beam stood, so nothing is written
-    twice.
-    """
-
-    threshold: float | None
-    branches: int
-    beams: int
-    ends: tuple[str, ...]
-    score: str
-    prefer: Literal["low", "high"]
+    kind: Literal["entropy_gated_branching"] = "entropy_gated_branching"
+    threshold: float | None = Field(
+        default=None, ge=0, le=100, description="Entropy in nats above which to branch; else the calibrated."
+    )
+    candidates: int = Field(default=3, ge=2, le=16, description="Likeliest tokens that go on at a doubt.")
+    width: int = Field(default=1, ge=1, le=16, description="Branches that are kept after each step.")
+    step_ends: StepEnds = STEP_ENDS
+    score: str = Field(
+        default=LOGPROB,
+        min_length=1,
+        max_length=128,
+        description='What ranks branches: "logprob", the mean over the tokens, or the mean of a signal, '
+        'such as "probe:step_error".',
+    )
+    prefer: Literal["low", "high"] = Field(
+        default="low", description="Which values of a signal are good. A log-probability is good if high."
+    )
 
     @property
     def needs(self) -> frozenset[str]:
@@ -60,7 +74,7 @@ class EntropyGatedBranching:
         Raises:
             ParameterError: there is neither.
         """
-        return doubtful_entropy(calibration, self.threshold, KIND)
+        return doubtful_entropy(calibration, self.threshold, self.kind)
 
     async def decode(self, sequence: Sequence) -> Sequence:
         threshold = self.thresholds(sequence.spec.calibration)
@@ -76,12 +90,12 @@ class EntropyGatedBranching:
         self, beams: Items[Sequence], is_doubtful: Callable[[Token], bool], threshold: float
     ) -> list[Grown]:
         """Every beam's next step, in as many branches as it comes to."""
-        is_complete = step_written(self.ends)
+        is_complete = step_written(self.step_ends)
         starts = [beam.position for beam in beams]
         grown: list[list[Grown]] = [[Grown(beam, beam.position)] for beam in beams]
         going = [index for index, beam in enumerate(beams) if not beam.finished]
         while going:
-            doubts = await draw_each_unless([beams[index] for index in going], is_doubtful, self.branches)
+            doubts = await draw_each_unless([beams[index] for index in going], is_doubtful, self.candidates)
             writing: list[int] = []
             for index, found in zip(going, doubts, strict=True):
                 beam = beams[index]
@@ -112,7 +126,7 @@ class EntropyGatedBranching:
         return [Grown(branch, branch.position) for branch in fork_each(beam, found)]
 
     async def _finish_step(self, branch: Sequence, start: int) -> None:
-        is_complete = step_written(self.ends)
+        is_complete = step_written(self.step_ends)
         if not branch.finished and not is_complete(branch.span(start)):
             await branch.extend(until=lambda _: is_complete(branch.span(start)))
 
@@ -120,7 +134,7 @@ class EntropyGatedBranching:
         """The best beams, best first; of equals, the likelier token."""
         scored = [(self._score(each.sequence.tokens), each) for each in grown]
         ranked = sorted(scored, key=lambda pair: pair[0], reverse=True)
-        kept, dropped = ranked[: self.beams], ranked[self.beams :]
+        kept, dropped = ranked[: self.width], ranked[self.width :]
         if dropped:
             best = kept[0][1].sequence
             best.record(
@@ -152,32 +166,3 @@ class EntropyGatedBranching:
         if score == float("-inf"):
             return "none"
         return -score if self.score != LOGPROB and self.prefer == "low" else score
-
-
-class EntropyGatedBranchingParams(BaseModel):
-    """Branches at a step's first token of high entropy, writes the step in each branch and keeps the best."""
-
-    model_config = PARAMS_CONFIG
-
-    kind: Literal["entropy_gated_branching"] = "entropy_gated_branching"
-    threshold: float | None = Field(
-        default=None, ge=0, le=100, description="Entropy in nats above which to branch; else the calibrated."
-    )
-    branches: int = Field(default=3, ge=2, le=16, description="Likeliest tokens that go on at a doubt.")
-    beams: int = Field(default=1, ge=1, le=16, description="Branches that are kept after each step.")
-    step_ends: StepEnds = STEP_ENDS
-    score: str = Field(
-        default=LOGPROB,
-        min_length=1,
-        max_length=128,
-        description='What ranks branches: "logprob", the mean over the tokens, or the mean of a signal, '
-        'such as "probe:step_error".',
-    )
-    prefer: Literal["low", "high"] = Field(
-        default="low", description="Which values of a signal are good. A log-probability is good if high."
-    )
-
-    def build(self) -> EntropyGatedBranching:
-        return EntropyGatedBranching(
-            self.threshold, self.branches, self.beams, self.step_ends, self.score, self.prefer
-        )

@@ -1,18 +1,26 @@
-"""Entropy stop: an answer is given as soon as the model's entropy has settled."""
+"""Entropy stop: an answer is given as soon as the model's entropy has settled.
+
+At the end of every step, stops if the statistic of the entropies so far is below the threshold.
+
+Sources: EAT and Think Just Enough, see the statistics. EAT reads one entropy per step, that of the token
+after the forced end of thinking, and Think Just Enough the entropy of the 20 likeliest tokens. Here it is
+that of every token written, over the whole vocabulary. A threshold that is left out is the statistic
+over the calibrated tokens. Once the answer marker is there, nothing is stopped any more.
+
+Both papers cut what a reasoning model writes after it has found its answer. Where every step is needed,
+as in the corpus of the embedded model, an answer that is forced early is a guess.
+"""
 
 from collections.abc import Sequence as Items
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from app.decoding.calibration.calibration import Calibration, SignalSummary, refuse_uncalibrated
 from app.decoding.core.sequence import Sequence
-from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.base import PARAMS_CONFIG, Strategy
 from app.decoding.strategies.parts.answers import ANSWER_MARKER, AnswerMarker
 from app.decoding.strategies.parts.steps import STEP_ENDS, StepEnds, step_written
-
-KIND = "entropy_stop"
 
 
 class EmaVariance(BaseModel):
@@ -58,72 +66,8 @@ class RecentMean(BaseModel):
         return entropy.mean
 
 
-@dataclass(frozen=True)
-class EntropyStop:
-    """At the end of every step, stops if the statistic of the entropies so far is below the threshold.
-
-    Sources: EAT and Think Just Enough, see the statistics. EAT reads one entropy per step, that of the token
-    after the forced end of thinking, and Think Just Enough the entropy of the 20 likeliest tokens. Here it is
-    that of every token written, over the whole vocabulary. A threshold that is left out is the statistic
-    over the calibrated tokens. Once the answer marker is there, nothing is stopped any more.
-
-    Both papers cut what a reasoning model writes after it has found its answer. Where every step is needed,
-    as in the corpus of the embedded model, an answer that is forced early is a guess.
-    """
-
-    rule: EmaVariance | RecentMean
-    threshold: float | None
-    min_steps: int
-    then: Literal["end", "answer"]
-    marker: str
-    ends: tuple[str, ...]
-
-    needs = frozenset({"entropy"})
-
-    def thresholds(self, calibration: Calibration | None) -> float:
-        """The statistic below which the entropy has settled.
-
-        Raises:
-            ParameterError: none was given, and there is no calibration.
-        """
-        if self.threshold is not None:
-            return self.threshold
-        if calibration is None:
-            refuse_uncalibrated(KIND, "threshold")
-        return self.rule.typical(calibration.signal("entropy"))
-
-    async def decode(self, sequence: Sequence) -> Sequence:
-        threshold = self.thresholds(sequence.spec.calibration)
-        entropies: list[float] = []
-        steps, start = 0, sequence.position
-        is_complete = step_written(self.ends)
-        while not sequence.finished:
-            entropies.append((await sequence.next()).signals["entropy"])
-            sequence.commit()
-            if sequence.finished or not is_complete(sequence.span(start)):
-                continue
-            steps, start = steps + 1, sequence.position
-            value = self.rule.value(entropies)
-            if steps >= self.min_steps and value < threshold and self.marker not in sequence.text:
-                detail = {"statistic": self.rule.statistic, "value": value, "threshold": threshold}
-                sequence.record("settled", {**detail, "steps": steps})
-                await self._stop(sequence)
-        return sequence
-
-    async def _stop(self, sequence: Sequence) -> None:
-        if self.then == "end":
-            sequence.finish("entropy_settled")
-            return
-        await sequence.force(sequence.spec.encode(self.marker), "force_answer")
-        while not sequence.finished:
-            await sequence.next()
-            sequence.commit()
-
-
-class EntropyStopParams(BaseModel):
+class EntropyStop(Strategy):
     """Stops writing once the entropy has settled, and ends there or forces the answer."""
-
-    model_config = PARAMS_CONFIG
 
     kind: Literal["entropy_stop"] = "entropy_stop"
     rule: Annotated[EmaVariance | RecentMean, Field(discriminator="statistic")] = Field(
@@ -142,7 +86,45 @@ class EntropyStopParams(BaseModel):
     answer_marker: AnswerMarker = ANSWER_MARKER
     step_ends: StepEnds = STEP_ENDS
 
-    def build(self) -> EntropyStop:
-        return EntropyStop(
-            self.rule, self.threshold, self.min_steps, self.then, self.answer_marker, self.step_ends
-        )
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"entropy"})
+
+    def thresholds(self, calibration: Calibration | None) -> float:
+        """The statistic below which the entropy has settled.
+
+        Raises:
+            ParameterError: none was given, and there is no calibration.
+        """
+        if self.threshold is not None:
+            return self.threshold
+        if calibration is None:
+            refuse_uncalibrated(self.kind, "threshold")
+        return self.rule.typical(calibration.signal("entropy"))
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        threshold = self.thresholds(sequence.spec.calibration)
+        entropies: list[float] = []
+        steps, start = 0, sequence.position
+        is_complete = step_written(self.step_ends)
+        while not sequence.finished:
+            entropies.append((await sequence.next()).signals["entropy"])
+            sequence.commit()
+            if sequence.finished or not is_complete(sequence.span(start)):
+                continue
+            steps, start = steps + 1, sequence.position
+            value = self.rule.value(entropies)
+            if steps >= self.min_steps and value < threshold and self.answer_marker not in sequence.text:
+                detail = {"statistic": self.rule.statistic, "value": value, "threshold": threshold}
+                sequence.record("settled", {**detail, "steps": steps})
+                await self._stop(sequence)
+        return sequence
+
+    async def _stop(self, sequence: Sequence) -> None:
+        if self.then == "end":
+            sequence.finish("entropy_settled")
+            return
+        await sequence.force(sequence.spec.encode(self.answer_marker), "force_answer")
+        while not sequence.finished:
+            await sequence.next()
+            sequence.commit()

@@ -1,15 +1,22 @@
-"""Entropy temperature: each token drawn at a temperature that follows the model's entropy."""
+"""Entropy temperature: each token drawn at a temperature that follows the model's entropy.
+
+Sets the temperature of every token by the entropy H of the model's own distribution, in nats.
+
+Sources: EDT, arXiv 2403.14541; llama.cpp's dynamic temperature. T0 is the request's temperature. H is
+that of the raw distribution over the whole vocabulary of V tokens; llama.cpp takes what the samplers
+before it have left, and as many tokens for V, as the sampler `dynatemp_range` does. The temperature of
+every token is in the trace; below 0.0001 it is 0, and the likeliest token is taken.
+"""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from app.decoding.core.sequence import Sequence
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.base import PARAMS_CONFIG, Strategy
 
 HOTTEST = 100.0
 # Dividing by less than this would leave the range of single precision.
@@ -51,19 +58,17 @@ class Dynamic(BaseModel):
         return low + (high - low) * share**self.dynatemp_exponent
 
 
-@dataclass(frozen=True)
-class EntropyTemperature:
-    """Sets the temperature of every token by the entropy H of the model's own distribution, in nats.
+class EntropyTemperature(Strategy):
+    """Draws each token at a temperature that follows the entropy: EDT or llama.cpp's dynamic temperature."""
 
-    Sources: EDT, arXiv 2403.14541; llama.cpp's dynamic temperature. T0 is the request's temperature. H is
-    that of the raw distribution over the whole vocabulary of V tokens; llama.cpp takes what the samplers
-    before it have left, and as many tokens for V, as the sampler `dynatemp_range` does. The temperature of
-    every token is in the trace; below 0.0001 it is 0, and the likeliest token is taken.
-    """
+    kind: Literal["entropy_temperature"] = "entropy_temperature"
+    rule: Annotated[Edt | Dynamic, Field(discriminator="formula")] = Field(
+        default=Edt(), description="How the temperature follows the entropy."
+    )
 
-    rule: Edt | Dynamic
-
-    needs = frozenset({"entropy"})
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"entropy"})
 
     async def decode(self, sequence: Sequence) -> Sequence:
         vocabulary = len(sequence.spec.vocabulary)
@@ -79,17 +84,3 @@ class EntropyTemperature:
             await sequence.next(by_entropy)
             sequence.commit()
         return sequence
-
-
-class EntropyTemperatureParams(BaseModel):
-    """Draws each token at a temperature that follows the entropy: EDT or llama.cpp's dynamic temperature."""
-
-    model_config = PARAMS_CONFIG
-
-    kind: Literal["entropy_temperature"] = "entropy_temperature"
-    rule: Annotated[Edt | Dynamic, Field(discriminator="formula")] = Field(
-        default=Edt(), description="How the temperature follows the entropy."
-    )
-
-    def build(self) -> EntropyTemperature:
-        return EntropyTemperature(self.rule)

@@ -1,18 +1,16 @@
-"""Greedy decoding: the likeliest token, every time."""
+"""Greedy decoding: the likeliest token after penalties and logit bias, of equals the lowest id."""
 
 from dataclasses import replace
 from typing import Literal
 
-from pydantic import BaseModel
-
 from app.decoding.core.sequence import Sequence
-from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.base import Strategy
 
 
-class Greedy:
-    """Takes the likeliest token after penalties and logit bias; of equals, the lowest id."""
+class Greedy(Strategy):
+    """Always the likeliest token, whatever the request's temperature."""
 
-    needs: frozenset[str] = frozenset()
+    kind: Literal["greedy"] = "greedy"
 
     async def decode(self, sequence: Sequence) -> Sequence:
         likeliest = replace(sequence.sampling, temperature=0.0)
@@ -20,14 +18,3 @@ class Greedy:
             await sequence.next(likeliest)
             sequence.commit()
         return sequence
-
-
-class GreedyParams(BaseModel):
-    """Always the likeliest token, whatever the request's temperature."""
-
-    model_config = PARAMS_CONFIG
-
-    kind: Literal["greedy"] = "greedy"
-
-    def build(self) -> Greedy:
-        return Greedy()

@@ -1,12 +1,19 @@
-"""Oracle retry: what retries are worth when every mistake is noticed."""
+"""Oracle retry: what retries are worth when every mistake is noticed.
 
-from dataclasses import dataclass
+The ceiling of `retry_upon_regret`: the corpus checker in the place of the probe ("perfect detector" in
+Figure 3 of arXiv 2408.16293).
+
+It reads the problem from the prompt. A step is rejected unless the checker calls it correct, and the end
+of the text unless the answer is there and right. For comparisons on problem sets only: who can check
+every step needs no model.
+"""
+
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from app.decoding.core.sequence import Sequence
-from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.parts.retry import Attempt, Check, Objection, Retry, write_checked
 from app.errors import UnfitError
 from models.corpora.corpus import CORRECT, Checker, Corpus, ProblemSyntaxError
@@ -15,20 +22,14 @@ from models.corpora.registry import DEFAULT, corpus_named
 _MODULUS = 11
 
 
-@dataclass(frozen=True)
-class OracleRetry:
-    """The ceiling of `retry_upon_regret`: the corpus checker in the place of the probe ("perfect detector" in
-    Figure 3 of arXiv 2408.16293).
+class OracleRetry(Strategy):
+    """Takes back every step that the corpus' checker finds wrong: the ceiling of `retry_upon_regret`."""
 
-    It reads the problem from the prompt. A step is rejected unless the checker calls it correct, and the end
-    of the text unless the answer is there and right. For comparisons on problem sets only: who can check
-    every step needs no model.
-    """
+    told_the_truth = True
 
-    modulus: int
-    retry: Retry
-
-    needs = frozenset[str]()
+    kind: Literal["oracle_retry"] = "oracle_retry"
+    modulus: int = Field(default=_MODULUS, ge=3, le=99, description="That of the corpus' arithmetic.")
+    retry: Retry = Retry()
 
     async def decode(self, sequence: Sequence) -> Sequence:
         corpus = self._corpus(sequence.spec.corpus)
@@ -69,16 +70,3 @@ def _checker(checker: Checker) -> Check:
         return None
 
     return wrong
-
-
-class OracleRetryParams(BaseModel):
-    """Takes back every step that the corpus' checker finds wrong: the ceiling of `retry_upon_regret`."""
-
-    model_config = PARAMS_CONFIG
-
-    kind: Literal["oracle_retry"] = "oracle_retry"
-    modulus: int = Field(default=_MODULUS, ge=3, le=99, description="That of the corpus' arithmetic.")
-    retry: Retry = Retry()
-
-    def build(self) -> OracleRetry:
-        return OracleRetry(self.modulus, self.retry)

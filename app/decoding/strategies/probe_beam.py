@@ -1,38 +1,45 @@
-"""Probe beam: beam search over steps, ranked by what probes say of them."""
+"""Probe beam: beam search over steps, ranked by what probes say of them.
 
-from dataclasses import dataclass
+Step-level beam search (Xie et al., "Self-Evaluation Guided Beam Search", arXiv 2305.00633), with
+probes on hidden states in the place of the model's judgement of itself, as in ReProbe (arXiv 2511.06209).
+
+Every text of the beam is continued by one step `samples` times, as the request samples; the `width` texts
+with the highest score stay, where
+
+    score = sum over the probes, over the tokens where they are read, of log(1 - p)
+
+so, for a probe of first mistakes, the log-probability that nothing is wrong so far. Of equals the earlier
+stays, and of texts that are the same, one. Texts that have ended stay in the beam by their score and are
+not continued; once all have, the best is the answer. Unlike the original it does not mix in the model's
+own probabilities (sampling sees to these), and does not draw the survivors at random.
+"""
+
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
-from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.parts.branches import start_samples
 from app.decoding.strategies.parts.steps import STEP_ENDS, StepEnds, step_written
 from app.decoding.strategies.parts.values import DIGITS, STEP_ERROR, Probe, log_value
 
 
-@dataclass(frozen=True)
-class ProbeBeam:
-    """Step-level beam search (Xie et al., "Self-Evaluation Guided Beam Search", arXiv 2305.00633), with
-    probes on hidden states in the place of the model's judgement of itself, as in ReProbe (arXiv 2511.06209).
+class ProbeBeam(Strategy):
+    """Beam search over steps: of several continuations those stay in which probes find the least wrong."""
 
-    Every text of the beam is continued by one step `samples` times, as the request samples; the `width` texts
-    with the highest score stay, where
-
-        score = sum over the probes, over the tokens where they are read, of log(1 - p)
-
-    so, for a probe of first mistakes, the log-probability that nothing is wrong so far. Of equals the earlier
-    stays, and of texts that are the same, one. Texts that have ended stay in the beam by their score and are
-    not continued; once all have, the best is the answer. Unlike the original it does not mix in the model's
-    own probabilities (sampling sees to these), and does not draw the survivors at random.
-    """
-
-    probes: tuple[str, ...]
-    width: int
-    samples: int
-    ends: tuple[str, ...]
+    kind: Literal["probe_beam"] = "probe_beam"
+    probes: tuple[Probe, ...] = Field(
+        default=(STEP_ERROR,),
+        min_length=1,
+        max_length=16,
+        fail_fast=True,
+        description="Their scores are added up.",
+    )
+    width: int = Field(default=2, ge=1, le=32, description="Texts that are kept after every step.")
+    samples: int = Field(default=2, ge=1, le=32, description="Continuations of each of them by one step.")
+    step_ends: StepEnds = STEP_ENDS
 
     @property
     def needs(self) -> frozenset[str]:
@@ -45,7 +52,7 @@ class ProbeBeam:
             for text in beam:
                 if not text.finished:
                     found += start_samples(text, self.samples)
-            complete = step_written(self.ends)
+            complete = step_written(self.step_ends)
             await gather(*(text.extend(until=complete) for text in found))
             beam = self._best(found)
             if len(beam) == 1:
@@ -67,24 +74,3 @@ class ProbeBeam:
             counts = {"candidates": len(found), "distinct": len(scored), "kept": len(kept)}
             kept[0].record("beam", {**counts, **scores})
         return kept
-
-
-class ProbeBeamParams(BaseModel):
-    """Beam search over steps: of several continuations those stay in which probes find the least wrong."""
-
-    model_config = PARAMS_CONFIG
-
-    kind: Literal["probe_beam"] = "probe_beam"
-    probes: tuple[Probe, ...] = Field(
-        default=(STEP_ERROR,),
-        min_length=1,
-        max_length=16,
-        fail_fast=True,
-        description="Their scores are added up.",
-    )
-    width: int = Field(default=2, ge=1, le=32, description="Texts that are kept after every step.")
-    samples: int = Field(default=2, ge=1, le=32, description="Continuations of each of them by one step.")
-    step_ends: StepEnds = STEP_ENDS
-
-    def build(self) -> ProbeBeam:
-        return ProbeBeam(self.probes, self.width, self.samples, self.step_ends)

@@ -1,22 +1,31 @@
-"""Probe voting: several samples, whose votes weigh what a probe thinks of their steps."""
+"""Probe voting: several samples, whose votes weigh what a probe thinks of their steps.
 
-from dataclasses import dataclass
+Samples by the request's own chain, each with a vote for its answer, weighted by probes.
+
+A text is right with probability w = product over its probes, and over their readings in it, of 1 - p,
+where p is a probe's calibrated probability of a mistake (as if steps failed independently). A vote weighs
+w, as in weighted majority voting by a verifier (Li et al., arXiv 2206.02336), or its log-odds
+ln(w / (1 - w)), which is optimal for independent voters between two answers (Nitzan & Paroush, 1982) and
+lets a text that is probably wrong vote against its answer. A text at which no probe was read weighs 0.
+"""
+
 from math import log, prod
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
-from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.parts.answers import ANSWER_MARKER, AnswerMarker
 from app.decoding.strategies.parts.branches import start_samples
 from app.decoding.strategies.parts.values import aggregate, read_values
 from app.decoding.strategies.parts.voting import ballot_of, conclude
+from app.renamed import Renamed
 
 Weight = Literal["probability", "log_odds"]
-Readings = Literal["product", "worst", "last"]
+Readings = Literal["product", "min", "last"]
 
 # A vote that is certain shall not outvote all others.
 _EDGE = 1e-6
@@ -25,8 +34,7 @@ _EDGE = 1e-6
 def probability_right(tokens: list[Token], probes: tuple[str, ...], readings: Readings) -> float | None:
     """Product over the probes of 1 - p, where p is the probability of a mistake; a probe's readings in one
     text are joined as `readings` says. None where no probe was read."""
-    how = "min" if readings == "worst" else readings
-    found = [aggregate(read_values(tokens, name), how) for name in probes]
+    found = [aggregate(read_values(tokens, name), readings) for name in probes]
     read = [value for value in found if value is not None]
     return prod(read) if read else None
 
@@ -41,42 +49,10 @@ def vote_weight(right: float | None, weight: Weight) -> float:
     return log(bounded / (1 - bounded))
 
 
-@dataclass(frozen=True)
-class ProbeVoting:
-    """Samples by the request's own chain, each with a vote for its answer, weighted by probes.
-
-    A text is right with probability w = product over its probes, and over their readings in it, of 1 - p,
-    where p is a probe's calibrated probability of a mistake (as if steps failed independently). A vote weighs
-    w, as in weighted majority voting by a verifier (Li et al., arXiv 2206.02336), or its log-odds
-    ln(w / (1 - w)), which is optimal for independent voters between two answers (Nitzan & Paroush, 1982) and
-    lets a text that is probably wrong vote against its answer. A text at which no probe was read weighs 0.
-    """
-
-    samples: int
-    probes: tuple[str, ...]
-    weight: Weight
-    readings: Readings
-    answer_marker: str
-
-    @property
-    def needs(self) -> frozenset[str]:
-        return frozenset(self.probes)
-
-    async def decode(self, sequence: Sequence) -> Sequence:
-        samples = start_samples(sequence, self.samples)
-        await gather(*(each.extend() for each in samples))
-        ballots = [ballot_of(each, self.answer_marker, self._weight(each)) for each in samples]
-        return conclude(samples, ballots, "earliest")
-
-    def _weight(self, sequence: Sequence) -> float:
-        right = probability_right(list(sequence.tokens), self.probes, self.readings)
-        return vote_weight(right, self.weight)
-
-
-class ProbeVotingParams(BaseModel):
+class ProbeVoting(Strategy):
     """Draws several samples and lets them vote, weighted by what probes think of them."""
 
-    model_config = PARAMS_CONFIG
+    renamed = (Renamed("readings", "aggregate", values={"worst": "min"}),)
 
     kind: Literal["probe_voting"] = "probe_voting"
     samples: int = Field(default=8, ge=1, le=256, description="Samples to draw.")
@@ -90,11 +66,22 @@ class ProbeVotingParams(BaseModel):
     weight: Weight = Field(
         default="probability", description="What a vote weighs: the probability to be right, or its log-odds."
     )
-    readings: Readings = Field(
+    aggregate: Readings = Field(
         default="product",
-        description="How a probe's readings in one text are joined: multiplied, the worst, or the last.",
+        description="How a probe's readings in one text are joined: multiplied, the lowest, or the last.",
     )
     answer_marker: AnswerMarker = ANSWER_MARKER
 
-    def build(self) -> ProbeVoting:
-        return ProbeVoting(self.samples, self.probes, self.weight, self.readings, self.answer_marker)
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset(self.probes)
+
+    async def decode(self, sequence: Sequence) -> Sequence:
+        samples = start_samples(sequence, self.samples)
+        await gather(*(each.extend() for each in samples))
+        ballots = [ballot_of(each, self.answer_marker, self._weight(each)) for each in samples]
+        return conclude(samples, ballots, "earliest")
+
+    def _weight(self, sequence: Sequence) -> float:
+        right = probability_right(list(sequence.tokens), self.probes, self.aggregate)
+        return vote_weight(right, self.weight)

@@ -2,30 +2,17 @@
 
 from typing import Literal
 
-from pydantic import BaseModel
-
 from app.decoding.core.sequence import Sequence
-from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.base import Strategy
 
 
-class Sample:
-    """Draws each token from the model's distribution after the request's sampling chain."""
+class Sample(Strategy):
+    """Draws every token with the request's temperature, top_k, top_p and so on."""
 
-    needs: frozenset[str] = frozenset()
+    kind: Literal["sample"] = "sample"
 
     async def decode(self, sequence: Sequence) -> Sequence:
         while not sequence.finished:
             await sequence.next()
             sequence.commit()
         return sequence
-
-
-class SampleParams(BaseModel):
-    """Draws every token with the request's temperature, top_k, top_p and so on."""
-
-    model_config = PARAMS_CONFIG
-
-    kind: Literal["sample"] = "sample"
-
-    def build(self) -> Sample:
-        return Sample()

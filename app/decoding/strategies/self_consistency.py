@@ -1,13 +1,22 @@
-"""Self-consistency: several samples, and the answer that most of them give."""
+"""Self-consistency: several samples, and the answer that most of them give.
 
-from dataclasses import dataclass
+Wang et al., "Self-consistency improves chain of thought reasoning" (arXiv 2203.11171): samples by the
+request's own chain, a vote each, most votes win. The text returned is the likeliest of those that give
+the winning answer. A request of temperature 0 draws the same text every time.
+
+Samples are drawn `batch` at a time, and `stop` may spare the rest: "decided" once they could not change
+the winner (same answer, fewer tokens), "confident" once the leading answer is likelier than the next with
+probability `confidence` (adaptive consistency, Aggarwal et al., arXiv 2305.11860, Beta criterion; there
+one sample at a time).
+"""
+
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
-from app.decoding.strategies.base import PARAMS_CONFIG
+from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.parts.answers import ANSWER_MARKER, AnswerMarker
 from app.decoding.strategies.parts.branches import start_samples
 from app.decoding.strategies.parts.voting import (
@@ -23,53 +32,8 @@ from app.decoding.strategies.parts.voting import (
 Stop = Literal["never", "decided", "confident"]
 
 
-@dataclass(frozen=True)
-class SelfConsistency:
-    """Wang et al., "Self-consistency improves chain of thought reasoning" (arXiv 2203.11171): samples by the
-    request's own chain, a vote each, most votes win. The text returned is the likeliest of those that give
-    the winning answer. A request of temperature 0 draws the same text every time.
-
-    Samples are drawn `batch` at a time, and `stop` may spare the rest: "decided" once they could not change
-    the winner (same answer, fewer tokens), "confident" once the leading answer is likelier than the next with
-    probability `confidence` (adaptive consistency, Aggarwal et al., arXiv 2305.11860, Beta criterion; there
-    one sample at a time).
-    """
-
-    samples: int
-    answer_marker: str
-    ties: Ties
-    stop: Stop
-    confidence: float
-    batch: int
-
-    needs = frozenset[str]()
-
-    async def decode(self, sequence: Sequence) -> Sequence:
-        waiting = start_samples(sequence, self.samples)
-        written: list[Sequence] = []
-        ballots: list[Ballot] = []
-        while waiting and not self._is_enough(ballots):
-            batch, waiting = waiting[: self.batch], waiting[self.batch :]
-            await gather(*(each.extend() for each in batch))
-            written += batch
-            ballots += [ballot_of(each, self.answer_marker) for each in batch]
-        return conclude(written, ballots, self.ties, {"spared": len(waiting)})
-
-    def _is_enough(self, ballots: list[Ballot]) -> bool:
-        counts = tally(ballots)
-        match self.stop:
-            case "never":
-                return False
-            case "decided":
-                return is_decided(counts, self.samples - len(ballots))
-            case "confident":
-                return lead_probability(counts) >= self.confidence
-
-
-class SelfConsistencyParams(BaseModel):
+class SelfConsistency(Strategy):
     """Draws several samples and returns the answer that most of them give."""
-
-    model_config = PARAMS_CONFIG
 
     kind: Literal["self_consistency"] = "self_consistency"
     samples: int = Field(default=8, ge=1, le=256, description="Most samples to draw.")
@@ -91,7 +55,23 @@ class SelfConsistencyParams(BaseModel):
     )
     batch: int = Field(default=2, ge=1, le=256, description="Samples drawn between two looks at the votes.")
 
-    def build(self) -> SelfConsistency:
-        return SelfConsistency(
-            self.samples, self.answer_marker, self.ties, self.stop, self.confidence, self.batch
-        )
+    async def decode(self, sequence: Sequence) -> Sequence:
+        waiting = start_samples(sequence, self.samples)
+        written: list[Sequence] = []
+        ballots: list[Ballot] = []
+        while waiting and not self._is_enough(ballots):
+            batch, waiting = waiting[: self.batch], waiting[self.batch :]
+            await gather(*(each.extend() for each in batch))
+            written += batch
+            ballots += [ballot_of(each, self.answer_marker) for each in batch]
+        return conclude(written, ballots, self.ties, {"spared": len(waiting)})
+
+    def _is_enough(self, ballots: list[Ballot]) -> bool:
+        counts = tally(ballots)
+        match self.stop:
+            case "never":
+                return False
+            case "decided":
+                return is_decided(counts, self.samples - len(ballots))
+            case "confident":
+                return lead_probability(counts) >= self.confidence

@@ -64,8 +64,6 @@ def refuse_what_is_refused(model: type[BaseModel]) -> Callable[[Any], None]:
         request = validated(body, model)
         if isinstance(request, GenerationFields):
             _ = request.sampling
-            if request.strategy is not None:
-                request.strategy.build()
 
     return check
 

@@ -96,5 +96,7 @@ def test_white_space_around_an_answer_does_not_count() -> None:
 
 def test_rules_are_told_apart_by_their_name() -> None:
     adapter: TypeAdapter[Reading] = TypeAdapter(Reading)
-    assert adapter.validate_python({"rule": "marker", "marker": "####"}) == Marker(marker="####")
+    assert adapter.validate_python({"rule": "marker", "answer_marker": "####"}) == Marker(
+        answer_marker="####"
+    )
     assert isinstance(adapter.validate_python({"rule": "regex", "pattern": "x"}), Pattern)

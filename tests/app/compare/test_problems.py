@@ -80,7 +80,7 @@ def test_the_corpus_checker_judges_steps_and_answer(checkpoint: LoadedCheckpoint
 
 
 def test_given_answers_are_compared_as_they_are_read(checkpoint: LoadedCheckpoint) -> None:
-    reading = {"rule": "marker", "marker": "####"}
+    reading = {"rule": "marker", "answer_marker": "####"}
     spec = make_spec(**given([{"prompt": "a", "answer": "7"}, {"prompt": "b"}], reading=reading))
     judge = judge_of(spec, checkpoint)
     with_answer, without = resolve(spec, checkpoint)

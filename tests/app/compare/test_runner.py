@@ -14,7 +14,7 @@ from app.compare.spec import ComparisonSpec
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import SampleParams
+from app.decoding.strategies import Sample
 from app.decoding.strategies.greedy import Greedy
 from app.engine.engine import Engine, GenerationRequest
 from app.errors import ComparisonFailedError, EngineStoppedError, RequestError
@@ -52,7 +52,7 @@ def test_an_outcome_is_what_the_engine_answers_to_the_same_request(
                 engine.submit(
                     GenerationRequest(
                         tuple(checkpoint.tokenizer.encode(prompts[outcome.problem])),
-                        SampleParams().build(),
+                        Sample(),
                         SamplingParams(temperature=0.7),
                         StoppingParams(12),
                         seed=outcome.seed,

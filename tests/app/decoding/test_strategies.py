@@ -7,10 +7,10 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from app.decoding import strategies
-from app.decoding.strategies import STRATEGIES, ComparisonParams, GreedyParams, StrategyParams
+from app.decoding.strategies import STRATEGIES, ComparisonStrategy, Greedy, RequestStrategy
 
-ADAPTER: TypeAdapter[Any] = TypeAdapter(StrategyParams)
-COMPARED: TypeAdapter[Any] = TypeAdapter(ComparisonParams)
+ADAPTER: TypeAdapter[Any] = TypeAdapter(RequestStrategy)
+COMPARED: TypeAdapter[Any] = TypeAdapter(ComparisonStrategy)
 FOR_COMPARISONS = {"oracle_retry"}
 
 
@@ -42,7 +42,7 @@ def test_an_unknown_kind_or_key_is_refused(wrong: dict[str, object]) -> None:
 
 
 def test_params_cannot_be_changed() -> None:
-    params = GreedyParams()
+    params = Greedy()
     with pytest.raises(ValidationError):
         params.kind = "greedy"
 

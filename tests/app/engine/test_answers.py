@@ -6,7 +6,7 @@ import pytest
 
 from app.decoding.core.sequence import Sequence
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams
+from app.decoding.strategies import Greedy
 from app.engine.engine import (
     ChoiceDone,
     PromptScored,
@@ -111,9 +111,9 @@ def test_zero_tokens_can_be_asked_for_to_score_a_prompt() -> None:
 
 def test_greedy_ignores_temperature_but_not_bias() -> None:
     with tiny_engine() as engine:
-        plain = collect(engine.submit(ask(strategy=GreedyParams().build())))
-        hot = collect(engine.submit(ask(strategy=GreedyParams().build(), sampling=SamplingParams(9.0))))
-        bias = collect(engine.submit(ask(strategy=GreedyParams().build(), sampling=biased(77))))
+        plain = collect(engine.submit(ask(strategy=Greedy())))
+        hot = collect(engine.submit(ask(strategy=Greedy(), sampling=SamplingParams(9.0))))
+        bias = collect(engine.submit(ask(strategy=Greedy(), sampling=biased(77))))
     assert plain.only.ids == hot.only.ids
     assert bias.only.ids == [77] * 12
 

@@ -8,13 +8,14 @@ from app.decoding.core.gather import gather
 from app.decoding.core.randomness import uniform
 from app.decoding.core.sequence import Sequence
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams, SampleParams, Strategy
+from app.decoding.strategies import Greedy, Sample
+from app.decoding.strategies.base import Runnable
 from app.engine.engine import GenerationRequest
 from tests.app.engine.tiny import Result, Wanderer, ask, collect, fresh_logprobs, tiny_engine, tiny_model
 
-STRATEGIES: dict[str, Strategy] = {
-    "greedy": GreedyParams().build(),
-    "sample": SampleParams().build(),
+STRATEGIES: dict[str, Runnable] = {
+    "greedy": Greedy(),
+    "sample": Sample(),
     "wanderer": Wanderer(),
 }
 CHAINS = [
@@ -100,7 +101,7 @@ def test_choices_differ_and_do_not_depend_on_how_many_there_are() -> None:
 def test_greedy_is_the_argmax_of_a_fresh_prefill() -> None:
     prompt = [9, 8, 7]
     with tiny_engine() as engine:
-        answer = collect(engine.submit(ask(prompt, GreedyParams().build(), max_tokens=20))).only
+        answer = collect(engine.submit(ask(prompt, Greedy(), max_tokens=20))).only
     ids = list(prompt)
     for token in answer.tokens:
         logprobs = fresh_logprobs(ids)

@@ -12,7 +12,8 @@ from app.decoding.core.sequence import Sequence
 from app.decoding.core.signals import SIGNALS
 from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams, Strategy
+from app.decoding.strategies import Greedy
+from app.decoding.strategies.base import Runnable
 from app.engine.drawing import likeliest
 from app.engine.engine import Engine
 from app.errors import StrategyError
@@ -37,8 +38,8 @@ class Looking:
         return sequence
 
 
-def run(engine: Engine, strategy: Strategy | None = None, **rest: Any) -> Result:
-    return collect(engine.submit(ask(PROMPT, strategy or GreedyParams().build(), **rest)))
+def run(engine: Engine, strategy: Runnable | None = None, **rest: Any) -> Result:
+    return collect(engine.submit(ask(PROMPT, strategy or Greedy(), **rest)))
 
 
 @pytest.fixture
@@ -86,10 +87,7 @@ def test_a_look_costs_one_token_and_taking_costs_nothing(engine: Engine) -> None
 
 def test_rows_that_look_and_rows_that_draw_do_not_disturb_each_other(engine: Engine) -> None:
     alone = [run(engine, Looking(2), seed=1), run(engine, seed=2)]
-    together = [
-        engine.submit(ask(PROMPT, Looking(2) if index % 2 == 0 else GreedyParams().build()))
-        for index in range(8)
-    ]
+    together = [engine.submit(ask(PROMPT, Looking(2) if index % 2 == 0 else Greedy())) for index in range(8)]
     for index, stream in enumerate(together):
         assert collect(stream).only.ids == alone[index % 2].only.ids
 

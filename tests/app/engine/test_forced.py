@@ -10,7 +10,7 @@ from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams
+from app.decoding.strategies import Greedy
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits, GenerationRequest
 from tests.app.engine.tiny import END, TinyCheckpoint, ask, collect, fresh_logprobs, tiny_model
@@ -93,4 +93,4 @@ def test_choices_are_numbered_for_their_strategies(engine: Engine) -> None:
     request = GenerationRequest((1, 2), Noting(), SamplingParams(), StoppingParams(4), n=3)
     assert len(collect(engine.submit(request)).choices) == 3
     assert seen == [0, 1, 2]
-    assert collect(engine.submit(ask(strategy=GreedyParams().build(), n=2))).error is None
+    assert collect(engine.submit(ask(strategy=Greedy(), n=2))).error is None

@@ -10,7 +10,8 @@ from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence as Text
 from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams, SampleParams, Strategy
+from app.decoding.strategies import Greedy, Sample
+from app.decoding.strategies.base import Runnable
 from app.engine.engine import Engine, GenerationRequest
 from app.engine.types import EngineLimits
 from app.errors import ParameterError, UnknownNameError
@@ -52,9 +53,9 @@ def engine(model: Decoder | None = None, **limits: Any) -> Engine:
 
 
 def request(index: int) -> GenerationRequest:
-    strategies: Sequence[Strategy] = (
-        SampleParams().build(),
-        GreedyParams().build(),
+    strategies: Sequence[Runnable] = (
+        Sample(),
+        Greedy(),
         Restless(),
         Wanderer(),
     )

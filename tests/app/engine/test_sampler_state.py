@@ -5,14 +5,15 @@ import math
 import pytest
 
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import SampleParams, Strategy
+from app.decoding.strategies import Sample
+from app.decoding.strategies.base import Runnable
 from tests.app.engine.tiny import Wanderer, ask, collect, tiny_engine
 
 TAU, ETA, DECAY = 40.0, 0.1, 0.8
 
 
-@pytest.mark.parametrize("strategy", [SampleParams().build(), Wanderer()], ids=["sample", "wanderer"])
-def test_it_is_a_fold_over_the_tokens_of_the_text(strategy: Strategy) -> None:
+@pytest.mark.parametrize("strategy", [Sample(), Wanderer()], ids=["sample", "wanderer"])
+def test_it_is_a_fold_over_the_tokens_of_the_text(strategy: Runnable) -> None:
     """With a tau that cuts nothing, a token's surprise is that of the model itself."""
     with tiny_engine() as engine:
         mirostat = SamplingParams(mirostat=2, mirostat_tau=TAU, mirostat_eta=ETA)

@@ -10,7 +10,7 @@ import torch
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams, SampleParams
+from app.decoding.strategies import Greedy, Sample
 from app.engine.loop import DecodingLoop
 from app.engine.stream import Stream
 from app.engine.types import EngineLimits, GenerationRequest
@@ -27,7 +27,7 @@ from tests.app.engine.tiny import (
     tiny_model,
 )
 
-GREEDY = GreedyParams().build()
+GREEDY = Greedy()
 
 
 @torch.inference_mode()
@@ -72,7 +72,7 @@ def test_texts_that_part_go_on_from_what_they_shared() -> None:
     requests = [
         ask(sampling=cold, strategy=strategy, max_tokens=30, seed=seed, top_logprobs=4)
         for seed in range(6)
-        for strategy in (SampleParams().build(), GREEDY)
+        for strategy in (Sample(), GREEDY)
     ]
     results, counters = decode(requests, max_rows=16)
     assert len({tuple(result.only.ids) for result in results}) > 3
@@ -141,7 +141,7 @@ def test_what_a_client_is_billed_does_not_depend_on_sharing() -> None:
 
 
 def test_a_prompt_that_another_request_computes_in_the_same_pass_is_cached() -> None:
-    requests = [ask(range(1, 31), SampleParams().build(), max_tokens=4, seed=seed) for seed in range(3)]
+    requests = [ask(range(1, 31), Sample(), max_tokens=4, seed=seed) for seed in range(3)]
     results, counters = decode(requests, max_rows=4)
     assert [result.usage and result.usage.cached_tokens for result in results] == [0, 29, 29]
     assert counters.cached_prompt_tokens == 58
@@ -170,7 +170,7 @@ class Racing:
 def test_branches_are_resumed_in_the_same_order_in_any_company() -> None:
     racing = ask(strategy=Racing(), max_tokens=8, seed=3)
     (lonely,), _ = decode([racing])
-    for company in (GREEDY, SampleParams().build()):
+    for company in (GREEDY, Sample()):
         (_, accompanied), counters = decode([ask(strategy=company, max_tokens=8, seed=3), racing])
         assert accompanied.only.events == lonely.only.events
         assert counters.shared_rows

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.decoding.core.context import Ledger
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.span import SequenceSpec
+from app.decoding.core.text import Ledger
 from app.decoding.core.types import StoppingParams, Token
 from app.decoding.sampling.params import SamplingParams
 from app.engine.slots import MIN_SHARED_PREFIX, Slot, SlotTable, Standing, shared_prefix

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from app.decoding.core.context import Ledger
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.span import SequenceSpec
+from app.decoding.core.text import Ledger
 from app.decoding.core.types import StoppingParams, Token
 from app.decoding.sampling.params import SamplingParams
 from app.engine.tasks import Task, run

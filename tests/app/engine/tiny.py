@@ -11,7 +11,8 @@ from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Event, StoppingParams, Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import SampleParams, Strategy
+from app.decoding.strategies import Sample
+from app.decoding.strategies.base import Runnable
 from app.engine.engine import ChoiceDone, Engine, Failed, GenerationRequest, RequestDone, TokenOut, Usage
 from app.engine.types import EngineLimits, StreamItem
 from models.decoder import Decoder
@@ -71,7 +72,7 @@ def tiny_engine(model: LanguageModel[Any] | None = None, **limits: Any) -> Engin
 
 def ask(
     prompt: Iterable[int] = (3, 1, 4, 1, 5),
-    strategy: Strategy | None = None,
+    strategy: Runnable | None = None,
     sampling: SamplingParams | None = None,
     max_tokens: int = 12,
     stop: tuple[str, ...] = (),
@@ -81,7 +82,7 @@ def ask(
 ) -> GenerationRequest:
     return GenerationRequest(
         prompt_ids=tuple(prompt),
-        strategy=strategy or SampleParams().build(),
+        strategy=strategy or Sample(),
         sampling=sampling or SamplingParams(),
         stopping=StoppingParams(max_tokens, stop, stop_token_ids, ignore_eos),
         **rest,

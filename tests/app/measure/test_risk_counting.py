@@ -6,8 +6,8 @@ import pytest
 
 from app.decoding.calibration.risk import choose
 from app.decoding.calibration.risk_table import RiskTable
-from app.decoding.strategies import GreedyParams
-from app.decoding.strategies.abstain import AbstainParams
+from app.decoding.strategies import Greedy
+from app.decoding.strategies.abstain import Abstain
 from app.engine.engine import Engine
 from app.measure.risk_counting import Graded, Question, count_risks, grade
 from tests.app.decoding.calibrated import calibration
@@ -27,7 +27,7 @@ def test_doubt_is_that_of_the_greedy_answer_without_its_end() -> None:
         for question, each in zip(QUESTIONS[:6], graded, strict=False):
             asked = ask(
                 question.prompt_ids,
-                GreedyParams().build(),
+                Greedy(),
                 max_tokens=CONTEXT - 3,
                 ignore_eos=False,
                 signals=("entropy", "surprisal"),
@@ -67,10 +67,10 @@ def test_abstaining_declines_on_the_very_answers_that_were_counted_above_the_thr
     chosen = choose(entropy.tuning, entropy.tested, "selective", 0.9, 0.5)
     assert chosen is not None
     threshold = entropy.thresholds[chosen.index]
-    params = AbstainParams(score="mean_entropy", level=0.9, delta=0.5)
+    params = Abstain(score="mean_entropy", level=0.9, delta=0.5)
     with Engine(TinyCheckpoint(tiny_model()), calibration=measured) as engine:
         for question, each in zip(QUESTIONS[:12], graded, strict=False):
-            asked = ask(question.prompt_ids, params.build(), max_tokens=CONTEXT - 3, ignore_eos=False)
+            asked = ask(question.prompt_ids, params, max_tokens=CONTEXT - 3, ignore_eos=False)
             done = collect(engine.submit(asked)).only.done
             assert done is not None
             assert (done.finish_reason == "abstain") == (each.doubts["mean_entropy"] > threshold + 1e-6)

@@ -151,5 +151,5 @@ function parseLines(text) {
 
 function readingField(openapi) {
   const field = fieldOf(openapi.components.schemas.GivenProblems.properties.reading, openapi, "reading");
-  return { ...field, title: "how the answer is read", default: { rule: "marker", marker: "Answer:" } };
+  return { ...field, title: "how the answer is read", default: { rule: "marker", answer_marker: "Answer:" } };
 }

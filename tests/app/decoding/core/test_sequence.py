@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.decoding.core.commands import ForcedToken, NextToken
-from app.decoding.core.context import Ledger
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.span import SequenceSpec, text_ends_with
+from app.decoding.core.text import Ledger
 from app.decoding.core.types import StoppingParams, Token
 from app.decoding.sampling.params import SamplingParams
 from app.errors import StrategyError

@@ -58,10 +58,10 @@ EXAMPLES: Mapping[str, Example] = {
         },
     ),
     "eager": Example(
-        params={"threshold": 2.5, "sequences": 6, "answer_marker": "."},
+        params={"threshold": 2.5, "samples": 6, "answer_marker": "."},
         changes={
             "threshold": {"threshold": 1.0},
-            "sequences": {"sequences": 3},
+            "samples": {"samples": 3},
             "choose": {"choose": "best"},
             "answer_marker": {"answer_marker": "Answer:"},
         },
@@ -92,8 +92,8 @@ EXAMPLES: Mapping[str, Example] = {
         params={"threshold": 2.2, "score": "entropy"},
         changes={
             "threshold": {"threshold": 3.0},
-            "branches": {"branches": 2},
-            "beams": {"beams": 3},
+            "candidates": {"candidates": 2},
+            "width": {"width": 3},
             "step_ends": {"step_ends": ("e",)},
             "score": {"score": "logprob"},
             "prefer": {"prefer": "high"},
@@ -140,12 +140,12 @@ EXAMPLES: Mapping[str, Example] = {
         sampling=VOTING,
     ),
     "early_answer": Example(
-        params={"triggers": [{"signal": "probe:pooled_every", "threshold": 0.6}], "marker": "the"},
+        params={"triggers": [{"signal": "probe:pooled_every", "threshold": 0.6}], "answer_marker": "the"},
         changes={
             "triggers": {"triggers": [{"signal": "entropy", "threshold": 2.0}]},
             "check": {"check": "step_end"},
             "min_steps": {"min_steps": 0},
-            "marker": {"marker": "ab"},
+            "answer_marker": {"answer_marker": "ab"},
             "step_ends": {"step_ends": ("e",)},
         },
     ),
@@ -162,7 +162,7 @@ EXAMPLES: Mapping[str, Example] = {
         params={"probe": "probe:pooled_every"},
         changes={
             "probe": {"probe": "probe:with_signals"},
-            "n": {"n": 2},
+            "samples": {"samples": 2},
             "aggregate": {"aggregate": "last"},
         },
     ),
@@ -172,7 +172,7 @@ EXAMPLES: Mapping[str, Example] = {
             "samples": {"samples": 5},
             "probes": {"probes": ["probe:pooled_every", "probe:answer"]},
             "weight": {"weight": "log_odds"},
-            "readings": {"readings": "worst"},
+            "aggregate": {"aggregate": "min"},
             "answer_marker": {"answer_marker": "e"},
         },
         sampling=VOTING,

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.decoding.core.commands import ForcedToken, NextToken
-from app.decoding.core.context import Ledger
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.span import SequenceSpec
+from app.decoding.core.text import Ledger
 from app.decoding.core.types import Event, StoppingParams, Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import Strategy
+from app.decoding.strategies.base import Runnable
 from app.engine.tasks import Task, run
 
 END = 0
@@ -58,7 +58,7 @@ def begin(
     )
 
 
-def drive(strategy: Strategy, write: Writer, sequence: Sequence | None = None) -> Run:
+def drive(strategy: Runnable, write: Writer, sequence: Sequence | None = None) -> Run:
     """Run a strategy to its end, a token for each branch at a time, as the engine does."""
     task = Task(strategy.decode(sequence or begin()))
     drawn: list[Token] = []
@@ -74,6 +74,7 @@ def drive(strategy: Strategy, write: Writer, sequence: Sequence | None = None) -
             else:
                 assert isinstance(request, NextToken)
                 assert isinstance(request.sampling, SamplingParams)
+                assert isinstance(request.sequence, Sequence)
                 token = write(request.sequence, request.sampling)
                 drawn.append(token)
                 places.append(request.sequence.position)

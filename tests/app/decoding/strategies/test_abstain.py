@@ -7,13 +7,13 @@ import pytest
 
 from app.decoding.calibration.calibration import Calibration
 from app.decoding.calibration.risk import choose
-from app.decoding.core.context import Ledger
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.span import SequenceSpec
+from app.decoding.core.text import Ledger
 from app.decoding.core.types import StoppingParams, Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams
-from app.decoding.strategies.abstain import AbstainParams
+from app.decoding.strategies import Greedy
+from app.decoding.strategies.abstain import Abstain
 from app.engine.engine import Engine
 from app.errors import ParameterError
 from tests.app.decoding.calibrated import COUNTS, calibration, with_risk
@@ -55,7 +55,7 @@ def writes(text: str, signal: str, *values: float | None) -> Callable[[Sequence,
 
 def run(score: str, text: str, signal: str, *values: float | None, **params: Any) -> Run:
     fields = {"score": score, "threshold": 0.5}
-    strategy = AbstainParams.model_validate(fields | params).build()
+    strategy = Abstain.model_validate(fields | params)
     assert strategy.needs == {signal}
     return drive(strategy, writes(text, signal, *values), begin(CALIBRATED))
 
@@ -110,13 +110,13 @@ def test_the_threshold_is_that_of_the_tests_and_the_trace_says_why() -> None:
 
 
 def test_what_is_infeasible_is_refused_and_the_level_that_is_named_is_not() -> None:
-    strategy = AbstainParams(level=0.02).build()
+    strategy = Abstain(level=0.02)
     with pytest.raises(ParameterError, match="infeasible") as caught:
         strategy.thresholds(CALIBRATED)
     named = float(str(caught.value).partition("can be kept is ")[2].partition(";")[0])
-    assert AbstainParams(level=named).build().thresholds(CALIBRATED).threshold == 0.2
+    assert Abstain(level=named).thresholds(CALIBRATED).threshold == 0.2
     with pytest.raises(ParameterError, match="infeasible"):
-        AbstainParams(level=named - 0.0002).build().thresholds(CALIBRATED)
+        Abstain(level=named - 0.0002).thresholds(CALIBRATED)
 
 
 @pytest.mark.parametrize(
@@ -124,21 +124,21 @@ def test_what_is_infeasible_is_refused_and_the_level_that_is_named_is_not() -> N
 )
 def test_without_counts_it_is_refused(measured: Calibration | None, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        AbstainParams().build().thresholds(measured)
-    assert AbstainParams(threshold=0.3).build().thresholds(measured).threshold == 0.3
+        Abstain().thresholds(measured)
+    assert Abstain(threshold=0.3).thresholds(measured).threshold == 0.3
 
 
 def test_in_the_engine_it_refuses_before_the_first_token_and_else_is_greedy_or_nothing() -> None:
     with Engine(TinyCheckpoint(tiny_model()), calibration=CALIBRATED) as engine:
         with pytest.raises(ParameterError, match="infeasible"):
-            engine.submit(ask(strategy=AbstainParams(level=0.001, score="surprisal").build()))
+            engine.submit(ask(strategy=Abstain(level=0.001, score="surprisal")))
         assert engine.stats().forward_rows == 0
-        greedy = collect(engine.submit(ask(strategy=GreedyParams().build()))).only
-        entropies = collect(engine.submit(ask(strategy=GreedyParams().build(), signals=("entropy",)))).only
+        greedy = collect(engine.submit(ask(strategy=Greedy()))).only
+        entropies = collect(engine.submit(ask(strategy=Greedy(), signals=("entropy",)))).only
         mean = sum(token.signals["entropy"] for token in entropies.tokens) / len(entropies.tokens)
         for threshold in (mean + 0.01, mean - 0.01):
-            params = AbstainParams(score="mean_entropy", threshold=threshold)
-            result = collect(engine.submit(ask(strategy=params.build())))
+            params = Abstain(score="mean_entropy", threshold=threshold)
+            result = collect(engine.submit(ask(strategy=params)))
             assert result.only.done is not None
             assert result.usage is not None
             if threshold > mean:

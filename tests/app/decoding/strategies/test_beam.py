@@ -11,8 +11,8 @@ import torch
 from pydantic import ValidationError
 
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams
-from app.decoding.strategies.beam import BeamParams
+from app.decoding.strategies import Greedy
+from app.decoding.strategies.beam import Beam
 from app.engine.engine import Engine
 from models.decoder import Decoder
 from models.gpt2 import GPT2, GPT2Config
@@ -61,8 +61,8 @@ def transformers_model() -> Any:
 
 
 def beam(engine: Engine, prompt: tuple[int, ...], max_tokens: int, **fields: Any) -> Answer:
-    params = {key: fields.pop(key) for key in list(fields) if key in BeamParams.model_fields}
-    strategy = BeamParams(**params).build()
+    params = {key: fields.pop(key) for key in list(fields) if key in Beam.model_fields}
+    strategy = Beam(**params)
     return collect(engine.submit(ask(prompt, strategy, max_tokens=max_tokens, **fields))).only
 
 
@@ -125,10 +125,10 @@ def require_same(
         return_dict_in_generate=True,
         output_scores=True,
     )
-    strategy = BeamParams(width=width, length_penalty=length_penalty, early_stopping=early_stopping)
+    strategy = Beam(width=width, length_penalty=length_penalty, early_stopping=early_stopping)
     asked = ask(
         prompt,
-        strategy.build(),
+        strategy,
         max_tokens=14,
         ignore_eos=False,
         stop_token_ids=tuple(end_ids[1:]),
@@ -148,7 +148,7 @@ def require_same(
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0])
 def test_width_one_is_greedy(engine: Engine, early_stopping: bool, length_penalty: float) -> None:
     for prompt in prompts(8):
-        asked = ask(prompt, GreedyParams().build(), max_tokens=20, ignore_eos=False, stop=("e", "Z"))
+        asked = ask(prompt, Greedy(), max_tokens=20, ignore_eos=False, stop=("e", "Z"))
         greedy = collect(engine.submit(asked)).only
         ours = beam(
             engine,
@@ -166,7 +166,7 @@ def test_width_one_is_greedy(engine: Engine, early_stopping: bool, length_penalt
 def test_width_one_is_greedy_with_penalties_and_bias(engine: Engine) -> None:
     sampling = SamplingParams(logit_bias={46: 6.0, 77: -20.0}, repetition_penalty=1.3, frequency_penalty=0.5)
     for prompt in prompts(6):
-        greedy = collect(engine.submit(ask(prompt, GreedyParams().build(), sampling))).only
+        greedy = collect(engine.submit(ask(prompt, Greedy(), sampling))).only
         assert beam(engine, prompt, 12, width=1, sampling=sampling).ids == greedy.ids
 
 
@@ -251,7 +251,7 @@ def test_diverse_groups_are_those_of_the_paper(
 
 def test_every_look_is_counted(engine: Engine) -> None:
     before = engine.stats().forward_rows
-    strategy = BeamParams(width=3).build()
+    strategy = Beam(width=3)
     result = collect(engine.submit(ask(PROMPT, strategy, max_tokens=10)))
     assert result.usage is not None
     # One look at the prompt, then three at every later position.
@@ -278,4 +278,4 @@ def test_temperature_plays_no_part(engine: Engine) -> None:
 )
 def test_what_makes_no_sense_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        BeamParams(**fields)
+        Beam(**fields)

@@ -3,7 +3,7 @@
 import pytest
 
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies.beam import BeamParams
+from app.decoding.strategies.beam import Beam
 from app.engine.engine import Engine
 from app.errors import ParameterError
 from tests.app.decoding.strategies.test_beam import PROMPT, engine
@@ -15,7 +15,7 @@ __all__ = ["engine"]
 def test_choices_of_which_there_are_none_decline(engine: Engine) -> None:
     """Only two tokens are possible, and only one position."""
     sampling = SamplingParams(logit_bias=dict.fromkeys((65, 66), 100.0))
-    strategy = BeamParams(width=4, groups=2, diversity_penalty=0.01).build()
+    strategy = Beam(width=4, groups=2, diversity_penalty=0.01)
     result = collect(engine.submit(ask(PROMPT, strategy, sampling, max_tokens=1, n=4)))
     endings = [answer.done and answer.done.finish_reason for answer in result.choices.values()]
     texts = [answer.text for answer in result.choices.values()]
@@ -31,7 +31,7 @@ def test_choices_of_which_there_are_none_decline(engine: Engine) -> None:
 
 def test_what_several_choices_search_is_computed_once() -> None:
     with Engine(TinyCheckpoint(tiny_model())) as engine:
-        strategy = BeamParams(width=4).build()
+        strategy = Beam(width=4)
         result = collect(engine.submit(ask(PROMPT, strategy, max_tokens=10, n=3)))
         stats = engine.stats()
     assert len({tuple(answer.ids) for answer in result.choices.values()}) == 3
@@ -41,5 +41,5 @@ def test_what_several_choices_search_is_computed_once() -> None:
 
 def test_more_choices_than_beams_are_refused(engine: Engine) -> None:
     with pytest.raises(ParameterError, match=r"n is 5, .* a width of at least 5") as raised:
-        engine.submit(ask(PROMPT, BeamParams(width=4).build(), n=5))
+        engine.submit(ask(PROMPT, Beam(width=4), n=5))
     assert raised.value.param == "n"

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies.confidence_voting import ConfidenceVotingParams
-from app.decoding.strategies.self_consistency import SelfConsistencyParams
+from app.decoding.strategies.confidence_voting import ConfidenceVoting
+from app.decoding.strategies.self_consistency import SelfConsistency
 from tests.app.decoding.strategies.scripted import END, Run, begin, drive
 from tests.app.engine.tiny import ask, collect, tiny_engine
 
@@ -29,7 +29,7 @@ def samples(*texts: tuple[str, list[float]]) -> Callable[[Sequence, SamplingPara
 
 def run(*texts: tuple[str, list[float]], **params: Any) -> Run:
     fields = {"samples": len(texts), "warmup": 2, "window": 3, "consensus": None, "answer_marker": ":"}
-    strategy = ConfidenceVotingParams.model_validate(fields | params).build()
+    strategy = ConfidenceVoting.model_validate(fields | params)
     return drive(strategy, samples(*texts), begin())
 
 
@@ -90,12 +90,12 @@ def test_without_bar_window_and_weight_it_is_self_consistency() -> None:
     with tiny_engine() as engine:
         for seed in range(5):
             common: dict[str, Any] = {"seed": seed, "max_tokens": 10}
-            params = ConfidenceVotingParams(samples=6, warmup=6, keep_percent=100, answer_marker="zzz")
-            ours = collect(engine.submit(ask(strategy=params.build(), **common))).only
-            plain = SelfConsistencyParams(samples=6, stop="never", answer_marker="zzz")
-            assert ours.ids == collect(engine.submit(ask(strategy=plain.build(), **common))).only.ids
+            params = ConfidenceVoting(samples=6, warmup=6, keep_percent=100, answer_marker="zzz")
+            ours = collect(engine.submit(ask(strategy=params, **common))).only
+            plain = SelfConsistency(samples=6, stop="never", answer_marker="zzz")
+            assert ours.ids == collect(engine.submit(ask(strategy=plain, **common))).only.ids
 
 
 def test_more_warm_up_than_samples_is_refused() -> None:
     with pytest.raises(ValidationError, match="warmup must be between 1 and samples"):
-        ConfidenceVotingParams(samples=3, warmup=4)
+        ConfidenceVoting(samples=3, warmup=4)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from app.decoding.core.types import Event
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import STRATEGIES, StrategyParams
+from app.decoding.strategies import STRATEGIES, RequestStrategy
 from app.engine.engine import Engine, EngineLimits, GenerationRequest
 from tests.app.decoding.calibrated import calibration, with_risk
 from tests.app.decoding.strategies.examples import EXAMPLES, Example
@@ -19,7 +19,7 @@ from tests.app.engine.tiny import VOCABULARY, Result, TinyCheckpoint, ask, colle
 from tests.probes.tiny import every_family
 
 STOP, LINE = 46, 10
-ADAPTER: TypeAdapter[Any] = TypeAdapter(StrategyParams)
+ADAPTER: TypeAdapter[Any] = TypeAdapter(RequestStrategy)
 PROBES = every_family((STOP, LINE), (61,), (5, 6, 7), d_model=32, last=2)
 PROMPT = (3, 1, 4, 1, 5)
 MAX_TOKENS = 24
@@ -59,7 +59,7 @@ def request_of(kind: str, seed: int = 0, **changed: Any) -> GenerationRequest:
     params = ADAPTER.validate_python({"kind": kind, **merged(example.params, changed)})
     fields: dict[str, Any] = {"logit_bias": {STOP: 5.0}, **example.sampling}
     sampling = SamplingParams(**fields)
-    return ask(PROMPT, params.build(), sampling, MAX_TOKENS, ignore_eos=False, seed=seed)
+    return ask(PROMPT, params, sampling, MAX_TOKENS, ignore_eos=False, seed=seed)
 
 
 def run(engine: Engine, kind: str, seed: int = 0, **changed: Any) -> Result:

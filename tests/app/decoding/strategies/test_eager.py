@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies.eager import EagerParams
+from app.decoding.strategies.eager import Eager
 from app.decoding.strategies.parts.answers import read_answer
-from app.decoding.strategies.sample import SampleParams
+from app.decoding.strategies.sample import Sample
 from app.engine.engine import Engine
 from app.errors import ParameterError
 from tests.app.decoding.calibrated import calibration
@@ -29,7 +29,7 @@ def engine() -> Iterator[Engine]:
 
 
 def run(engine: Engine, sampling: SamplingParams = GREEDY, seed: int = 0, **params: Any) -> Result:
-    strategy = EagerParams(**params).build()
+    strategy = Eager(**params)
     return collect(engine.submit(ask(PROMPT, strategy, sampling, max_tokens=LENGTH, seed=seed)))
 
 
@@ -53,7 +53,7 @@ def test_the_likeliest_of_the_sequences_by_hand_is_chosen(
     engine: Engine, threshold: float, budget: int
 ) -> None:
     texts = by_hand(threshold, budget)
-    result = run(engine, threshold=threshold, sequences=budget, choose="best")
+    result = run(engine, threshold=threshold, samples=budget, choose="best")
     assert result.only.ids == list(best(texts).ids)
     branches = [event for event in result.only.events if event.rule == "branch"]
     assert len(branches) == len(texts) - 1
@@ -75,7 +75,7 @@ def test_the_commonest_answer_wins(engine: Engine) -> None:
         for text, answer in zip(texts, answers, strict=True)
         if answer is not None and votes[answer] == most
     ]
-    result = run(engine, threshold=1.5, sequences=12, answer_marker=MARKER)
+    result = run(engine, threshold=1.5, samples=12, answer_marker=MARKER)
     assert result.only.ids == list(best(rivals).ids)
     assert result.only.events[-1].rule == "vote"
     assert result.only.events[-1].detail["votes"] == most
@@ -83,10 +83,8 @@ def test_the_commonest_answer_wins(engine: Engine) -> None:
 
 def test_without_a_doubt_or_a_budget_it_is_the_request_own_sampling(engine: Engine) -> None:
     for sampling in (GREEDY, SamplingParams(temperature=0.9)):
-        base = collect(
-            engine.submit(ask(PROMPT, SampleParams().build(), sampling, max_tokens=LENGTH, seed=3))
-        )
-        for params in ({"threshold": 100.0}, {"threshold": 0.0, "sequences": 1}):
+        base = collect(engine.submit(ask(PROMPT, Sample(), sampling, max_tokens=LENGTH, seed=3)))
+        for params in ({"threshold": 100.0}, {"threshold": 0.0, "samples": 1}):
             sure = run(engine, sampling, seed=3, **params)
             assert sure.only.ids == base.only.ids
             assert sure.only.events == ()

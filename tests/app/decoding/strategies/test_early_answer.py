@@ -7,14 +7,15 @@ import pytest
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import EarlyAnswerParams, SampleParams, Strategy
+from app.decoding.strategies import EarlyAnswer, Sample
+from app.decoding.strategies.base import Runnable
 from tests.app.decoding.strategies.scripted import END, Run, Writer, drive
 from tests.app.engine.tiny import ask, collect, tiny_engine
 
 
-def early(**fields: Any) -> Strategy:
+def early(**fields: Any) -> Runnable:
     triggers = [{"signal": "known", "threshold": 0.5}]
-    return EarlyAnswerParams.model_validate({"triggers": triggers, **fields}).build()
+    return EarlyAnswer.model_validate({"triggers": triggers, **fields})
 
 
 def hand(text: str, at: dict[int, float], answer: str = " 7") -> Writer:
@@ -78,11 +79,11 @@ def test_a_line_break_before_the_first_step_stays() -> None:
 
 
 def test_a_trigger_that_never_fires_is_the_base_sampler() -> None:
-    never = EarlyAnswerParams.model_validate({"triggers": [{"signal": "entropy", "threshold": 1e9}]}).build()
+    never = EarlyAnswer.model_validate({"triggers": [{"signal": "entropy", "threshold": 1e9}]})
     with tiny_engine() as engine:
         for seed in range(4):
             ours, base = (
                 collect(engine.submit(ask((3, 1, 4), each, seed=seed, max_tokens=30)))
-                for each in (never, SampleParams().build())
+                for each in (never, Sample())
             )
             assert (ours.only.ids, ours.only.events) == (base.only.ids, ())

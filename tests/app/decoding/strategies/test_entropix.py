@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies.adadec import AdaDecParams
-from app.decoding.strategies.entropix import EntropixParams, Thresholds
-from app.decoding.strategies.sample import SampleParams
+from app.decoding.strategies.adadec import AdaDec
+from app.decoding.strategies.entropix import Entropix, Thresholds
+from app.decoding.strategies.sample import Sample
 from app.engine.engine import Engine
 from app.errors import ParameterError
 from tests.app.decoding.calibrated import calibration
@@ -38,12 +38,12 @@ def engine() -> Iterator[Engine]:
 def run(
     engine: Engine, quadrant: str, sampling: SamplingParams = GREEDY, seed: int = 0, **params: Any
 ) -> Result:
-    strategy = EntropixParams(**ALL[quadrant], **params).build()
+    strategy = Entropix(**ALL[quadrant], **params)
     return collect(engine.submit(ask(PROMPT, strategy, sampling, max_tokens=LENGTH, seed=seed)))
 
 
 def sampled(engine: Engine, sampling: SamplingParams, seed: int = 0) -> list[int]:
-    request = ask(PROMPT, SampleParams().build(), sampling, max_tokens=LENGTH, seed=seed)
+    request = ask(PROMPT, Sample(), sampling, max_tokens=LENGTH, seed=seed)
     return collect(engine.submit(request)).only.ids
 
 
@@ -83,7 +83,7 @@ def test_or_another_token_in_the_place_of_the_one_that_was_drawn(engine: Engine)
 @pytest.mark.parametrize(("candidates", "lookahead"), [(3, 5), (5, 2)])
 def test_high_and_low_looks_ahead_as_adadec_does(engine: Engine, candidates: int, lookahead: int) -> None:
     result = run(engine, "pause", candidates=candidates, lookahead=lookahead)
-    adadec = AdaDecParams(threshold=0.0, candidates=candidates, lookahead=lookahead).build()
+    adadec = AdaDec(threshold=0.0, candidates=candidates, lookahead=lookahead)
     assert result.only.ids == collect(engine.submit(ask(PROMPT, adadec, GREEDY, max_tokens=LENGTH))).only.ids
     assert result.usage is not None
     counted = sum(int(event.detail["discarded"]) for event in result.only.events)
@@ -129,18 +129,18 @@ def test_a_token_lies_in_one_quadrant_and_a_border_belongs_to_the_low_side() -> 
 
 def test_thresholds_come_from_the_calibration_where_they_are_left_out() -> None:
     measured = calibration(entropy_98=2.94, varentropy_98=3.0)
-    assert EntropixParams().build().thresholds(measured) == Thresholds(2.94 * 95 / 98, 2.94, 3.0, 3.0)
-    given_one = EntropixParams(entropy_high=3.5).build().thresholds(measured)
+    assert Entropix().thresholds(measured) == Thresholds(2.94 * 95 / 98, 2.94, 3.0, 3.0)
+    given_one = Entropix(entropy_high=3.5).thresholds(measured)
     assert given_one.entropy_high == 3.5
     with Engine(TinyCheckpoint(tiny_model()), calibration=measured) as calibrated:
-        request = ask(PROMPT, EntropixParams().build(), WARM, max_tokens=LENGTH)
+        request = ask(PROMPT, Entropix(), WARM, max_tokens=LENGTH)
         assert collect(calibrated.submit(request)).error is None
         with pytest.raises(ParameterError, match=r"entropy_low is 3\.5, above entropy_high, which is 2\.94"):
-            calibrated.submit(ask(PROMPT, EntropixParams(entropy_low=3.5).build()))
+            calibrated.submit(ask(PROMPT, Entropix(entropy_low=3.5)))
 
 
 def test_thresholds_that_are_nowhere_or_crossed_are_refused(engine: Engine) -> None:
     with pytest.raises(ParameterError, match=r"no entropy_high, varentropy_low, varentropy_high.*calibrate"):
-        engine.submit(ask(PROMPT, EntropixParams(entropy_low=1.0).build()))
+        engine.submit(ask(PROMPT, Entropix(entropy_low=1.0)))
     with pytest.raises(ValidationError, match=r"varentropy_low is 2\.0; it may not be above"):
-        EntropixParams(varentropy_low=2.0, varentropy_high=1.0)
+        Entropix(varentropy_low=2.0, varentropy_high=1.0)

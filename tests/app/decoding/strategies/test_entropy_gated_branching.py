@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies.entropy_gated_branching import EntropyGatedBranchingParams
-from app.decoding.strategies.sample import SampleParams
+from app.decoding.strategies.entropy_gated_branching import EntropyGatedBranching
+from app.decoding.strategies.sample import Sample
 from app.engine.engine import Engine, EngineLimits
 from app.errors import ParameterError, UnknownNameError
 from tests.app.decoding.calibrated import calibration
@@ -27,7 +27,7 @@ def engine() -> Iterator[Engine]:
 
 
 def run(engine: Engine, sampling: SamplingParams = GREEDY, seed: int = 0, **params: Any) -> Result:
-    strategy = EntropyGatedBranchingParams(step_ends=(".",), **params).build()
+    strategy = EntropyGatedBranching(step_ends=(".",), **params)
     return collect(engine.submit(ask(PROMPT, strategy, sampling, max_tokens=LENGTH, seed=seed)))
 
 
@@ -56,7 +56,7 @@ def by_hand(threshold: float, branches: int, width: int) -> Text:
 def test_it_writes_what_the_beam_by_hand_writes(
     engine: Engine, threshold: float, branches: int, beams: int
 ) -> None:
-    result = run(engine, threshold=threshold, branches=branches, beams=beams)
+    result = run(engine, threshold=threshold, candidates=branches, width=beams)
     assert result.only.ids == list(by_hand(threshold, branches, beams).ids)
     rules = {event.rule for event in result.only.events}
     assert {"branch", "prune"} <= rules
@@ -67,8 +67,8 @@ def test_it_writes_what_the_beam_by_hand_writes(
 
 def test_without_a_doubt_it_is_the_request_own_sampling_at_no_further_cost(engine: Engine) -> None:
     for sampling in (GREEDY, SamplingParams(temperature=0.9)):
-        sure = run(engine, sampling, seed=3, threshold=100.0, beams=4)
-        strategy = SampleParams().build()
+        sure = run(engine, sampling, seed=3, threshold=100.0, width=4)
+        strategy = Sample()
         base = collect(engine.submit(ask(PROMPT, strategy, sampling, max_tokens=LENGTH, seed=3)))
         assert sure.only.ids == base.only.ids
         assert sure.only.events == ()
@@ -78,7 +78,7 @@ def test_without_a_doubt_it_is_the_request_own_sampling_at_no_further_cost(engin
 
 def test_a_probe_prunes_in_either_direction(engine: Engine) -> None:
     low, high = (
-        run(engine, threshold=2.0, branches=4, score="probe:linear", prefer=prefer).only
+        run(engine, threshold=2.0, candidates=4, score="probe:linear", prefer=prefer).only
         for prefer in ("low", "high")
     )
     assert low.ids != high.ids

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies.entropy_stop import EmaVariance, EntropyStopParams, RecentMean
-from app.decoding.strategies.sample import SampleParams
+from app.decoding.strategies.entropy_stop import EmaVariance, EntropyStop, RecentMean
+from app.decoding.strategies.sample import Sample
 from app.engine.engine import Engine
 from app.errors import ParameterError
 from tests.app.decoding.calibrated import calibration
@@ -31,14 +31,12 @@ def engine() -> Iterator[Engine]:
 
 
 def run(engine: Engine, sampling: SamplingParams = GREEDY, seed: int = 0, **params: Any) -> Result:
-    strategy = EntropyStopParams(step_ends=(".",), **params).build()
+    strategy = EntropyStop(step_ends=(".",), **params)
     return collect(engine.submit(ask(PROMPT, strategy, sampling, max_tokens=LENGTH, seed=seed)))
 
 
 def base(engine: Engine, sampling: SamplingParams = GREEDY, seed: int = 0) -> Result:
-    request = ask(
-        PROMPT, SampleParams().build(), sampling, max_tokens=LENGTH, seed=seed, signals=("entropy",)
-    )
+    request = ask(PROMPT, Sample(), sampling, max_tokens=LENGTH, seed=seed, signals=("entropy",))
     return collect(engine.submit(request))
 
 

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies.entropy_temperature import Dynamic, Edt, EntropyTemperatureParams
-from app.decoding.strategies.greedy import GreedyParams
+from app.decoding.strategies.entropy_temperature import Dynamic, Edt, EntropyTemperature
+from app.decoding.strategies.greedy import Greedy
 from app.engine.engine import Engine
 from tests.app.engine.tiny import Answer, ask, collect, fresh_logprobs, tiny_engine
 
 PROMPT = (3, 1, 4, 1, 5)
-EDT = EntropyTemperatureParams(rule=Edt(theta=2.0)).build()
-DYNAMIC = EntropyTemperatureParams(rule=Dynamic(dynatemp_range=0.6, dynatemp_exponent=2.0)).build()
+EDT = EntropyTemperature(rule=Edt(theta=2.0))
+DYNAMIC = EntropyTemperature(rule=Dynamic(dynatemp_range=0.6, dynatemp_exponent=2.0))
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,9 @@ def test_the_trace_has_entropy_and_temperature_of_every_token(engine: Engine) ->
 
 def test_rules_that_change_nothing_sample_and_temperature_0_is_greedy(engine: Engine) -> None:
     for rule in (Edt(theta=0), Edt(base=1), Dynamic(dynatemp_range=0)):
-        still = EntropyTemperatureParams(rule=rule).build()
+        still = EntropyTemperature(rule=rule)
         assert write(engine, 2, still, temperature=0.7).ids == write(engine, 2, temperature=0.7).ids
-    greedy = write(engine, 0, GreedyParams().build()).ids
+    greedy = write(engine, 0, Greedy()).ids
     for strategy in (EDT, DYNAMIC):
         assert write(engine, 3, strategy, temperature=0.0).ids == greedy
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "strategies-howto.md"
-LONGEST = 40
+LONGEST = 30
 
 
 def blocks() -> tuple[str, str]:
@@ -39,7 +39,7 @@ def test_its_parameters_are_as_strict_as_all_others(folder: Path) -> None:
     namespace: dict[str, Any] = {}
     source = (folder / "second_thought.py").read_text()
     exec(compile(source, "second_thought.py", "exec"), namespace)
-    adapter = TypeAdapter[Any](namespace["SecondThoughtParams"])
+    adapter = TypeAdapter[Any](namespace["SecondThought"])
     with pytest.raises(ValidationError, match="no_such_key"):
         adapter.validate_python({"no_such_key": 1})
     with pytest.raises(ValidationError):

@@ -6,11 +6,12 @@ from itertools import islice
 
 import pytest
 
-from app.decoding.core.context import Ledger
 from app.decoding.core.sequence import Sequence
+from app.decoding.core.text import Ledger
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams, OracleRetryParams, Strategy
+from app.decoding.strategies import Greedy, OracleRetry
+from app.decoding.strategies.base import Runnable
 from app.engine.engine import Engine, GenerationRequest
 from app.errors import ParameterError
 from app.settings import EMBEDDED_CHECKPOINT
@@ -25,8 +26,8 @@ from tests.app.engine.tiny import Result, collect
 PROBLEM = "Boats are 3 times kites. Kites are 7. How many boats?"
 
 
-def oracle(**retry: object) -> Strategy:
-    return OracleRetryParams.model_validate({"retry": retry}).build()
+def oracle(**retry: object) -> Runnable:
+    return OracleRetry.model_validate({"retry": retry})
 
 
 def solve(*steps: list[str], **retry: object) -> Run:
@@ -94,7 +95,7 @@ def test_it_loses_no_problem_and_gains_some(loaded: LoadedCheckpoint, engine: En
     assert corpus is not None
     texts = [each.prompt for each in islice(problems(corpus, "validation", 5, range(6, 8)), 32)]
 
-    def write(strategy: Strategy) -> list[Result]:
+    def write(strategy: Runnable) -> list[Result]:
         requests = [
             GenerationRequest(
                 tuple(loaded.tokenizer.encode(text)),
@@ -114,7 +115,7 @@ def test_it_loses_no_problem_and_gains_some(loaded: LoadedCheckpoint, engine: En
             if judge(corpus, text, result.only.text).answer_correct
         }
 
-    greedy, ours = write(GreedyParams().build()), write(oracle())
+    greedy, ours = write(Greedy()), write(oracle())
     assert solved(greedy) < solved(ours)
     for before, after in zip(greedy, ours, strict=True):
         assert after.usage is not None

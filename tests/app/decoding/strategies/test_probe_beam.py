@@ -9,7 +9,8 @@ import pytest
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import ProbeBeamParams, SampleParams, Strategy
+from app.decoding.strategies import ProbeBeam, Sample
+from app.decoding.strategies.base import Runnable
 from app.engine.engine import Engine, EngineLimits
 from tests.app.decoding.strategies.scripted import END, drive
 from tests.app.engine.tiny import Result, TinyCheckpoint, ask, collect, tiny_model
@@ -28,14 +29,14 @@ def engine() -> Iterator[Engine]:
         yield engine
 
 
-def run(engine: Engine, strategy: Strategy, seed: int) -> Result:
+def run(engine: Engine, strategy: Runnable, seed: int) -> Result:
     return collect(engine.submit(ask((3, 1, 4), strategy, STOPS, 24, seed=seed, ignore_eos=False)))
 
 
 def test_width_and_samples_of_one_are_the_base_sampler(engine: Engine) -> None:
     for seed in range(4):
-        ours = run(engine, ProbeBeamParams(probes=(PROBE,), width=1, samples=1).build(), seed)
-        base = run(engine, SampleParams().build(), seed)
+        ours = run(engine, ProbeBeam(probes=(PROBE,), width=1, samples=1), seed)
+        base = run(engine, Sample(), seed)
         assert ours.only.ids == base.only.ids
         assert (ours.only.events, ours.usage) == ((), base.usage)
 
@@ -71,7 +72,7 @@ def score(text: str) -> float:
 
 
 def test_a_beam_as_wide_as_the_tree_finds_the_best_text() -> None:
-    strategy = ProbeBeamParams(width=32, samples=len(LETTERS)).build()
+    strategy = ProbeBeam(width=32, samples=len(LETTERS))
     every = ["".join(f"{letter}." for letter in letters) for letters in product(LETTERS, repeat=DEPTH)]
     result = drive(strategy, EveryLetter())
     assert result.text == max(every, key=score)
@@ -84,7 +85,7 @@ def test_a_narrow_beam_keeps_the_best_after_every_step(width: int) -> None:
     for _ in range(DEPTH):
         found = [f"{text}{letter}." for text in beam for letter in LETTERS]
         beam = sorted(found, key=score, reverse=True)[:width]
-    result = drive(ProbeBeamParams(width=width, samples=len(LETTERS)).build(), EveryLetter())
+    result = drive(ProbeBeam(width=width, samples=len(LETTERS)), EveryLetter())
     assert result.text == beam[0]
     assert result.events[-1].detail["discarded"] == result.discarded
 
@@ -93,7 +94,7 @@ def test_texts_that_are_the_same_count_once() -> None:
     def write(sequence: Sequence, _: SamplingParams) -> Token:
         return Token(b"a.b."[sequence.position] if sequence.position < 4 else END, -1.0, {})
 
-    result = drive(ProbeBeamParams(width=4, samples=4).build(), write)
+    result = drive(ProbeBeam(width=4, samples=4), write)
     assert result.text == "a.b."
     beams = [event.detail for event in result.events if event.rule == "beam"]
     assert [(each["candidates"], each["distinct"], each["kept"]) for each in beams] == [(4, 1, 1)] * 3

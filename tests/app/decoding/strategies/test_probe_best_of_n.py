@@ -6,7 +6,8 @@ from math import prod
 import pytest
 
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import ProbeBestOfNParams, SampleParams, Strategy
+from app.decoding.strategies import ProbeBestOfN, Sample
+from app.decoding.strategies.base import Runnable
 from app.engine.engine import Engine, EngineLimits
 from tests.app.decoding.strategies.scripted import attempts, drive
 from tests.app.engine.tiny import Answer, Result, TinyCheckpoint, ask, collect, tiny_model
@@ -23,7 +24,7 @@ def engine() -> Iterator[Engine]:
         yield engine
 
 
-def run(engine: Engine, strategy: Strategy, seed: int) -> Result:
+def run(engine: Engine, strategy: Runnable, seed: int) -> Result:
     request = ask((3, 1, 4), strategy, STOPS, 24, seed=seed, ignore_eos=False, signals=(PROBE,))
     return collect(engine.submit(request))
 
@@ -34,8 +35,8 @@ def values(answer: Answer) -> list[float]:
 
 def test_one_answer_is_the_base_sampler(engine: Engine) -> None:
     for seed in range(4):
-        ours = run(engine, ProbeBestOfNParams(probe=PROBE, n=1).build(), seed)
-        assert ours.only.ids == run(engine, SampleParams().build(), seed).only.ids
+        ours = run(engine, ProbeBestOfN(probe=PROBE, samples=1), seed)
+        assert ours.only.ids == run(engine, Sample(), seed).only.ids
         assert ours.only.events == ()
         assert ours.usage is not None
         assert ours.usage.discarded_tokens == 0
@@ -44,8 +45,8 @@ def test_one_answer_is_the_base_sampler(engine: Engine) -> None:
 def test_the_answer_with_the_highest_score_is_kept(engine: Engine) -> None:
     worse = better = 0
     for seed in range(8):
-        alone = run(engine, SampleParams().build(), seed)
-        ours = run(engine, ProbeBestOfNParams(probe=PROBE, n=5).build(), seed)
+        alone = run(engine, Sample(), seed)
+        ours = run(engine, ProbeBestOfN(probe=PROBE, samples=5), seed)
         (event,) = ours.only.events
         assert ours.usage is not None
         assert event.detail["discarded"] == ours.usage.discarded_tokens
@@ -59,10 +60,10 @@ def test_the_answer_with_the_highest_score_is_kept(engine: Engine) -> None:
 
 
 def test_ties_go_to_the_earliest_and_no_reading_comes_last() -> None:
-    unread = drive(ProbeBestOfNParams(n=3).build(), attempts([("a.", 0.9), ("b.", 0.1)], signal="other"))
+    unread = drive(ProbeBestOfN(samples=3), attempts([("a.", 0.9), ("b.", 0.1)], signal="other"))
     assert unread.text == "a."
     # The hand writes one text in all branches, each with a worse value than the one before.
     texts = [("a.", 0.3), ("b.", 0.2), ("c.", 0.2), ("d.", 0.9)]
-    best = drive(ProbeBestOfNParams(n=4).build(), attempts(texts, signal="probe:step_error", at="."))
+    best = drive(ProbeBestOfN(samples=4), attempts(texts, signal="probe:step_error", at="."))
     assert best.events[0].detail["of"] == 4
     assert best.discarded == 3 * 3

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies.probe_voting import ProbeVotingParams, vote_weight
+from app.decoding.strategies.probe_voting import ProbeVoting, vote_weight
 from tests.app.decoding.strategies.scripted import END, Run, begin, drive
 
 Texts = tuple[tuple[str, dict[str, list[float]]], ...]
@@ -33,7 +33,7 @@ def samples(texts: Texts) -> Callable[[Sequence, SamplingParams], Token]:
 
 def run(*texts: tuple[str, dict[str, list[float]]], **params: Any) -> Run:
     fields: dict[str, Any] = {"samples": len(texts), "answer_marker": ":"}
-    return drive(ProbeVotingParams.model_validate(fields | params).build(), samples(texts), begin())
+    return drive(ProbeVoting.model_validate(fields | params), samples(texts), begin())
 
 
 def weights(done: Run) -> list[Any]:
@@ -46,8 +46,8 @@ DOUBTED = ("a.b.:2", {"step_error": [0.8, 0.5]})
 
 def test_readings_are_multiplied_or_the_worst_or_the_last_is_taken() -> None:
     assert weights(run(SURE, DOUBTED)) == pytest.approx([0.72, 0.1])
-    assert weights(run(SURE, DOUBTED, readings="worst")) == pytest.approx([0.8, 0.2])
-    assert weights(run(SURE, DOUBTED, readings="last")) == pytest.approx([0.8, 0.5])
+    assert weights(run(SURE, DOUBTED, aggregate="min")) == pytest.approx([0.8, 0.2])
+    assert weights(run(SURE, DOUBTED, aggregate="last")) == pytest.approx([0.8, 0.5])
 
 
 def test_several_probes_are_multiplied_and_one_that_was_not_read_says_nothing() -> None:
@@ -80,5 +80,5 @@ def test_equal_readings_are_a_majority() -> None:
 
 def test_only_probes_can_vote() -> None:
     with pytest.raises(ValidationError, match="probe:"):
-        ProbeVotingParams(probes=("entropy",))
-    assert ProbeVotingParams(probes=("probe:a", "probe:b")).build().needs == {"probe:a", "probe:b"}
+        ProbeVoting(probes=("entropy",))
+    assert ProbeVoting(probes=("probe:a", "probe:b")).needs == {"probe:a", "probe:b"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.decoding.strategies import RandomRetryParams
+from app.decoding.strategies import RandomRetry
 from tests.app.decoding.strategies.scripted import attempts, begin, drive
 
 STEPS = [[("ab.", 0.0)] for _ in range(40)]
@@ -10,7 +10,7 @@ OFTEN = {"per_step": 64, "per_answer": 1024}
 
 
 def test_it_rejects_as_often_as_it_says() -> None:
-    strategy = RandomRetryParams.model_validate({"probability": 0.25, "retry": OFTEN}).build()
+    strategy = RandomRetry.model_validate({"probability": 0.25, "retry": OFTEN})
     rejected = accepted = 0
     for seed in range(20):
         run = drive(strategy, attempts(*STEPS), begin(seed=seed))
@@ -24,13 +24,13 @@ def test_it_rejects_as_often_as_it_says() -> None:
 
 @pytest.mark.parametrize(("probability", "retries"), [(0.0, 0), (1.0, 12)])
 def test_never_and_always(probability: float, retries: int) -> None:
-    run = drive(RandomRetryParams(probability=probability).build(), attempts(*STEPS))
+    run = drive(RandomRetry(probability=probability), attempts(*STEPS))
     assert sum(event.rule == "random_retry" for event in run.events) == retries
     assert run.text == "ab." * 40
 
 
 def test_where_it_goes_back_depends_on_the_seed_alone() -> None:
-    strategy = RandomRetryParams(probability=0.3).build()
+    strategy = RandomRetry(probability=0.3)
     other = [[("ab.", 1.0), ("cd.", 1.0)] for _ in range(40)]
     runs = [drive(strategy, attempts(*steps), begin(seed=7)) for steps in (STEPS, STEPS, other)]
     traces = [[(event.position, event.rule) for event in run.events] for run in runs]

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import GreedyParams, RetryUponRegretParams, SampleParams, Strategy
+from app.decoding.strategies import Greedy, RetryUponRegret, Sample
+from app.decoding.strategies.base import Runnable
 from app.engine.engine import Engine
 from app.errors import UnknownNameError
 from tests.app.engine.tiny import Result, ask, collect, tiny_engine
@@ -20,24 +21,24 @@ def engine() -> Iterator[Engine]:
         yield engine
 
 
-def run(engine: Engine, strategy: Strategy, seed: int, **rest: Any) -> Result:
+def run(engine: Engine, strategy: Runnable, seed: int, **rest: Any) -> Result:
     return collect(engine.submit(ask((3, 1, 4), strategy, STOPS, max_tokens=40, seed=seed, **rest)))
 
 
-def regret(threshold: float, signal: str = "surprisal", **rest: Any) -> Strategy:
+def regret(threshold: float, signal: str = "surprisal", **rest: Any) -> Runnable:
     triggers = [{"signal": signal, "threshold": threshold}]
-    return RetryUponRegretParams.model_validate({"triggers": triggers, **rest}).build()
+    return RetryUponRegret.model_validate({"triggers": triggers, **rest})
 
 
 @pytest.mark.parametrize("rest", [{}, {"granularity": "token"}, {"check": "step_end"}])
 def test_a_trigger_that_never_fires_is_the_base_sampler(engine: Engine, rest: dict[str, Any]) -> None:
     for seed in range(4):
-        base = run(engine, SampleParams().build(), seed, signals=("surprisal",))
+        base = run(engine, Sample(), seed, signals=("surprisal",))
         ours = run(engine, regret(1e9, **rest), seed)
         assert ours.only.ids == base.only.ids
         assert ours.only.events == ()
         assert ours.usage == base.usage or ours.only.tokens == base.only.tokens
-    greedy = run(engine, GreedyParams().build(), 0)
+    greedy = run(engine, Greedy(), 0)
     assert run(engine, regret(1e9, retry={"first": "greedy"}, **rest), 0).only.ids == greedy.only.ids
 
 
@@ -96,12 +97,12 @@ def test_the_best_attempt_is_the_best_by_the_triggers_of_retries(engine: Engine)
     retry = {"per_step": 3, "per_answer": 1024, "penalty": 0.0}
     always = [{"signal": "max_probability", "threshold": -1.0}]
     again = [{"signal": "surprisal", "threshold": -1.0}]
-    strategy = RetryUponRegretParams.model_validate(
+    strategy = RetryUponRegret.model_validate(
         {"triggers": always, "again": again, "granularity": "token", "retry": retry}
     )
     kept = [0, 0, 0, 0]
     for seed in range(3):
-        result = run(engine, strategy.build(), seed)
+        result = run(engine, strategy, seed)
         events = result.only.events
         for event in (event for event in events if event.rule == "give_up"):
             position = event.position - 1
@@ -122,4 +123,4 @@ def test_without_others_retries_are_judged_by_the_same_triggers(engine: Engine) 
 
 def test_a_probe_that_is_not_there_is_named_before_the_first_token(engine: Engine) -> None:
     with pytest.raises(UnknownNameError, match="probe:step_error"):
-        engine.submit(ask((3, 1, 4), RetryUponRegretParams().build()))
+        engine.submit(ask((3, 1, 4), RetryUponRegret()))

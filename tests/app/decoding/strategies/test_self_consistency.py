@@ -9,9 +9,9 @@ import pytest
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import SampleParams
+from app.decoding.strategies import Sample
 from app.decoding.strategies.parts.answers import read_answer
-from app.decoding.strategies.self_consistency import SelfConsistencyParams
+from app.decoding.strategies.self_consistency import SelfConsistency
 from tests.app.decoding.strategies.scripted import END, Run, begin, drive
 from tests.app.engine.tiny import ask, collect, tiny_engine
 
@@ -31,7 +31,7 @@ def answers(*texts: str) -> Callable[[Sequence, SamplingParams], Token]:
 
 
 def run(*texts: str, **params: Any) -> Run:
-    strategy = SelfConsistencyParams(samples=len(texts), **params).build()
+    strategy = SelfConsistency(samples=len(texts), **params)
     return drive(strategy, answers(*texts), begin())
 
 
@@ -72,8 +72,8 @@ def test_ties(ties: str) -> None:
 def test_one_sample_is_plain_sampling() -> None:
     with tiny_engine() as engine:
         for seed in range(5):
-            plain = collect(engine.submit(ask(strategy=SampleParams().build(), seed=seed))).only
-            voted = collect(engine.submit(ask(strategy=SelfConsistencyParams(samples=1).build(), seed=seed)))
+            plain = collect(engine.submit(ask(strategy=Sample(), seed=seed))).only
+            voted = collect(engine.submit(ask(strategy=SelfConsistency(samples=1), seed=seed)))
             assert voted.only.ids == plain.ids
 
 
@@ -98,8 +98,8 @@ def test_in_the_engine_it_is_the_majority_of_samples_drawn_apart() -> None:
             common: dict[str, Any] = {"sampling": sampling, "seed": seed, "max_tokens": 4}
             apart = collect(engine.submit(ask(strategy=_Apart(), **common))).only
             found = [str(event.detail["text"]) for event in apart.events if event.rule == "text"]
-            params = SelfConsistencyParams(samples=8, answer_marker="A", stop="never")
-            voted = collect(engine.submit(ask(strategy=params.build(), **common))).only
+            params = SelfConsistency(samples=8, answer_marker="A", stop="never")
+            voted = collect(engine.submit(ask(strategy=params, **common))).only
             read = [answer for text in found if (answer := read_answer(text, "A")) is not None]
             counted = Counter(read)
             (event,) = (event for event in voted.events if event.rule == "vote")
@@ -109,6 +109,6 @@ def test_in_the_engine_it_is_the_majority_of_samples_drawn_apart() -> None:
 
 
 def test_a_text_without_room_is_returned_as_it_is() -> None:
-    done = drive(SelfConsistencyParams().build(), answers(*[""] * 8), begin(max_tokens=0))
+    done = drive(SelfConsistency(), answers(*[""] * 8), begin(max_tokens=0))
     assert done.result.finished
     assert done.result.position == 0

@@ -11,7 +11,8 @@ from scipy import stats
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import SampleParams, StochasticBacktrackingParams, Strategy
+from app.decoding.strategies import Sample, StochasticBacktracking
+from app.decoding.strategies.base import Runnable
 from tests.app.decoding.strategies.scripted import END, Run, attempts, begin, drive
 from tests.app.engine.tiny import ask, collect, tiny_engine
 
@@ -47,7 +48,7 @@ def writer(seed: int) -> Any:
 
 def walk(seed: int, **fields: Any) -> Run:
     params = {"aggregate": "last", "max_steps": 10_000, **fields}
-    strategy = StochasticBacktrackingParams.model_validate(params).build()
+    strategy = StochasticBacktracking.model_validate(params)
     return drive(strategy, writer(seed), begin(max_tokens=LENGTH, seed=seed))
 
 
@@ -123,16 +124,14 @@ def test_looked_at_after_every_so_many_moves_it_is_where_the_matrix_says(backtra
 
 def test_a_probe_that_never_doubts_and_no_way_back_is_the_base_sampler() -> None:
     fields = {"probe": "probe:none", "backtrack": 0.0}
-    run = drive(
-        StochasticBacktrackingParams.model_validate(fields).build(), attempts([("a.", 0.0)], [("b.", 0)])
-    )
+    run = drive(StochasticBacktracking.model_validate(fields), attempts([("a.", 0.0)], [("b.", 0)]))
     assert (run.text, run.events, run.discarded) == ("a.b.", [], 0)
 
 
 class WithoutProbe:
     """The strategy, with a signal in the probe's place that the tiny engine has and that is never there."""
 
-    def __init__(self, strategy: Strategy) -> None:
+    def __init__(self, strategy: Runnable) -> None:
         self.strategy = strategy
         self.needs: frozenset[str] = frozenset()
 
@@ -141,12 +140,12 @@ class WithoutProbe:
 
 
 def test_on_a_model_too() -> None:
-    ours = WithoutProbe(StochasticBacktrackingParams(backtrack=0.0).build())
+    ours = WithoutProbe(StochasticBacktracking(backtrack=0.0))
     with tiny_engine() as engine:
         for seed in range(3):
             found, base = (
                 collect(engine.submit(ask((3, 1, 4), each, seed=seed, max_tokens=30)))
-                for each in (ours, SampleParams().build())
+                for each in (ours, Sample())
             )
             assert found.only.ids == base.only.ids
 
@@ -156,8 +155,6 @@ def test_the_steps_that_are_written_are_bounded_and_counted() -> None:
     assert run.events[-1].rule == "walk_ended"
     assert sum(place % 2 == 0 for place in run.places) in (9, 10)
     assert sum(int(event.detail.get("discarded", 0)) for event in run.events) == run.discarded
-    never = drive(
-        StochasticBacktrackingParams(max_steps=5).build(), attempts([("a.", 1.0)], signal="probe:step_error")
-    )
+    never = drive(StochasticBacktracking(max_steps=5), attempts([("a.", 1.0)], signal="probe:step_error"))
     assert never.text == "a."
     assert [event.rule for event in never.events] == ["rejected"] * 5 + ["walk_ended"]

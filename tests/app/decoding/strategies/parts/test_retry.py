@@ -10,14 +10,14 @@ from pydantic import ValidationError
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import RetryUponRegretParams
+from app.decoding.strategies import RetryUponRegret
 from app.decoding.strategies.parts.retry import Retry
 from tests.app.decoding.strategies.scripted import END, Run, Writer, attempts, begin, drive
 
 
 def regret(threshold: float = 0.5, **retry: Any) -> Any:
     params = {"triggers": [{"signal": "doubt", "threshold": threshold}], "retry": retry}
-    return RetryUponRegretParams.model_validate(params).build()
+    return RetryUponRegret.model_validate(params)
 
 
 def require_trace_replays(run: Run) -> None:
@@ -128,7 +128,7 @@ def test_a_trigger_inside_a_step_saves_the_rest_of_it_and_rejects_the_same() -> 
     steps = ([("ab!cdef.", 0.9), ("xy!z.", 0.1)], [("e!.", 0.2)])
     eager = drive(regret(), attempts(*steps, at="!"))
     params = {"triggers": [{"signal": "doubt", "threshold": 0.5}], "check": "step_end"}
-    late = drive(RetryUponRegretParams.model_validate(params).build(), attempts(*steps, at="!"))
+    late = drive(RetryUponRegret.model_validate(params), attempts(*steps, at="!"))
     assert eager.text == late.text == "xy!z.e!."
     assert (eager.discarded, late.discarded) == (3, 8)
 
@@ -162,7 +162,7 @@ def test_any_of_several_triggers_fires_and_the_trace_names_it() -> None:
             {"signal": "margin", "threshold": 0.2, "when": "below"},
         ]
     }
-    strategy = RetryUponRegretParams.model_validate(params).build()
+    strategy = RetryUponRegret.model_validate(params)
     assert strategy.needs == {"doubt", "margin"}
     run = drive(strategy, attempts([("a.", 0.1), ("b.", 0.5)], signal="margin"))
     assert run.text == "b."
