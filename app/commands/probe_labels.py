@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from models.checkpoint import LoadedCheckpoint
-    from probes.fitting.labels import Labelled, Part
+    from probes.fitting.labels import LabelledCompletion, Part
 
 
 def label_corpus(
     loaded: "LoadedCheckpoint", folder: Path, parts: "Collection[Part]", scale: float, seed: int, workers: int
-) -> "list[Labelled]":
+) -> "list[LabelledCompletion]":
     """Labels of some parts, of a checkpoint whose card names a corpus."""
     from models.corpora.registry import corpus_of, why_none
     from models.errors import SpecError
@@ -41,7 +41,7 @@ def label_prompts(
     temperatures: list[float] | None,
     max_tokens: int,
     seed: int,
-) -> "list[Labelled]":
+) -> "list[LabelledCompletion]":
     """Completions of given prompts at each temperature, marked by a judge; written to the folder."""
     import shlex
 
@@ -55,7 +55,7 @@ def label_prompts(
     asked = read_prompts(prompts)
     claim(folder, LabelSource.of(loaded.identity, seed, 1.0))
     chosen = temperatures or [0.0, 0.7, 1.0]
-    labels: list[Labelled] = []
+    labels: list[LabelledCompletion] = []
     with progress("labelling", len(asked) * len(chosen)) as done:
         for index, temperature in enumerate(chosen):
             written = write_completions(
@@ -86,7 +86,7 @@ def labels_of(
     scale: float,
     seed: int,
     workers: int,
-) -> "list[Labelled]":
+) -> "list[LabelledCompletion]":
     """Labels of the files given, or else of the run; for a model with a corpus what is missing is made."""
     from models.corpora.registry import corpus_of
     from models.errors import SpecError

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from probes.fitting.labels import Labelled
+    from probes.fitting.labels import LabelledCompletion
     from probes.fitting.sweep import FittedProbe
     from probes.judging.results import EvaluationReport
 
 
-def print_base_rates(labels: "Sequence[Labelled]") -> None:
+def print_base_rates(labels: "Sequence[LabelledCompletion]") -> None:
     """How often each kind of mistake happens."""
     from rich.console import Console
     from rich.table import Table

@@ -17,7 +17,7 @@ from models.corpora.corpus import CORRECT, Corpus, Report, judge
 from models.corpora.splits import Split
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
-from probes.fitting.labels import Labelled, Part, WrongSpan, read_labels, write_labels
+from probes.fitting.labels import LabelledCompletion, Part, WrongSpan, read_labels, write_labels
 
 SPLITS: dict[Part, Split] = {
     "fit": "train",
@@ -86,7 +86,7 @@ def label_all(
     seed: int = 0,
     workers: int = 2,
     on_progress: Callable[[int], None] = lambda _: None,
-) -> list[Labelled]:
+) -> list[LabelledCompletion]:
     """Do every job, a file for each; those whose file is there already are read instead.
 
     Args:
@@ -95,13 +95,13 @@ def label_all(
         on_progress: called with the number of completions that were just labelled or read.
     """
 
-    def one(job: Job) -> list[Labelled]:
+    def one(job: Job) -> list[LabelledCompletion]:
         path = folder / f"{job.name}.jsonl"
         if not path.exists():
             write_labels(path, label(model, tokenizer, corpus, job, seed))
         return read_labels(path)
 
-    labels: list[Labelled] = []
+    labels: list[LabelledCompletion] = []
     with ThreadPoolExecutor(workers, initializer=lambda: torch.set_num_threads(1)) as pool:
         for job, found in zip(jobs, pool.map(one, jobs), strict=True):
             labels.extend(found)
@@ -111,7 +111,7 @@ def label_all(
 
 def label(
     model: LanguageModel[Any], tokenizer: Tokenizer, corpus: Corpus, job: Job, seed: int = 0
-) -> list[Labelled]:
+) -> list[LabelledCompletion]:
     """Draw fresh problems, let the model solve each once, and judge the solutions.
 
     The first wrong step is marked and nothing after it is judged: what follows a mistake is another world. A
@@ -126,7 +126,7 @@ def label(
     random = Random(f"probe/{job.name}/{seed}")
     problems = [corpus.draw(random, SPLITS[job.part], job.op) for _ in range(job.count)]
     domain = "id" if job.op <= corpus.sizes.trained_max else "ood"
-    labels: list[Labelled] = []
+    labels: list[LabelledCompletion] = []
     for start in range(0, len(problems), BATCH):
         prompts = [problem.prompt for problem in problems[start : start + BATCH]]
         completions = complete(
@@ -148,13 +148,13 @@ def _forced(
     model: LanguageModel[Any],
     tokenizer: Tokenizer,
     corpus: Corpus,
-    solved: Sequence[Labelled],
+    solved: Sequence[LabelledCompletion],
     random: Random,
-) -> list[Labelled]:
+) -> list[LabelledCompletion]:
     """One step of each solution, begun as no step of the solution before it."""
     layout = corpus.layout
     closing = tokenizer.phrase_id(layout.step_end)
-    prefixes: list[tuple[Labelled, list[int]]] = []
+    prefixes: list[tuple[LabelledCompletion, list[int]]] = []
     for each in solved:
         right = each.completion[: each.wrong[0].start if each.wrong else len(each.completion)]
         ends = [0, *(match.end() for match in re.finditer(re.escape(layout.step_end), right))]
@@ -170,7 +170,7 @@ def _forced(
         max_tokens=layout.longest_step,
         stop=(closing,),
     )
-    labels: list[Labelled] = []
+    labels: list[LabelledCompletion] = []
     for (each, prefix), rest in zip(prefixes, rests, strict=True):
         start = len(tokenizer.decode(prefix[:-1]))
         ids = (*prefix, *rest)
@@ -200,11 +200,11 @@ def _judged(
     ids: Sequence[int],
     job: Job,
     domain: str,
-) -> Labelled:
+) -> LabelledCompletion:
     text = tokenizer.decode(model.spec.without_end(ids))
     report = judge(corpus, prompt, text)
     span = first_wrong(report, text)
-    return Labelled(
+    return LabelledCompletion(
         prompt=prompt,
         completion=text,
         completion_ids=tuple(ids),

@@ -4,7 +4,7 @@ One line is one completion:
 
     {"prompt": "...", "completion": "...", "wrong": [{"start": 27, "end": 69, "kind": "not_ready"}]}
 
-`wrong` lists spans of characters of the completion. The other keys may be left out: see `Labelled`.
+`wrong` lists spans of characters of the completion. The other keys may be left out: see `LabelledCompletion`.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class WrongSpan(BaseModel):
     kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "wrong"
 
 
-class Labelled(BaseModel):
+class LabelledCompletion(BaseModel):
     """A completion and where it is wrong.
 
     Attributes:
@@ -93,25 +93,25 @@ def part_of(group: str) -> Part:
     return PARTS[-1]
 
 
-def sample(labels: Sequence[Labelled], count: int, seed: int) -> list[Labelled]:
+def sample(labels: Sequence[LabelledCompletion], count: int, seed: int) -> list[LabelledCompletion]:
     """At most so many of the completions, drawn from all of them, in their order."""
     chosen = np.random.default_rng(seed).permutation(len(labels))[:count]
     return [labels[index] for index in sorted(chosen.tolist())]
 
 
-def read_labels(path: Path) -> list[Labelled]:
+def read_labels(path: Path) -> list[LabelledCompletion]:
     """The completions of a JSON Lines file.
 
     Raises:
         LabelsError: a line is not JSON or not a labelled completion; the message names it.
         ArtifactError: the file cannot be read.
     """
-    labels: list[Labelled] = []
+    labels: list[LabelledCompletion] = []
     for number, line in enumerate(read_bytes(path).decode(errors="replace").splitlines(), 1):
         if not line.strip():
             continue
         try:
-            labelled = Labelled.model_validate_json(line)
+            labelled = LabelledCompletion.model_validate_json(line)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
@@ -124,14 +124,14 @@ def read_labels(path: Path) -> list[Labelled]:
     return labels
 
 
-def write_labels(path: Path, labels: Iterable[Labelled]) -> None:
+def write_labels(path: Path, labels: Iterable[LabelledCompletion]) -> None:
     """Write completions as JSON Lines, all or nothing; what is at its default is left out."""
     lines = (json.dumps(labelled.model_dump(exclude_defaults=True, mode="json")) for labelled in labels)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, "".join(line + "\n" for line in lines).encode())
 
 
-def data_hash(labels: Sequence[Labelled]) -> str:
+def data_hash(labels: Sequence[LabelledCompletion]) -> str:
     """sha256, in hex, of what was labelled and how: evidence of the data that a probe was made from."""
     digest = hashlib.sha256()
     for labelled in labels:
@@ -140,7 +140,7 @@ def data_hash(labels: Sequence[Labelled]) -> str:
     return digest.hexdigest()
 
 
-def check_spans(labelled: Labelled, where: str) -> None:
+def check_spans(labelled: LabelledCompletion, where: str) -> None:
     """Raise LabelsError, which begins with `where`, for a span that is not within the completion."""
     for span in labelled.wrong:
         if not span.start < span.end <= len(labelled.completion):

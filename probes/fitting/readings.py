@@ -15,7 +15,7 @@ from models.decoder import Decoder
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from probes.arrays import Bools, Floats, Ints
-from probes.fitting.labels import Labelled
+from probes.fitting.labels import LabelledCompletion
 from probes.inputs import CURRENT, signal_features, token_signals
 from probes.position import Position, split_steps
 
@@ -83,10 +83,10 @@ class _Reading:
 def read(
     model: LanguageModel[Any],
     tokenizer: Tokenizer,
-    labels: Sequence[Labelled],
+    labels: Sequence[LabelledCompletion],
     positions: Sequence[Position],
     layers: Sequence[int],
-    keep: Callable[[Labelled], bool] = lambda _: True,
+    keep: Callable[[LabelledCompletion], bool] = lambda _: True,
     about: Sequence[int] = (),
     workers: int = 2,
     on_progress: Callable[[int], None] = lambda _: None,
@@ -123,7 +123,7 @@ def read(
 def _read_one(
     model: LanguageModel[Any],
     tokenizer: Tokenizer,
-    labelled: Labelled,
+    labelled: LabelledCompletion,
     positions: Sequence[Position],
     layers: Sequence[int],
     keep_correct: bool,
@@ -178,12 +178,12 @@ def _ends(tokenizer: Tokenizer, ids: Sequence[int], end_token_ids: Collection[in
     return ends
 
 
-def _kind(labelled: Labelled, start: int, end: int) -> str:
+def _kind(labelled: LabelledCompletion, start: int, end: int) -> str:
     """What is wrong with the characters `start` to `end`; empty if nothing is."""
     return next((span.kind for span in labelled.wrong if span.start < end and start < span.end), "")
 
 
-def _about(tokenizer: Tokenizer, labelled: Labelled, columns: dict[int, int]) -> NDArray[np.int8]:
+def _about(tokenizer: Tokenizer, labelled: LabelledCompletion, columns: dict[int, int]) -> NDArray[np.int8]:
     values = np.full(len(columns), -1, dtype=np.int8)
     if columns:
         for text, needed in labelled.about.items():
@@ -200,7 +200,7 @@ def _table(
     position: Position,
     layers: Sequence[int],
     rows: Sequence[tuple[int, _Reading]],
-    labels: Sequence[Labelled],
+    labels: Sequence[LabelledCompletion],
     abouts: Sequence[NDArray[np.int8]],
     d_model: int,
 ) -> Table:

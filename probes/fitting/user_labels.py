@@ -12,13 +12,13 @@ from models.files import read_bytes
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from probes.errors import LabelsError
-from probes.fitting.labels import Labelled, Part, check_spans
+from probes.fitting.labels import LabelledCompletion, Part, check_spans
 
 BATCH = 128
 
 
 class Prompt(BaseModel):
-    """A line of a file of prompts; see `Labelled` for `group`, `part` and `domain`."""
+    """A line of a file of prompts; see `LabelledCompletion` for `group`, `part` and `domain`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,7 +56,7 @@ def write_completions(
     temperature: float,
     max_tokens: int,
     seed: int,
-) -> list[Labelled]:
+) -> list[LabelledCompletion]:
     """One completion of each prompt, not yet judged; one that is empty is left out.
 
     Raises:
@@ -69,7 +69,7 @@ def write_completions(
                 f"the prompt {prompt.prompt[:40]!r} has {len(tokens)} tokens; the model takes 1 to "
                 f"{model.spec.context_length - 1}"
             )
-    labels: list[Labelled] = []
+    labels: list[LabelledCompletion] = []
     written: list[list[int]] = []
     for start in range(0, len(ids), BATCH):
         written += complete(model, ids[start : start + BATCH], temperature, seed + start, max_tokens)
@@ -78,14 +78,14 @@ def write_completions(
         if text:
             fields = prompt.model_dump(exclude_defaults=True)
             labels.append(
-                Labelled(
+                LabelledCompletion(
                     completion=text, completion_ids=tuple(tokens), tags={"temperature": temperature}, **fields
                 )
             )
     return labels
 
 
-def ask_judge(labels: Sequence[Labelled], command: Sequence[str]) -> list[Labelled]:
+def ask_judge(labels: Sequence[LabelledCompletion], command: Sequence[str]) -> list[LabelledCompletion]:
     """Let a program judge completions.
 
     It gets them as JSON Lines on its standard input and writes each back, in the same order, with `wrong`
@@ -106,10 +106,10 @@ def ask_judge(labels: Sequence[Labelled], command: Sequence[str]) -> list[Labell
     answers = ran.stdout.splitlines()
     if len(answers) != len(labels):
         raise LabelsError(f"the judge {name!r} wrote {len(answers)} lines for {len(labels)} completions")
-    judged: list[Labelled] = []
+    judged: list[LabelledCompletion] = []
     for asked, answer in zip(labels, answers, strict=True):
         try:
-            labelled = Labelled.model_validate_json(answer)
+            labelled = LabelledCompletion.model_validate_json(answer)
         except ValidationError as error:
             raise LabelsError(
                 f"the judge {name!r} wrote {answer[:80]!r}: {error.errors()[0]['msg']}"

@@ -13,7 +13,7 @@ from probes.errors import LabelsError
 from probes.fitting import necessary
 from probes.fitting.calibrate import calibrate
 from probes.fitting.candidates import Candidate
-from probes.fitting.labels import Labelled, Part
+from probes.fitting.labels import LabelledCompletion, Part
 from probes.fitting.readings import Table, read
 from probes.fitting.sweep import FittedProbe, SweepEntry, candidates_per_position, fit_probe
 from probes.fitting.target import Target, targets
@@ -32,13 +32,15 @@ Watch = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Shows the progress of something, by name and total."""
 
 
-def by_part(labels: Sequence[Labelled], wanted: Collection[Part] = EVERY_PART) -> dict[Part, list[Labelled]]:
+def by_part(
+    labels: Sequence[LabelledCompletion], wanted: Collection[Part] = EVERY_PART
+) -> dict[Part, list[LabelledCompletion]]:
     """Completions by what they are used for; those that are used for nothing that is wanted are left out.
 
     Raises:
         LabelsError: a part is empty.
     """
-    parts: dict[Part, list[Labelled]] = {part: [] for part in wanted}
+    parts: dict[Part, list[LabelledCompletion]] = {part: [] for part in wanted}
     for labelled in labels:
         if labelled.assigned in parts:
             parts[labelled.assigned].append(labelled)
@@ -54,7 +56,7 @@ def fit_all_probes(
     model: LanguageModel[Any],
     tokenizer: Tokenizer,
     positions: Mapping[str, Position],
-    labels: Sequence[Labelled],
+    labels: Sequence[LabelledCompletion],
     min_mistakes: int,
     workers: int,
     watch: Watch,
@@ -87,7 +89,7 @@ def _tables(
     model: LanguageModel[Any],
     tokenizer: Tokenizer,
     positions: Mapping[str, Position],
-    labels: Sequence[Labelled],
+    labels: Sequence[LabelledCompletion],
     about: Sequence[int],
     part: Part,
     workers: int,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from probes.fitting.labels import Labelled
+from probes.fitting.labels import LabelledCompletion
 from probes.metrics.estimates import Result
 
 
@@ -19,7 +19,7 @@ class BaseRate(Result):
     positives: int
 
 
-def base_rates(labels: Sequence[Labelled]) -> tuple[BaseRate, ...]:
+def base_rates(labels: Sequence[LabelledCompletion]) -> tuple[BaseRate, ...]:
     """How often each kind of first mistake happens, by domain, op and temperature; rows are completions."""
     keys = {(each.domain, each.tags.get("op"), each.tags.get("temperature", np.nan)) for each in labels}
     rates: list[BaseRate] = []

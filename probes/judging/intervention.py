@@ -13,7 +13,7 @@ from models.corpora.corpus import CORRECT, Corpus, judge
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from probes.fitting.calibrate import platt
-from probes.fitting.labels import Labelled
+from probes.fitting.labels import LabelledCompletion
 from probes.judging.results import CalibrationDrift
 from probes.metrics.resampling import measure
 from probes.probe import Probe
@@ -37,7 +37,7 @@ def rewrite(
     tokenizer: Tokenizer,
     probe: Probe,
     threshold: float,
-    labels: Sequence[Labelled],
+    labels: Sequence[LabelledCompletion],
     corpus: Corpus,
     seed: int = 0,
     on_progress: Callable[[int], None] = lambda _: None,
@@ -49,7 +49,7 @@ def rewrite(
         probe: one that is read where a step is closed.
         labels: completions of problems of the corpus.
     """
-    flagged: list[tuple[int, Labelled, list[int]]] = []
+    flagged: list[tuple[int, LabelledCompletion, list[int]]] = []
     for index, labelled in enumerate(labels):
         ids = list(labelled.completion_ids)
         prompt = tokenizer.encode_prompt(labelled.prompt)

@@ -11,7 +11,7 @@ from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from probes.arrays import Bools, Floats, Ints
 from probes.fitting.candidates import Candidate
-from probes.fitting.labels import Labelled, sample
+from probes.fitting.labels import LabelledCompletion, sample
 from probes.fitting.readings import Table, read
 from probes.fitting.sweep import SweepEntry
 from probes.fitting.target import Target
@@ -86,9 +86,9 @@ def judge_plain(
     model: LanguageModel[Any],
     tokenizer: Tokenizer,
     subjects: Sequence[Subject],
-    fitting: Sequence[Labelled],
-    calibration: Sequence[Labelled],
-    test: Sequence[Labelled],
+    fitting: Sequence[LabelledCompletion],
+    calibration: Sequence[LabelledCompletion],
+    test: Sequence[LabelledCompletion],
     untrained: LanguageModel[Any] | None = None,
     workers: int = 2,
     resamples: int = 1000,
@@ -104,7 +104,7 @@ def judge_plain(
     positions = list({each.probe.position.name: each.probe.position for each in subjects}.values())
     layers = sorted({0, *(layer for each in subjects for layer in each.probe.layers)})
 
-    def tables(network: LanguageModel[Any], labels: Sequence[Labelled]) -> dict[str, Table]:
+    def tables(network: LanguageModel[Any], labels: Sequence[LabelledCompletion]) -> dict[str, Table]:
         return read(network, tokenizer, labels, positions, layers, workers=workers, on_progress=on_progress)
 
     some = sample(fitting, REFITTED, seed=0)
@@ -133,7 +133,7 @@ def plain_reads(fitting: int, calibration: int, test: int, with_untrained: bool)
     return some + calibration + test + few + (some + few if with_untrained else 0)
 
 
-def _chunks(labels: Sequence[Labelled]) -> Iterator[Sequence[Labelled]]:
+def _chunks(labels: Sequence[LabelledCompletion]) -> Iterator[Sequence[LabelledCompletion]]:
     for start in range(0, len(labels), CHUNK):
         yield labels[start : start + CHUNK]
 

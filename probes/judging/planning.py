@@ -10,7 +10,7 @@ from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from probes.arrays import Floats
 from probes.fitting.families import Weights
-from probes.fitting.labels import Labelled, Part, sample
+from probes.fitting.labels import LabelledCompletion, Part, sample
 from probes.fitting.necessary import Pairs, fit_units, matched, pairs, units
 from probes.fitting.readings import Table, group_number, read
 from probes.judging.baselines import Scorer
@@ -25,7 +25,7 @@ quantities."""
 
 EQUALLY_MENTIONED = ", mentioned equally often"
 
-Parts = Mapping[Part, Sequence[Labelled]]
+Parts = Mapping[Part, Sequence[LabelledCompletion]]
 
 
 def planning_reads(parts: Parts) -> int:
@@ -50,7 +50,7 @@ def judge_planning(
     mentions, so that how often a quantity is mentioned says nothing there."""
     probe, (layer,) = subject.probe, subject.probe.layers
 
-    def table(network: LanguageModel[Any], labels: Sequence[Labelled]) -> Table:
+    def table(network: LanguageModel[Any], labels: Sequence[LabelledCompletion]) -> Table:
         found = read(
             network, tokenizer, labels, [probe.position], (0, layer), about=probe.tokens, workers=workers,
             on_progress=on_progress,
@@ -116,7 +116,7 @@ def _scores(table: Table, layer: int, found: Pairs, weights: Weights) -> Floats:
 
 
 def _mentions(
-    tokenizer: Tokenizer, labels: Sequence[Labelled], table: Table, tokens: Sequence[int]
+    tokenizer: Tokenizer, labels: Sequence[LabelledCompletion], table: Table, tokens: Sequence[int]
 ) -> Floats:
     """(n, tokens) how often the prompt names the quantity, in whatever case."""
     names = [tokenizer.decode([token_id]).strip().lower() for token_id in tokens]

@@ -14,7 +14,7 @@ from models.tokenizer import Tokenizer
 from probes.card import GoldenExample, ProbeCard, Threshold, golden_example, probe_card
 from probes.errors import LabelsError, ProbeFileError
 from probes.fitting.candidates import Candidate
-from probes.fitting.labels import Labelled, Part, data_hash
+from probes.fitting.labels import LabelledCompletion, Part, data_hash
 from probes.fitting.sweep import FittedProbe, SweepEntry
 from probes.fitting.target import Target
 from probes.judging.plain_probes import Subject
@@ -46,10 +46,12 @@ class FittingData:
 
     description: dict[str, JsonValue]
     origin: dict[str, JsonValue]
-    examples: Sequence[Labelled]
+    examples: Sequence[LabelledCompletion]
 
     @classmethod
-    def of(cls, parts: Mapping[Part, Sequence[Labelled]], origin: Mapping[str, JsonValue]) -> "FittingData":
+    def of(
+        cls, parts: Mapping[Part, Sequence[LabelledCompletion]], origin: Mapping[str, JsonValue]
+    ) -> "FittingData":
         """The data of labelled completions by part."""
         description: dict[str, JsonValue] = {part: data_summary(labels) for part, labels in parts.items()}
         return cls(description, dict(origin), parts["calibration"][:EXAMPLES])
@@ -98,7 +100,7 @@ def subject_of(stored: StoredProbe) -> Subject:
     return Subject(stored.probe, making.target, making.candidate, making.sweep)
 
 
-def data_summary(labels: Sequence[Labelled]) -> dict[str, JsonValue]:
+def data_summary(labels: Sequence[LabelledCompletion]) -> dict[str, JsonValue]:
     """Completions of a part, for a card: which they are, how many, and what is wrong with them."""
     kinds = Counter(span.kind for each in labels for span in each.wrong if each.own)
     return {
@@ -116,7 +118,7 @@ def _as_stored(probe: Probe) -> Probe:
     return replace(probe, out_bias=float(np.float32(probe.out_bias)), **rounded)
 
 
-def _golden(loaded: LoadedCheckpoint, probe: Probe, labels: Sequence[Labelled]) -> GoldenExample:
+def _golden(loaded: LoadedCheckpoint, probe: Probe, labels: Sequence[LabelledCompletion]) -> GoldenExample:
     """A completion at which the probe is read, with a mistake in it if one is found soon."""
     tokenizer: Tokenizer = loaded.tokenizer
     model: Any = loaded.model

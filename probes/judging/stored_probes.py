@@ -15,7 +15,7 @@ from models.gpt2 import GPT2
 from models.training.initialise import initialise
 from probes.card import ProbeCard
 from probes.fitting import necessary
-from probes.fitting.labels import Labelled, data_hash
+from probes.fitting.labels import LabelledCompletion, data_hash
 from probes.fitting.workflow import Watch, by_part
 from probes.judging import intervention
 from probes.judging.base_rates import base_rates
@@ -32,7 +32,7 @@ REWRITTEN_FROM = 3000
 def judge_stored(
     loaded: LoadedCheckpoint,
     stored: Sequence[StoredProbe],
-    labels: Sequence[Labelled],
+    labels: Sequence[LabelledCompletion],
     command: str,
     resamples: int,
     workers: int,
@@ -81,7 +81,7 @@ def judge_stored(
     )
 
 
-def with_evaluation(card: ProbeCard, result: ProbeResult, test: Sequence[Labelled]) -> ProbeCard:
+def with_evaluation(card: ProbeCard, result: ProbeResult, test: Sequence[LabelledCompletion]) -> ProbeCard:
     """The card with the figures and curves of an evaluation on the test part, and what that part is."""
     domains: dict[str, JsonValue] = {
         domain.domain: domain.model_dump(mode="json") for domain in result.domains
@@ -101,7 +101,7 @@ def _with_drift(
     corpus: Corpus,
     stored: Sequence[StoredProbe],
     results: dict[str, ProbeResult],
-    labels: Sequence[Labelled],
+    labels: Sequence[LabelledCompletion],
     watch: Watch,
 ) -> dict[str, ProbeResult]:
     """The results of the probe of any mistake, with its calibration on steps that were written again."""

@@ -8,7 +8,7 @@ from probes.errors import LabelsError
 from probes.fitting import families
 from probes.fitting.candidates import Candidate, FittedCandidate, choose, fit_all, richer, single_layer
 from probes.fitting.families import Weights
-from probes.fitting.labels import Labelled, WrongSpan
+from probes.fitting.labels import LabelledCompletion, WrongSpan
 from probes.fitting.readings import Table, read
 from probes.fitting.sweep import fit_probe
 from probes.fitting.target import Target, targets
@@ -32,11 +32,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def tables(seed: int, count: int = 150) -> Tables:
     """Readings whose layer 2 says, with some noise, whether a step is wrong; all else is noise."""
     random = np.random.default_rng(seed)
-    labels: list[Labelled] = []
+    labels: list[LabelledCompletion] = []
     for index in range(count):
         wrong = () if random.random() < 0.6 else (WrongSpan(start=1, end=13, kind="number"),)
         labels.append(
-            Labelled(
+            LabelledCompletion(
                 prompt=f"Say {index}.",
                 completion="\nBoats are 3. Kites are 2.",
                 wrong=wrong,

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.errors import LabelsError
-from probes.fitting.labels import Labelled, WrongSpan, data_hash, part_of, read_labels, write_labels
+from probes.fitting.labels import LabelledCompletion, WrongSpan, data_hash, part_of, read_labels, write_labels
 from probes.fitting.user_labels import Prompt, ask_judge, read_prompts, write_completions
 from tests.probes.stories import story_model
 
-EXAMPLE = Labelled(
+EXAMPLE = LabelledCompletion(
     prompt="Say three.",
     completion="One. Two. Four.",
     wrong=(WrongSpan(start=10, end=15, kind="number"),),

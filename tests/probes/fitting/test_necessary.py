@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from probes.fitting.labels import Labelled
+from probes.fitting.labels import LabelledCompletion
 from probes.fitting.necessary import Pairs, fit_layers, fit_units, matched, pairs, units
 from probes.fitting.readings import Table, read
 from probes.position import standard_positions
@@ -17,7 +17,7 @@ ABOUT = tuple(TOKENIZER.phrase_id(text) for text in ("Boats", "Kites", "Oars"))
 
 def table(count: int = 2) -> Table:
     labels = [
-        Labelled(
+        LabelledCompletion(
             prompt=f"Boats are {number}. How many boats?",
             completion="\nBoats are 3. Kites are 2. Oars are 4.",
             about={"Boats": True, "Kites": number % 2 == 0},

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from app.decoding.core.signals import SIGNALS, Distribution
-from probes.fitting.labels import Labelled, WrongSpan
+from probes.fitting.labels import LabelledCompletion, WrongSpan
 from probes.fitting.readings import read
 from probes.inputs import CURRENT, FEATURES, PAST, signal_features, token_signals
 from probes.position import split_steps, standard_positions
@@ -13,7 +13,7 @@ MODEL, TOKENIZER = story_model()
 POSITIONS = standard_positions(TOKENIZER, (".", "\n"), (" =",), TOKENIZER.end_token_id)
 COMPLETION = "\nBoats are 3. Kites are 4 more than boats = 4 + 3 = 8. Oars are 2. Answer: 8"
 WRONG = WrongSpan(start=COMPLETION.index("Kites"), end=COMPLETION.index(" Oars"), kind="arithmetic")
-LABELLED = Labelled(
+LABELLED = LabelledCompletion(
     prompt="Boats are 3. How many kites?",
     completion=COMPLETION,
     wrong=(WRONG,),

@@ -3,12 +3,12 @@
 import pytest
 
 from probes.errors import LabelsError
-from probes.fitting.labels import Labelled, Part
+from probes.fitting.labels import LabelledCompletion, Part
 from probes.fitting.workflow import EVERY_PART, FITTED_ON, by_part
 
 
-def labelled(part: Part) -> Labelled:
-    return Labelled(prompt=f"question for {part}", completion="answer", part=part)
+def labelled(part: Part) -> LabelledCompletion:
+    return LabelledCompletion(prompt=f"question for {part}", completion="answer", part=part)
 
 
 def test_a_fit_never_sees_the_test_part() -> None:
