@@ -6,6 +6,7 @@ Pure functions over rows (R, V) with one parameter per row (R,); the input is ne
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,9 +19,8 @@ from app.decoding.sampling.setting import number
 def count_tokens(rows: Sequence[Sequence[int]], vocab_size: int, device: torch.device) -> Tensor:
     """How often each token occurs in each row of ids, (R, V) float32."""
     flat = [row * vocab_size + token_id for row, ids in enumerate(rows) for token_id in ids]
-    index = torch.tensor(flat, dtype=torch.int64, device=device)
-    counts = torch.bincount(index, minlength=len(rows) * vocab_size)
-    return counts.view(len(rows), vocab_size).float()
+    counts = np.bincount(np.array(flat, dtype=np.int64), minlength=len(rows) * vocab_size)
+    return torch.tensor(counts.reshape(len(rows), vocab_size), dtype=torch.float32, device=device)
 
 
 def apply_repetition_penalty(logits: Tensor, seen: Tensor, penalty: Tensor) -> Tensor:

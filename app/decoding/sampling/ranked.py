@@ -1,7 +1,8 @@
 """Cuts by rank: what is kept depends on how tokens compare, so they are looked at from the foremost on.
 
 Real distributions are steep, and sorting a vocabulary costs more than the whole step. So these look at
-the foremost 64 tokens, then at 8 times as many for the rows that need more, and so on.
+the foremost 64 tokens, then at 8 times as many for the rows that need more, and so on. On a GPU they sort:
+to learn whether more are needed, the host would have to wait for it.
 """
 
 from collections.abc import Callable
@@ -26,7 +27,8 @@ _Count = Callable[[Tensor, Tensor], Tensor]
 def apply_top_k(logits: Tensor, top_k: Tensor) -> Tensor:
     """Keep the `top_k` likeliest tokens (Fan et al., 2018), for `top_k` of 1 or more."""
     kept = top_k.clamp_max(logits.shape[-1])
-    values = logits.topk(int(kept.max()), dim=-1).values
+    most = int(kept.max()) if logits.is_cpu else logits.shape[-1]
+    values = logits.topk(most, dim=-1).values
     threshold = values.gather(-1, (kept - 1).unsqueeze(-1))
     return logits.masked_fill(logits < threshold, -torch.inf)
 
@@ -159,7 +161,8 @@ def _while_entropy(ranked: Tensor, limit: Tensor) -> Tensor:
 
 def _keep(logits: Tensor, order: Tensor, log_probs: Tensor, limit: Tensor, count: _Count) -> Tensor:
     """Logits of as many of the foremost tokens by `order` (R, V), highest first, as `count` says."""
-    threshold = _threshold(order, log_probs, limit, count, _FIRST_CANDIDATES)
+    candidates = _FIRST_CANDIDATES if logits.is_cpu else logits.shape[-1]
+    threshold = _threshold(order, log_probs, limit, count, candidates)
     return logits.masked_fill(order < threshold.unsqueeze(-1), -torch.inf)
 
 
