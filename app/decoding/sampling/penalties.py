@@ -147,4 +147,5 @@ def apply_logit_bias(logits: Tensor, biases: Sequence[Mapping[int, float]]) -> T
         torch.tensor(rows, dtype=torch.int64, device=logits.device),
         torch.tensor(ids, dtype=torch.int64, device=logits.device),
     )
-    return logits.index_put(index, torch.tensor(values, device=logits.device), accumulate=True)
+    added = torch.tensor(values, dtype=logits.dtype, device=logits.device)
+    return logits.index_put(index, added, accumulate=True)

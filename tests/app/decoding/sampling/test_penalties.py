@@ -12,6 +12,9 @@ from transformers.generation.logits_process import (
     SequenceBiasLogitsProcessor,
 )
 
+from app.decoding.sampling.chain import SamplingChain
+from app.decoding.sampling.history import History
+from app.decoding.sampling.params import SamplingParams
 from app.decoding.sampling.penalties import (
     apply_count_penalties,
     apply_logit_bias,
@@ -90,3 +93,10 @@ def test_banning_spares_rows_that_would_have_nothing_left() -> None:
     logits = torch.tensor([[0.0, float("-inf"), 2.0], [0.0, 1.0, 2.0]])
     banned = ban_tokens(logits, [[0, 2], [0, 2]])
     assert banned.tolist() == [logits[0].tolist(), [float("-inf"), 1.0, float("-inf")]]
+
+
+def test_whole_numbers_are_numbers() -> None:
+    params = SamplingParams(dry_multiplier=100, dry_base=1, dry_allowed_length=1, logit_bias={2: 1})
+    chain = SamplingChain([params], CPU)
+    logits = chain.adjust(torch.zeros(1, 3), [History([0], [1, 0])])
+    assert logits.tolist() == [[0.0, -100.0, 1.0]]
