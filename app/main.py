@@ -16,7 +16,7 @@ from app.api.hosts import HostGate, names_of
 from app.api.methods import Methods, allowed_methods
 from app.api.metrics import Metrics
 from app.api.middleware import ApiKeyGate, BodyTimeout, RequestContext
-from app.api.problems import describe_corpus
+from app.api.problem_drawing import describe_corpus
 from app.api.routes import catalogue, chat, compare, completions, operations, problems, score, web
 from app.api.service import Service, Serving, request_id_of
 from app.compare.served_model import ServedModel

@@ -17,19 +17,6 @@ LAYERS = (
     "app.commands",
 )
 
-STILL_DOUBLE = {
-    ("models", "tokenizer.py"),
-    ("app.decoding", "Aggregate"),
-    ("app.decoding", "Chosen"),
-    ("app.api", "chat.py"),
-    ("app.api", "completions.py"),
-    ("app.api", "generation.py"),
-    ("app.api", "live.py"),
-    ("app.api", "prompts.py"),
-    ("app.commands", "SeedOption"),
-}
-"""To be renamed, each by who works on its layer."""
-
 
 def test_no_name_has_two_meanings_in_a_layer() -> None:
     found = {
@@ -38,7 +25,7 @@ def test_no_name_has_two_meanings_in_a_layer() -> None:
         for name, where in _meanings(ROOT / layer.replace(".", "/")).items()
         if len(set(where.values())) > 1
     }
-    known = _allowed() | STILL_DOUBLE
+    known = _allowed()
     new = {name: where for name, where in found.items() if name not in known}
     assert not new, f"give one of each a name of its own: {new}"
     assert not known - set(found), f"no longer twice; out of the table with it: {known - set(found)}"

@@ -2,7 +2,7 @@
 
 from app.api.errors import ApiError
 from app.api.plan import require_choices, require_context
-from app.api.prompts import Prompt, chat_prompt, read_prompt, render_chat
+from app.api.prompt_reading import Prompt, chat_prompt, read_prompt, render_chat
 from app.api.schemas.prompts import GivenPrompts, count_of, each_of
 from app.api.schemas.requests import ChatRequest, CompletionRequest, ScoreRequest
 from app.api.service import Serving

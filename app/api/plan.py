@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.api.errors import ApiError
-from app.api.prompts import Prompt
+from app.api.prompt_reading import Prompt
 from app.api.schemas.generation import GenerationFields
 from app.api.service import Serving, new_seed
 from app.decoding.core.types import StoppingParams

@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from pydantic import BaseModel
 
 from app.api.answers import JsonAnswer
-from app.api.generation import Collected, Generation, unless_disconnected
+from app.api.generation_streams import Collected, Generation, unless_disconnected
 from app.api.pieces import json_of
 from app.api.rendering import weight_of
 from app.api.service import request_id_of, service_of

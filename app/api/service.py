@@ -14,7 +14,7 @@ from app.api.middleware import key_in
 from app.api.offloop import OffLoop
 from app.api.schemas.catalogue import Health
 from app.compare.server.comparisons import Comparisons
-from app.decoding.calibration.calibration import Calibration
+from app.decoding.calibration.calibration import SignalCalibration
 from app.engine.engine import Engine
 from app.settings import Settings
 from models.checkpoint import LoadedCheckpoint
@@ -28,7 +28,7 @@ class Serving:
     checkpoint: LoadedCheckpoint
     engine: Engine
     probes: tuple[StoredProbe, ...] = ()
-    calibration: Calibration | None = None
+    calibration: SignalCalibration | None = None
     created: int = field(default_factory=lambda: int(time.time()))
 
     @property

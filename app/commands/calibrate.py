@@ -12,7 +12,7 @@ from app.commands.risk_counts import count_risk, show_risk
 from models.corpora.splits import Split
 
 if TYPE_CHECKING:
-    from app.decoding.calibration.calibration import Calibration
+    from app.decoding.calibration.calibration import SignalCalibration
     from app.measure.calibrating import Document
     from models.checkpoint import LoadedCheckpoint
     from models.corpora.corpus import Corpus, DrawnProblem
@@ -85,7 +85,7 @@ def calibrate(
 
 def _measure(
     loaded: "LoadedCheckpoint", corpus: "Corpus", ops: range, split: Split, count: int, seed: int
-) -> "Calibration":
+) -> "SignalCalibration":
     from rich.console import Console
     from rich.progress import Progress
 
@@ -125,7 +125,7 @@ def _document(loaded: "LoadedCheckpoint", problem: "DrawnProblem") -> "Document"
     )
 
 
-def _show(measured: "Calibration") -> None:
+def _show(measured: "SignalCalibration") -> None:
     from rich.console import Console
     from rich.table import Table
 

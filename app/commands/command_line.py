@@ -23,7 +23,7 @@ class Command(TyperCommand):
         return _without_type(super().get_params(ctx))
 
 
-class Group(TyperGroup):
+class CommandGroup(TyperGroup):
     """A command with sub-commands."""
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -36,7 +36,7 @@ class CommandLine(typer.Typer):
     def __init__(self, name: str, help: str) -> None:
         super().__init__(
             name=name,
-            cls=Group,
+            cls=CommandGroup,
             help=help,
             epilog=STATUSES,
             no_args_is_help=True,

@@ -25,7 +25,7 @@ ModulusOption = Annotated[
 SplitOption = Annotated[
     Split, typer.Option(help="Which split the problems belong to; no two share a solution template.")
 ]
-SeedOption = Annotated[int, typer.Option(help="Same seed and options, same problems.")]
+ProblemSeedOption = Annotated[int, typer.Option(help="Same seed and options, same problems.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON lines instead.")]
 
 
@@ -48,7 +48,7 @@ def problems(
         ),
     ] = None,
     split: SplitOption = "test",
-    seed: SeedOption = 0,
+    seed: ProblemSeedOption = 0,
     corpus: CorpusOption = "igsm",
     modulus: ModulusOption = None,
     setting: SettingOption = None,
@@ -164,7 +164,7 @@ def stats(
         int, typer.Option("-n", "--count", min=1, max=MANY, help="How many problems of each op.")
     ] = 2000,
     split: SplitOption = "train",
-    seed: SeedOption = 0,
+    seed: ProblemSeedOption = 0,
     corpus: CorpusOption = "igsm",
     modulus: ModulusOption = None,
     setting: SettingOption = None,

@@ -38,7 +38,7 @@ ENTROPY_COLOURS: Sequence[tuple[float, str]] = (
 
 
 @dataclass(frozen=True)
-class Choice:
+class GeneratedChoice:
     """A completion and its text."""
 
     text: str
@@ -46,16 +46,18 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Written:
+class GeneratedText:
     """Everything that came of one request."""
 
     model: str
     request: GenerationRequest
-    choices: Sequence[Choice]
+    choices: Sequence[GeneratedChoice]
     usage: Usage
 
 
-def write(loaded: LoadedCheckpoint, request: GenerationRequest, probes: Sequence[Probe] = ()) -> Written:
+def write(
+    loaded: LoadedCheckpoint, request: GenerationRequest, probes: Sequence[Probe] = ()
+) -> GeneratedText:
     """Run a request to its end.
 
     Raises:
@@ -80,12 +82,15 @@ def write(loaded: LoadedCheckpoint, request: GenerationRequest, probes: Sequence
                 case _:
                     pass
     done.sort(key=lambda choice: choice.index)
-    return Written(
-        loaded.model.spec.name, request, [Choice(texts[choice.index], choice) for choice in done], usage
+    return GeneratedText(
+        loaded.model.spec.name,
+        request,
+        [GeneratedChoice(texts[choice.index], choice) for choice in done],
+        usage,
     )
 
 
-def to_json(written: Written, tokenizer: Tokenizer) -> dict[str, Any]:
+def to_json(written: GeneratedText, tokenizer: Tokenizer) -> dict[str, Any]:
     """The result as JSON."""
     return {
         "model": written.model,
@@ -108,7 +113,7 @@ def to_json(written: Written, tokenizer: Tokenizer) -> dict[str, Any]:
     }
 
 
-def _texts(choice: Choice, tokenizer: Tokenizer) -> list[str]:
+def _texts(choice: GeneratedChoice, tokenizer: Tokenizer) -> list[str]:
     """The tokens' texts by themselves. Special tokens and what ended the text have none."""
     texts = [tokenizer.decode([token.id], skip_special_tokens=True) for token in choice.done.text_tokens]
     return [*texts, ""] if choice.done.ended_by_token else texts
@@ -128,7 +133,7 @@ def _token_json(token: Token, text: str, tokenizer: Tokenizer) -> dict[str, Any]
     }
 
 
-def show(written: Written, tokenizer: Tokenizer, *, with_table: bool) -> None:
+def show(written: GeneratedText, tokenizer: Tokenizer, *, with_table: bool) -> None:
     """Print the completions, and on standard error what is about them.
 
     In a terminal they are coloured and numbered; else they stand as they are, an empty line between them.
@@ -155,7 +160,7 @@ def show(written: Written, tokenizer: Tokenizer, *, with_table: bool) -> None:
     )
 
 
-def coloured(choice: Choice, tokenizer: Tokenizer) -> Text:
+def coloured(choice: GeneratedChoice, tokenizer: Tokenizer) -> Text:
     """The completion's text, each token in the colour of its entropy."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = Text()
@@ -183,7 +188,7 @@ def _legend() -> Text:
     return legend
 
 
-def _table(choice: Choice, tokenizer: Tokenizer) -> Table:
+def _table(choice: GeneratedChoice, tokenizer: Tokenizer) -> Table:
     # A probe has no value at most tokens.
     names = list(dict.fromkeys(name for token in choice.done.tokens for name in token.signals))
     table = Table("#", "token", "logprob", *(f"{name} ({_unit(name)})" for name in names))

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pydantic import BaseModel, ConfigDict
 
 from app.compare.spec import ComparisonSpec
-from app.decoding.calibration.calibration import Calibration, CheckpointIdentity, identity_of
+from app.decoding.calibration.calibration import CheckpointIdentity, SignalCalibration, identity_of
 from app.decoding.core.signals import PROBE_PREFIX
 from models.checkpoint import LoadedCheckpoint
 from probes.store import StoredProbe
@@ -37,7 +37,7 @@ def about(
     spec: ComparisonSpec,
     checkpoint: LoadedCheckpoint,
     probes: Sequence[StoredProbe] = (),
-    calibration: Calibration | None = None,
+    calibration: SignalCalibration | None = None,
 ) -> About:
     """What a comparison that begins now runs on.
 

@@ -7,7 +7,7 @@ from app.compare.about import about
 from app.compare.folder import RunFolder
 from app.compare.runner import Comparison
 from app.compare.spec import ComparisonSpec
-from app.decoding.calibration.calibration import Calibration
+from app.decoding.calibration.calibration import SignalCalibration
 from app.engine.engine import Engine
 from models.checkpoint import LoadedCheckpoint
 from probes.store import StoredProbe
@@ -20,7 +20,7 @@ class ServedModel:
     engine: Engine
     checkpoint: LoadedCheckpoint
     probes: tuple[StoredProbe, ...] = ()
-    calibration: Calibration | None = None
+    calibration: SignalCalibration | None = None
 
     def comparison(self, spec: ComparisonSpec) -> Comparison:
         """The comparison.

@@ -11,14 +11,14 @@ from weakref import WeakSet
 
 import torch
 
-from app.decoding.calibration.calibration import Calibration
+from app.decoding.calibration.calibration import SignalCalibration
 from app.decoding.core.signals import PROBE_PREFIX, SIGNALS
 from app.decoding.core.types import Token
 from app.engine.failures import engine_failure
 from app.engine.loop import DecodingLoop
 from app.engine.queue import Queue
 from app.engine.reading import Reading
-from app.engine.requests import Group
+from app.engine.requests import RequestGroup
 from app.engine.scoring import ScoreJob, fail
 from app.engine.stream import Stream
 from app.engine.types import (
@@ -53,7 +53,7 @@ class Engine:
         checkpoint: Served,
         limits: EngineLimits | None = None,
         probes: Sequence[Probe] = (),
-        calibration: Calibration | None = None,
+        calibration: SignalCalibration | None = None,
     ) -> None:
         self.limits = limits or EngineLimits()
         self.model = checkpoint.model
@@ -200,13 +200,15 @@ class Engine:
             requests_refused=self._queue.refused,
         )
 
-    def _group(self, client: str, timeout: float | None, background: bool = False) -> Group:
-        return Group(client, background, None if background else self._queue, timeout, time.monotonic())
+    def _group(self, client: str, timeout: float | None, background: bool = False) -> RequestGroup:
+        return RequestGroup(
+            client, background, None if background else self._queue, timeout, time.monotonic()
+        )
 
     def _enqueue(
         self,
         command: Callable[[], None],
-        group: Group,
+        group: RequestGroup,
         streams: Sequence[Stream] = (),
         jobs: Sequence[ScoreJob] = (),
     ) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from app.decoding.core.commands import TokenCommand
-from app.engine.requests import Choice, Group
+from app.engine.requests import Choice, RequestGroup
 from app.engine.slots import Slot, SlotTable, Standing
 from app.engine.tasks import Task
 from app.engine.turns import Turn, brisk_part
@@ -30,7 +30,7 @@ class Pending:
     task: Task
 
     @property
-    def group(self) -> Group:
+    def group(self) -> RequestGroup:
         """Of its request."""
         return self.choice.owner.group
 
@@ -53,7 +53,7 @@ class Row:
 
 
 @dataclass
-class Outcome:
+class PassResult:
     """logits (R, V) of `rows`, in their order, and the rows whose forward pass raised.
 
     hidden: (R, d) states by layer, if some row wants a probe. computed: how many of the rows went through the
@@ -172,9 +172,9 @@ class Forward:
                 if self._slots.of(sequence) is None and self._slots.assign(sequence, standing) is None:
                     full.add(standing)
 
-    def run(self, rows: Sequence[Row]) -> Outcome:
+    def run(self, rows: Sequence[Row]) -> PassResult:
         """The forward pass: one `prefill` for rows that lack several ids, one `step` for the rest."""
-        outcome = Outcome()
+        outcome = PassResult()
         layers: Sequence[int] = ()
         several: list[Row] = []
         single: list[Row] = []
@@ -203,7 +203,7 @@ class Forward:
 
     def _record(
         self,
-        outcome: Outcome,
+        outcome: PassResult,
         places: dict[Row, int],
         rows: list[Row],
         forward: Callable[[list[Row]], StepOutput],
@@ -230,7 +230,7 @@ class Forward:
             }
         return True
 
-    def _share(self, outcome: Outcome, places: dict[Row, int], followers: list[Row]) -> None:
+    def _share(self, outcome: PassResult, places: dict[Row, int], followers: list[Row]) -> None:
         """Give rows what their leaders found: their part of the cache, and the place of their logits."""
         errors = dict(outcome.failed)
         for row in followers:

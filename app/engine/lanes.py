@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from app.engine.forward import Pending
-from app.engine.requests import ActiveRequest, Choice, Group
+from app.engine.requests import ActiveRequest, Choice, RequestGroup
 from app.engine.scoring import ScoreJob
 from app.engine.slots import Standing
 
@@ -17,7 +17,7 @@ class Lane:
 
     background: bool
     begun: int = 0
-    groups: dict[Group, None] = field(default_factory=dict[Group, None])
+    groups: dict[RequestGroup, None] = field(default_factory=dict[RequestGroup, None])
     pending: list[Pending] = field(default_factory=list[Pending])
 
     def add(self, active: ActiveRequest) -> None:
@@ -62,7 +62,7 @@ class Lane:
         demand = self._count_demand()
         if demand <= slots:
             return self._entitle_all()
-        clients: dict[str, list[Group]] = {}
+        clients: dict[str, list[RequestGroup]] = {}
         for group in self.groups:
             clients.setdefault(group.client, []).append(group)
         demands = {client: [group.demand for group in groups] for client, groups in clients.items()}
@@ -77,7 +77,7 @@ class Lane:
             left -= choice.standing.entitled
         return any(group.may_begin for group in self.groups)
 
-    def beginners(self) -> Iterator[Group]:
+    def beginners(self) -> Iterator[RequestGroup]:
         """Groups that may begin a choice now, in turn, until no more may."""
         while True:
             ready = [group for group in self.groups if group.waiting and group.may_begin > 0]
@@ -117,17 +117,17 @@ class Unread:
     """
 
     def __init__(self) -> None:
-        self.clients: dict[str, deque[Group]] = {}
+        self.clients: dict[str, deque[RequestGroup]] = {}
 
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[RequestGroup]:
         """All of them."""
         return [group for groups in self.clients.values() for group in groups]
 
-    def add(self, group: Group) -> None:
+    def add(self, group: RequestGroup) -> None:
         """The group has texts now, and had none before."""
         self.clients.setdefault(group.client, deque()).append(group)
 
-    def take(self) -> tuple[Group, ScoreJob | ActiveRequest] | None:
+    def take(self) -> tuple[RequestGroup, ScoreJob | ActiveRequest] | None:
         """The next text, if there is one; its group has its next turn after all others."""
         while self.clients:
             client, groups = next(iter(self.clients.items()))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence as Items
 from time import monotonic, perf_counter
 
-from app.decoding.calibration.calibration import Calibration
+from app.decoding.calibration.calibration import SignalCalibration
 from app.decoding.core.commands import TokenCommand
 from app.decoding.core.live import LiveLog
 from app.decoding.core.sequence import Sequence
@@ -14,10 +14,10 @@ from app.decoding.core.text import Ledger
 from app.decoding.core.types import Token
 from app.engine.drawing import Drawing, Reply
 from app.engine.failures import broken_logits, model_failure
-from app.engine.forward import Forward, Outcome, Pending, Row
+from app.engine.forward import Forward, PassResult, Pending, Row
 from app.engine.lanes import Lane, Unread
 from app.engine.reading import Reading, reading_of
-from app.engine.requests import ActiveRequest, Choice, Group
+from app.engine.requests import ActiveRequest, Choice, RequestGroup
 from app.engine.scoring import ScoreJob, Scorer
 from app.engine.slots import SlotTable
 from app.engine.stream import Stream
@@ -41,7 +41,7 @@ class DecodingLoop:
         served: Served,
         limits: EngineLimits,
         probes: Items[Probe] = (),
-        calibration: Calibration | None = None,
+        calibration: SignalCalibration | None = None,
     ) -> None:
         self.model = served.model
         spec = self.model.spec
@@ -64,14 +64,14 @@ class DecodingLoop:
         self._forward = Forward(self.model, cache, self.slots, self.reader.layers)
         self._drawing = Drawing(self.reader)
         self._scorer = Scorer(self.model, self.counters)
-        self._background_group = Group(background=True)
+        self._background_group = RequestGroup(background=True)
 
     @property
     def idle(self) -> bool:
         """Nothing to do until something is submitted."""
         return not (self.live.groups or self.background.groups or self.unread.clients)
 
-    def submit(self, request: GenerationRequest, stream: Stream, group: Group | None = None) -> None:
+    def submit(self, request: GenerationRequest, stream: Stream, group: RequestGroup | None = None) -> None:
         """Queue a request that was checked. group: new, or of other requests submitted in the same tick."""
         spec = SequenceSpec(
             prompt_ids=request.prompt_ids,
@@ -87,7 +87,7 @@ class DecodingLoop:
         )
         names = (*request.signals, *sorted(request.strategy.needs))
         reading = reading_of(names, request.top_logprobs, self.reader)
-        group = self._background_group if request.background else group or Group()
+        group = self._background_group if request.background else group or RequestGroup()
         active = ActiveRequest(
             request, group, stream, spec, reading, live=LiveLog() if request.live else None
         )
@@ -98,7 +98,7 @@ class DecodingLoop:
         else:
             self.under_way.enter(active)
 
-    def score(self, group: Group, jobs: Iterable[ScoreJob]) -> None:
+    def score(self, group: RequestGroup, jobs: Iterable[ScoreJob]) -> None:
         """Queue texts to be read."""
         self._expect(group)
         self._read_later(group, jobs)
@@ -117,7 +117,7 @@ class DecodingLoop:
             self.under_way.fail_group(group, error)
         self.under_way.flush()
 
-    def _expect(self, group: Group) -> None:
+    def _expect(self, group: RequestGroup) -> None:
         if group.over and not group.background and (self.live.groups or self.unread.clients):
             self._turns.newcomer(perf_counter())
         self.under_way.expect(group)
@@ -250,14 +250,14 @@ class DecodingLoop:
             self.under_way.say(active, [PromptScored(tuple(tokens))])
             self.under_way.enter(active)
 
-    def _read_later(self, group: Group, jobs: Iterable[ScoreJob | ActiveRequest]) -> None:
+    def _read_later(self, group: RequestGroup, jobs: Iterable[ScoreJob | ActiveRequest]) -> None:
         if not group.unread:
             self.unread.add(group)
         group.unread.extend(jobs)
 
     # 6. Drawing
 
-    def _draw(self, outcome: Outcome) -> Items[Reply]:
+    def _draw(self, outcome: PassResult) -> Items[Reply]:
         """What every row is answered. If that fails, their requests do, and nobody is answered."""
         assert outcome.logits is not None
         requests: list[TokenCommand] = []

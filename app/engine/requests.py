@@ -28,7 +28,7 @@ from app.errors import StrategyError
 
 
 @dataclass(eq=False)
-class Group:
+class RequestGroup:
     """The requests of one HTTP request, which are taken together, share a turn and have one deadline; or one
     request in the background.
 
@@ -198,7 +198,7 @@ class ActiveRequest:
     """
 
     request: GenerationRequest
-    group: Group
+    group: RequestGroup
     stream: Stream
     spec: SequenceSpec
     reading: Reading

@@ -11,7 +11,7 @@ from math import inf
 from app.decoding.core.sequence import Sequence
 from app.engine.failures import strategy_failure
 from app.engine.lanes import Lane
-from app.engine.requests import ActiveRequest, Choice, Group
+from app.engine.requests import ActiveRequest, Choice, RequestGroup
 from app.engine.scoring import ScoreJob, fail
 from app.engine.slots import SlotTable
 from app.engine.stream import Stream, Waiter, wake
@@ -41,7 +41,7 @@ class UnderWay:
         """The request of a stream, unless it has ended."""
         return self._active.get(stream)
 
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[RequestGroup]:
         """Those of all requests."""
         return list({active.group: None for active in self._active.values()})
 
@@ -54,7 +54,7 @@ class UnderWay:
         """Its choices may begin from now on."""
         self._lane(active).add(active)
 
-    def expect(self, group: Group) -> None:
+    def expect(self, group: RequestGroup) -> None:
         """Watch the deadlines of a group, if it is new."""
         if group.over and not group.background:
             if group.timeout is not None:
@@ -151,7 +151,7 @@ class UnderWay:
             lane.pending.clear()
         self._slots.release_all()
 
-    def fail_group(self, group: Group, error: Exception) -> None:
+    def fail_group(self, group: RequestGroup, error: Exception) -> None:
         """End all that is left of a group."""
         for active in list(group.members):
             self.fail(active, error)
@@ -177,16 +177,16 @@ class Deadlines:
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, bool, weakref.ref[Group]]] = []
+        self._heap: list[tuple[float, int, bool, weakref.ref[RequestGroup]]] = []
         self._numbers = count()
         self.earliest = inf
 
-    def add(self, when: float, group: Group, *, to_begin: bool) -> None:
+    def add(self, when: float, group: RequestGroup, *, to_begin: bool) -> None:
         """The group has to have begun, or ended, by then."""
         heapq.heappush(self._heap, (when, next(self._numbers), to_begin, weakref.ref(group)))
         self.earliest = self._heap[0][0]
 
-    def missed(self, now: float) -> Iterator[tuple[Group, bool]]:
+    def missed(self, now: float) -> Iterator[tuple[RequestGroup, bool]]:
         """Groups that are late, and whether they have not even begun."""
         while self._heap and self._heap[0][0] <= now:
             _, _, to_begin, reference = heapq.heappop(self._heap)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from app.decoding.calibration.calibration import Calibration
+from app.decoding.calibration.calibration import SignalCalibration
 from app.decoding.core.signals import PROBE_PREFIX
 from app.decoding.strategies.base import Calibrated, Ranking, Runnable
 from app.engine.drawing import require_biased_ids
@@ -50,7 +50,7 @@ def check_request(
     require_biased_ids(request.sampling, vocab_size)
 
 
-def check_thresholds(strategy: Runnable, calibration: Calibration | None) -> None:
+def check_thresholds(strategy: Runnable, calibration: SignalCalibration | None) -> None:
     """Raise `ParameterError` if the strategy was given no thresholds and the calibration has none either."""
     if isinstance(strategy, Calibrated):
         strategy.thresholds(calibration)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.decoding.calibration.calibration import Calibration, Measurement, SignalSummary, identity_of
+from app.decoding.calibration.calibration import Measurement, SignalCalibration, SignalSummary, identity_of
 from app.decoding.calibration.threshold import learn_threshold
 from app.decoding.core.signals import SIGNALS
 from app.engine.engine import Engine
@@ -51,9 +51,9 @@ def read_documents(
     return readings
 
 
-def calibrate(readings: Readings, measurement: Measurement, identity: Identity) -> Calibration:
+def calibrate(readings: Readings, measurement: Measurement, identity: Identity) -> SignalCalibration:
     """Sum the readings up."""
-    return Calibration(
+    return SignalCalibration(
         checkpoint=identity_of(identity),
         measurement=measurement,
         tokens=len(readings.wrong),

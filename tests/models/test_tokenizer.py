@@ -23,7 +23,7 @@ from models.corpora.igsm.text import (
     solution_phrases,
     vocabulary,
 )
-from models.corpora.igsm.tokenizer import igsm_tokenizer
+from models.corpora.igsm.vocabulary import igsm_tokenizer
 from models.errors import ArtifactError, SpecError
 from models.tokenizer import END_OF_TEXT, Tokenizer
 
@@ -98,7 +98,7 @@ def test_document_of_five_operations_and_three_distractors_is_at_most_110_tokens
 
 def test_training_is_deterministic(tokenizer: Tokenizer) -> None:
     code = (
-        "from models.corpora.igsm.spec import IgsmSpec; from models.corpora.igsm.tokenizer import "
+        "from models.corpora.igsm.spec import IgsmSpec; from models.corpora.igsm.vocabulary import "
         "igsm_tokenizer; print(igsm_tokenizer(IgsmSpec()).to_json(), end='')"
     )
     other = subprocess.run(

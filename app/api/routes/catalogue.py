@@ -19,7 +19,7 @@ from app.api.schemas.catalogue import (
     StrategyOut,
 )
 from app.api.service import Serving, service_of, serving_of
-from app.decoding.calibration.calibration import Calibration
+from app.decoding.calibration.calibration import SignalCalibration
 from app.decoding.core.signals import PROBE_PREFIX, SIGNALS
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
@@ -121,7 +121,7 @@ def _refusal(kind: str, serving: Serving) -> str | None:
     return None
 
 
-def _quantiles(name: str, calibration: Calibration | None) -> list[float] | None:
+def _quantiles(name: str, calibration: SignalCalibration | None) -> list[float] | None:
     measured = calibration and calibration.signals.get(name)
     return [number(value) for value in measured.quantiles] if measured else None
 

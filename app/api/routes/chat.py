@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from app.api.answers import head
 from app.api.body import StrictJsonRoute, size_of
-from app.api.chat import ChatAnswer
+from app.api.chat_answer import ChatAnswer
 from app.api.errors import ERROR_RESPONSES
-from app.api.generation import Generation
+from app.api.generation_streams import Generation
 from app.api.intake import take_chat
 from app.api.plan import Limit, plan
 from app.api.rendering import TokenTexts

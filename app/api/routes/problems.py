@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app.api import problems
+from app.api import problem_drawing
 from app.api.answers import JsonAnswer
 from app.api.body import StrictJsonRoute, size_of
 from app.api.errors import ERROR_RESPONSES
@@ -30,9 +30,9 @@ async def draw(
 
     The same query gives the same problems, and they are those that a comparison and `demur evaluate` draw.
     """
-    corpus = problems.served_corpus(serving)
+    corpus = problem_drawing.served_corpus(serving)
     off_loop = service_of(request).off_loop
-    return JsonAnswer(await off_loop.draw(lambda: json_of(problems.draw(corpus, query))))
+    return JsonAnswer(await off_loop.draw(lambda: json_of(problem_drawing.draw(corpus, query))))
 
 
 @router.post("/v1/problems/check", response_model=CheckOut, responses=_ERRORS)
@@ -40,8 +40,8 @@ async def check(
     request: Request, body: CheckRequest, serving: Annotated[Serving, Depends(serving_of)]
 ) -> Response:
     """Judge a solution step by step, as the corpus checker does; any two texts give a verdict."""
-    corpus = problems.served_corpus(serving)
+    corpus = problem_drawing.served_corpus(serving)
     content = await service_of(request).off_loop.read(
-        await size_of(request), lambda: json_of(problems.check(corpus, body.prompt, body.completion))
+        await size_of(request), lambda: json_of(problem_drawing.check(corpus, body.prompt, body.completion))
     )
     return JsonAnswer(content)

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.api.answers import JsonAnswer
 from app.api.body import StrictJsonRoute, size_of
 from app.api.errors import ERROR_RESPONSES
-from app.api.generation import unless_disconnected
+from app.api.generation_streams import unless_disconnected
 from app.api.intake import take_texts
 from app.api.pieces import json_of
 from app.api.plan import timeout_of
-from app.api.prompts import Prompt
+from app.api.prompt_reading import Prompt
 from app.api.rendering import TokenTexts, logprob, number, signals_out, weight_of
 from app.api.schemas.requests import ScoreRequest
 from app.api.schemas.responses import Score, ScoredToken, ScoreList, ScoreUsage

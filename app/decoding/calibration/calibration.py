@@ -85,7 +85,7 @@ class LearnedThreshold(BaseModel):
     tokens: int = Field(ge=1)
 
 
-class Calibration(BaseModel):
+class SignalCalibration(BaseModel):
     """The content of calibration.json. Each section serves some strategies and says how it was made."""
 
     model_config = _RECORD
@@ -131,14 +131,14 @@ def identity_of(identity: Identity) -> CheckpointIdentity:
     return CheckpointIdentity(**asdict(identity))
 
 
-def write_calibration(folder: Path, calibration: Calibration) -> Path:
+def write_calibration(folder: Path, calibration: SignalCalibration) -> Path:
     """Put a calibration into its checkpoint's folder, atomically, and say where."""
     path = folder / CALIBRATION_FILE
     write_atomically(path, (calibration.model_dump_json(indent=2) + "\n").encode())
     return path
 
 
-def read_calibration(folder: Path, identity: Identity) -> Calibration | None:
+def read_calibration(folder: Path, identity: Identity) -> SignalCalibration | None:
     """The calibration in a checkpoint's folder; None if there is none.
 
     Raises:
@@ -149,7 +149,7 @@ def read_calibration(folder: Path, identity: Identity) -> Calibration | None:
     if not path.exists():
         return None
     try:
-        calibration = Calibration.model_validate_json(read_bytes(path))
+        calibration = SignalCalibration.model_validate_json(read_bytes(path))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -40,7 +40,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenThreshold:
     """A threshold, by its index, and the bound of its risk."""
 
     index: int
@@ -73,17 +73,19 @@ def first_tested(tuning: Counts, kind: RiskKind, delta: float) -> int:
     return min(order, key=lambda index: (tuning.bound(kind, index, delta), -tuning.answered[index]))
 
 
-def choose(tuning: Counts, tested: Counts, kind: RiskKind, level: float, delta: float) -> Choice | None:
+def choose(
+    tuning: Counts, tested: Counts, kind: RiskKind, level: float, delta: float
+) -> ChosenThreshold | None:
     """The threshold that answers most among those that fixed-sequence testing keeps; thresholds ascend.
 
     Tests begin at `first_tested` and go on to higher thresholds until one fails. None if the first fails.
     """
-    chosen: Choice | None = None
+    chosen: ChosenThreshold | None = None
     for index in range(first_tested(tuning, kind, delta), len(tested.answered)):
         bound = tested.bound(kind, index, delta)
         if bound > level:
             break
-        chosen = Choice(index, bound)
+        chosen = ChosenThreshold(index, bound)
     return chosen
 
 

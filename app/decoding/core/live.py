@@ -13,7 +13,7 @@ Branch = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class TokenWritten:
     """A token was appended; it is the branch's token number `position`. ends: it is no text, but ends it."""
 
     branch: Branch
@@ -55,14 +55,14 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class BranchChosen:
     """The choice is complete: its text is that of the branch's first `position` tokens."""
 
     branch: Branch
     position: int
 
 
-Happening = Written | RolledBack | Noted | Forked | Dropped | Chosen
+Happening = TokenWritten | RolledBack | Noted | Forked | Dropped | BranchChosen
 
 
 class LiveLog:
@@ -86,7 +86,7 @@ class LiveLog:
         for other in sorted(each for each in list(self._living) if each[0] == branch[0] and each != branch):
             self._drop(other)
         self._living.discard(branch)
-        self.add(Chosen(branch, position))
+        self.add(BranchChosen(branch, position))
 
     def take(self) -> tuple[Happening, ...]:
         """What happened since the last call."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from app.decoding.calibration.calibration import Calibration
+from app.decoding.calibration.calibration import SignalCalibration
 from app.decoding.core.types import StoppingParams, Token
 from app.decoding.sampling.history import History
 from app.decoding.sampling.params import SamplingParams
@@ -30,7 +30,7 @@ class SequenceSpec:
     vocabulary: Sequence[bytes]
     encode: Callable[[str], Sequence[int]]
     seed: int = 0
-    calibration: Calibration | None = field(default=None, repr=False)
+    calibration: SignalCalibration | None = field(default=None, repr=False)
     corpus: Corpus | None = None
 
     @property

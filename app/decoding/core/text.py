@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from app.decoding.core.context import Context
 from app.decoding.core.ending import Finish, find_ending
-from app.decoding.core.live import Branch, LiveLog, Noted, RolledBack, Written
+from app.decoding.core.live import Branch, LiveLog, Noted, RolledBack, TokenWritten
 from app.decoding.core.span import SequenceSpec, Span
 from app.decoding.core.types import Event, Token
 from app.decoding.sampling.params import SamplingParams
@@ -114,4 +114,4 @@ class Text:
         self._finish = find_ending(self.spec, self._tokens, self._max_length)
         if self.ledger.live is not None:
             ends = self._finish is not None and self._finish.ended_by_token
-            self.ledger.live.add(Written(self.branch, len(self._tokens) - 1, token, ends))
+            self.ledger.live.add(TokenWritten(self.branch, len(self._tokens) - 1, token, ends))

@@ -20,7 +20,7 @@ from app.decoding.sampling.stages import Stage, columns_of, rows_by_sampler, sta
 
 
 @dataclass(frozen=True)
-class Chosen:
+class DrawnTokens:
     """Token ids (R,), and by row what mirostat and adaptive-p know after them.
 
     An id is the vocabulary's size, which is none, where the row's logits are such that nothing can be chosen:
@@ -67,7 +67,7 @@ class SamplingChain:
         histories: Sequence[History] = (),
         coins: Sequence[float] = (),
         states: Sequence[SamplerState] = (),
-    ) -> Chosen:
+    ) -> DrawnTokens:
         """The next tokens, from raw logits (R, V), which are not changed.
 
         Args:
@@ -78,17 +78,17 @@ class SamplingChain:
         """
         raw, logits = logits, self.adjust(logits, histories)
         if not self.sampled:
-            return Chosen(_likeliest(logits, logits is not raw), {})
+            return DrawnTokens(_likeliest(logits, logits is not raw), {})
         index = self._sampled_index
         before = self.cut(logits if index is None else logits[index], coins)
         after = self.follow(before, states)
         drawn = draw(after, torch.tensor(uniforms, dtype=torch.float64, device=self._device))
         learnt = self._learn(before, after, drawn, states)
         if index is None:
-            return Chosen(drawn, learnt)
+            return DrawnTokens(drawn, learnt)
         ids = _likeliest(logits, logits is not raw)
         ids[index] = drawn
-        return Chosen(ids, learnt)
+        return DrawnTokens(ids, learnt)
 
     def adjust(self, logits: Tensor, histories: Sequence[History]) -> Tensor:
         """What looks at the histories, and the logit bias, on all rows (R, V)."""

@@ -22,7 +22,7 @@ from typing import Literal, NoReturn
 
 from pydantic import Field
 
-from app.decoding.calibration.calibration import Calibration, refuse_uncalibrated
+from app.decoding.calibration.calibration import SignalCalibration, refuse_uncalibrated
 from app.decoding.calibration.doubt import DOUBTS, Doubt, DoubtName
 from app.decoding.calibration.risk import RiskKind, choose, lowest_level
 from app.decoding.calibration.risk_table import RiskCounts
@@ -74,7 +74,7 @@ class Abstain(Strategy):
     def needs(self) -> frozenset[str]:
         return frozenset({self._doubt.signal})
 
-    def thresholds(self, calibration: Calibration | None) -> Policy:
+    def thresholds(self, calibration: SignalCalibration | None) -> Policy:
         """What is answered.
 
         Raises:

@@ -17,7 +17,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from app.decoding.calibration.calibration import Calibration, refuse_uncalibrated
+from app.decoding.calibration.calibration import SignalCalibration, refuse_uncalibrated
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
 from app.decoding.strategies.base import Strategy
@@ -41,7 +41,7 @@ class AdaDec(Strategy):
     def needs(self) -> frozenset[str]:
         return frozenset({"entropy"})
 
-    def thresholds(self, calibration: Calibration | None) -> float:
+    def thresholds(self, calibration: SignalCalibration | None) -> float:
         """The entropy in nats above which to pause.
 
         Raises:

@@ -4,7 +4,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from pydantic import ConfigDict
 
-from app.decoding.calibration.calibration import Calibration
+from app.decoding.calibration.calibration import SignalCalibration
 from app.decoding.core.sequence import Sequence
 from app.renamed import TakesOldNames
 
@@ -68,7 +68,7 @@ class Ranking(Protocol):
 class Calibrated(Protocol):
     """A strategy that takes thresholds which a request leaves out from the model's calibration."""
 
-    def thresholds(self, calibration: Calibration | None) -> object:
+    def thresholds(self, calibration: SignalCalibration | None) -> object:
         """What `decode` works with; the engine asks before it takes a request.
 
         Raises:

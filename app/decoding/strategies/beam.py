@@ -53,7 +53,7 @@ class Hypothesis:
 
 
 @dataclass
-class Group:
+class BeamGroup:
     """Beams that compete with each other; `finished` with their scores, best first."""
 
     running: list[Hypothesis]
@@ -110,7 +110,7 @@ class Beam(Strategy):
         # Each beam of an earlier group can push one more token out of those that are kept.
         looked_at = kept + self.width - self._size
         starts = [sequence] if self.groups == 1 else sequence.fork(self.groups)
-        groups = [Group([Hypothesis(start, 0.0)]) for start in starts]
+        groups = [BeamGroup([Hypothesis(start, 0.0)]) for start in starts]
         while running := [each.sequence for group in groups if group.is_open for each in group.running]:
             looks = iter(await gather(*(each.candidates(looked_at) for each in running)))
             taken = Counter[int]()
@@ -130,7 +130,9 @@ class Beam(Strategy):
         """Beams per group."""
         return self.width // self.groups
 
-    def _extend(self, group: Group, looks: list[tuple[Token, ...]], taken: Counter[int], kept: int) -> None:
+    def _extend(
+        self, group: BeamGroup, looks: list[tuple[Token, ...]], taken: Counter[int], kept: int
+    ) -> None:
         """One step of a group; `looks` are the candidates of each of its running beams."""
         pairs = [
             (parent.logprob + _logprob(token) - self.diversity_penalty * taken[token.id], parent, token)
@@ -149,7 +151,7 @@ class Beam(Strategy):
         group.running = [each for each in children if not each.sequence.finished][: self._size]
         group.is_open = self._may_improve(group)
 
-    def _may_improve(self, group: Group) -> bool:
+    def _may_improve(self, group: BeamGroup) -> bool:
         if not group.running:
             return False
         if len(group.finished) < self._size:
@@ -188,14 +190,14 @@ def _longest(sequence: Sequence) -> int:
     return min(spec.stopping.max_tokens, spec.context_length - len(spec.prompt_ids))
 
 
-def _commit_the_only_one(groups: list[Group]) -> None:
+def _commit_the_only_one(groups: list[BeamGroup]) -> None:
     """A text that is alone cannot lose to another any more; all that come will begin with it."""
     alive = [each for group in groups for each in group.running]
     if len(alive) == 1 and not any(group.finished for group in groups):
         alive[0].sequence.commit()
 
 
-def _ranked(groups: list[Group]) -> list[tuple[float, Hypothesis]]:
+def _ranked(groups: list[BeamGroup]) -> list[tuple[float, Hypothesis]]:
     """The texts that ended with their scores, best first; each once, whichever groups wrote it."""
     ended = sorted((each for group in groups for each in group.finished), key=lambda each: -each[0])
     distinct: dict[tuple[int, ...], tuple[float, Hypothesis]] = {}
@@ -204,7 +206,7 @@ def _ranked(groups: list[Group]) -> list[tuple[float, Hypothesis]]:
     return list(distinct.values())
 
 
-def _chosen(groups: list[Group], place: int) -> Sequence:
+def _chosen(groups: list[BeamGroup], place: int) -> Sequence:
     """The best, or the one at a later place, with an account of what it was chosen from."""
     ended = _ranked(groups)
     if place >= len(ended):

@@ -24,7 +24,7 @@ from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.parts.answers import ANSWER_MARKER, AnswerMarker
 from app.decoding.strategies.parts.branches import start_samples
 from app.decoding.strategies.parts.confidence import (
-    Aggregate,
+    ConfidenceAggregate,
     group_confidences,
     stopping_bar,
     trace_confidence,
@@ -50,7 +50,7 @@ class ConfidenceVoting(Strategy):
         "are stopped.",
     )
     window: int = Field(default=16, ge=1, le=65536, description="Tokens of a group.")
-    weight: Aggregate = Field(
+    weight: ConfidenceAggregate = Field(
         default="lowest",
         description="What a vote weighs: mean confidence of all tokens, of the last window (tail), of the "
         "lowest tenth of the groups (bottom), or of the lowest group.",

@@ -23,7 +23,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from app.decoding.calibration.calibration import Calibration, refuse_uncalibrated
+from app.decoding.calibration.calibration import SignalCalibration, refuse_uncalibrated
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
@@ -116,7 +116,7 @@ class Entropix(Strategy):
     def needs(self) -> frozenset[str]:
         return frozenset({"entropy", "varentropy"})
 
-    def thresholds(self, calibration: Calibration | None) -> Thresholds:
+    def thresholds(self, calibration: SignalCalibration | None) -> Thresholds:
         """Those that were given, and the calibrated ones for the rest.
 
         Raises:

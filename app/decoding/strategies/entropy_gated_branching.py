@@ -20,7 +20,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from app.decoding.calibration.calibration import Calibration
+from app.decoding.calibration.calibration import SignalCalibration
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
@@ -68,7 +68,7 @@ class EntropyGatedBranching(Strategy):
     def needs(self) -> frozenset[str]:
         return frozenset({"entropy"} if self.score == LOGPROB else {"entropy", self.score})
 
-    def thresholds(self, calibration: Calibration | None) -> float:
+    def thresholds(self, calibration: SignalCalibration | None) -> float:
         """The entropy in nats above which to branch; else the calibrated quantile of `DOUBTFUL_PERCENT`.
 
         Raises:

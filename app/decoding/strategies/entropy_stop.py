@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from app.decoding.calibration.calibration import Calibration, SignalSummary, refuse_uncalibrated
+from app.decoding.calibration.calibration import SignalCalibration, SignalSummary, refuse_uncalibrated
 from app.decoding.core.sequence import Sequence
 from app.decoding.strategies.base import PARAMS_CONFIG, Strategy
 from app.decoding.strategies.parts.answers import ANSWER_MARKER, AnswerMarker
@@ -90,7 +90,7 @@ class EntropyStop(Strategy):
     def needs(self) -> frozenset[str]:
         return frozenset({"entropy"})
 
-    def thresholds(self, calibration: Calibration | None) -> float:
+    def thresholds(self, calibration: SignalCalibration | None) -> float:
         """The statistic below which the entropy has settled.
 
         Raises:

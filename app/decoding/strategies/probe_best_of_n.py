@@ -16,7 +16,14 @@ from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.parts.branches import start_samples
-from app.decoding.strategies.parts.values import DIGITS, STEP_ERROR, Aggregate, Probe, aggregate, read_values
+from app.decoding.strategies.parts.values import (
+    DIGITS,
+    STEP_ERROR,
+    Probe,
+    StepAggregate,
+    aggregate,
+    read_values,
+)
 from app.renamed import Renamed
 
 
@@ -28,7 +35,7 @@ class ProbeBestOfN(Strategy):
     kind: Literal["probe_best_of_n"] = "probe_best_of_n"
     probe: Probe = STEP_ERROR
     samples: int = Field(default=4, ge=1, le=128, description="Answers to choose from.")
-    aggregate: Aggregate = Field(
+    aggregate: StepAggregate = Field(
         default="product",
         description="How an answer's readings of 1 - p become its score: the lowest, the average, the last, "
         "or their product, the probability that no step is wrong.",

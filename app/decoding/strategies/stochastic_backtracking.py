@@ -35,7 +35,7 @@ from pydantic import Field
 from app.decoding.core.sequence import Sequence
 from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.parts.steps import STEP_ENDS, StepEnds, step_written
-from app.decoding.strategies.parts.values import STEP_ERROR, Aggregate, Probe, aggregate, read_values
+from app.decoding.strategies.parts.values import STEP_ERROR, Probe, StepAggregate, aggregate, read_values
 
 
 class StochasticBacktracking(Strategy):
@@ -43,7 +43,7 @@ class StochasticBacktracking(Strategy):
 
     kind: Literal["stochastic_backtracking"] = "stochastic_backtracking"
     probe: Probe = STEP_ERROR
-    aggregate: Aggregate = Field(
+    aggregate: StepAggregate = Field(
         default="product", description="How the readings of 1 - p in a text become its value."
     )
     backtrack: float = Field(

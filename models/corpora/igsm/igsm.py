@@ -13,7 +13,7 @@ from models.corpora.igsm.dataset import draw_with_template
 from models.corpora.igsm.grammar import Kind
 from models.corpora.igsm.parse import ParsedProblem, parse_problem
 from models.corpora.igsm.spec import IgsmSpec
-from models.corpora.igsm.tokenizer import igsm_tokenizer
+from models.corpora.igsm.vocabulary import igsm_tokenizer
 from models.corpora.splits import Split
 from models.tokenizer import Tokenizer
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 
 from app.api.answers import Head
-from app.api.chat import ChatAnswer
-from app.api.completions import CompletionAnswer, scores_prompt
-from app.api.generation import Generation
+from app.api.chat_answer import ChatAnswer
+from app.api.completion_answer import CompletionAnswer, scores_prompt
+from app.api.generation_streams import Generation
 from app.api.metrics import Metrics
-from app.api.prompts import Prompt
+from app.api.prompt_reading import Prompt
 from app.api.rendering import TokenTexts
 from app.api.schemas.requests import ChatRequest, CompletionRequest
 from app.api.schemas.responses import Completion, CompletionChoice

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.commands.written import Choice, colour, coloured
+from app.commands.written import GeneratedChoice, colour, coloured
 from app.decoding.core.types import Token
 from app.engine.types import ChoiceDone
 from models.checkpoint import load
@@ -199,7 +199,7 @@ def test_colours_follow_entropy_and_stop_where_the_text_does() -> None:
         for phrase, entropy in entropies.items()
     )
     done = ChoiceDone(0, "stop", "re 7", "", tokens, ())
-    text = coloured(Choice("Kites a", done), tokenizer)
+    text = coloured(GeneratedChoice("Kites a", done), tokenizer)
     assert text.plain == "Kites a"
     assert [(span.start, span.end, span.style) for span in text.spans] == [
         (0, 5, "green"),

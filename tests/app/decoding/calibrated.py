@@ -1,9 +1,9 @@
 """Calibrations for tests, with chosen thresholds."""
 
 from app.decoding.calibration.calibration import (
-    Calibration,
     LearnedThreshold,
     Measurement,
+    SignalCalibration,
     SignalSummary,
     identity_of,
 )
@@ -23,9 +23,9 @@ def summary(at_98: float) -> SignalSummary:
 
 def calibration(
     entropy_98: float = 1.0, varentropy_98: float = 1.0, learned: float | None = 1.0
-) -> Calibration:
+) -> SignalCalibration:
     """The 98% quantiles of entropy and varentropy, and the learned threshold of adadec."""
-    return Calibration(
+    return SignalCalibration(
         checkpoint=identity_of(IDENTITY),
         measurement=Measurement(corpus="igsm", split="validation", problems=5, op_min=1, op_max=2, seed=0),
         tokens=100,
@@ -39,7 +39,7 @@ def calibration(
 COUNTS = Counts(200, (60, 150, 200), (0, 6, 40))
 
 
-def with_risk(measured: Calibration, thresholds: tuple[float, float, float]) -> Calibration:
+def with_risk(measured: SignalCalibration, thresholds: tuple[float, float, float]) -> SignalCalibration:
     """The calibration with `COUNTS` at these thresholds, for every score of doubt."""
     counts = RiskCounts(thresholds=thresholds, tuning=COUNTS, tested=COUNTS)
     table = RiskTable(split="calibration", op_min=1, op_max=6, seed=0, scores=dict.fromkeys(DOUBTS, counts))

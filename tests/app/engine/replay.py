@@ -3,7 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from app.decoding.core.live import Branch, Chosen, Dropped, Forked, Happening, Noted, RolledBack, Written
+from app.decoding.core.live import (
+    Branch,
+    BranchChosen,
+    Dropped,
+    Forked,
+    Happening,
+    Noted,
+    RolledBack,
+    TokenWritten,
+)
 from app.decoding.core.types import Event, Token
 
 
@@ -28,7 +37,7 @@ class Replay:
         for each in happenings:
             assert self.chosen is None, f"{each} after the end"
             match each:
-                case Written(branch, position, token):
+                case TokenWritten(branch, position, token):
                     assert position == len(self.living[branch])
                     self.living[branch].append(token)
                 case RolledBack(branch, event):
@@ -46,6 +55,6 @@ class Replay:
                 case Dropped(branch):
                     del self.living[branch]
                     self.dropped.add(branch)
-                case Chosen(branch, position):
+                case BranchChosen(branch, position):
                     assert list(self.living) == [branch]
                     self.chosen, self.tokens = branch, self.living[branch][:position]

@@ -10,7 +10,7 @@ from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.engine.engine import Engine, GenerationRequest, TokenOut
 from app.engine.loop import DecodingLoop
-from app.engine.requests import Group
+from app.engine.requests import RequestGroup
 from app.engine.stream import Stream
 from app.engine.turns import FRESH_IN_A_ROW
 from app.engine.types import EngineLimits, StreamItem
@@ -52,7 +52,7 @@ class Watched:
 
     def submit(self, requests: Items[GenerationRequest], client: str = "") -> list[Stream]:
         streams = [Stream(lambda _: None) for _ in requests]
-        group = Group(client=client)
+        group = RequestGroup(client=client)
         for request, stream in zip(requests, streams, strict=True):
             self.loop.submit(request, stream, group)
         return streams

@@ -5,7 +5,7 @@ from typing import Literal, assert_never
 
 import numpy as np
 
-Aggregate = Literal["mean", "tail", "bottom", "lowest"]
+ConfidenceAggregate = Literal["mean", "tail", "bottom", "lowest"]
 
 _BOTTOM_SHARE = 0.1
 
@@ -18,7 +18,7 @@ def group_confidences(confidences: Sequence[float], window: int) -> list[float]:
     return values.mean(axis=-1).tolist()
 
 
-def trace_confidence(confidences: Sequence[float], window: int, aggregate: Aggregate) -> float:
+def trace_confidence(confidences: Sequence[float], window: int, aggregate: ConfidenceAggregate) -> float:
     """One number for a text. mean: over all tokens. tail: over the last `window`. lowest: of its groups.
     bottom: mean of the lowest tenth of its groups, at least one."""
     match aggregate:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Items
 from dataclasses import replace
 
-from app.decoding.calibration.calibration import Calibration, refuse_uncalibrated
+from app.decoding.calibration.calibration import SignalCalibration, refuse_uncalibrated
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
@@ -15,7 +15,7 @@ DOUBTFUL_PERCENT = 98
 trained model is sure of nearly all of its tokens, and hesitates at about one in fifty."""
 
 
-def doubtful_entropy(calibration: Calibration | None, given: float | None, kind: str) -> float:
+def doubtful_entropy(calibration: SignalCalibration | None, given: float | None, kind: str) -> float:
     """The entropy, in nats, above which a token is in doubt: `given`, or else the calibrated one.
 
     Raises:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app.decoding.core.types import Token
 
-Aggregate = Literal["min", "mean", "last", "product"]
+StepAggregate = Literal["min", "mean", "last", "product"]
 """How the values of a text's steps become one: the worst, the average, the latest, or the probability that
 all are right if each value is that of a step after right ones."""
 
@@ -36,7 +36,7 @@ def read_values(tokens: Iterable[Token], probe: str) -> list[float]:
     return [1.0 - token.signals[probe] for token in tokens if probe in token.signals]
 
 
-def aggregate(values: Sequence[float], how: Aggregate) -> float | None:
+def aggregate(values: Sequence[float], how: StepAggregate) -> float | None:
     """One value for a text; None where there is none to read."""
     if not values:
         return None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.decoding.calibration.calibration import Calibration
+from app.decoding.calibration.calibration import SignalCalibration
 from app.decoding.calibration.risk import choose
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.span import SequenceSpec
@@ -23,7 +23,7 @@ from tests.app.engine.tiny import TinyCheckpoint, ask, collect, tiny_model
 CALIBRATED = with_risk(calibration(), (0.2, 0.5, 0.9))
 
 
-def begin(measured: Calibration | None, max_tokens: int = 50) -> Sequence:
+def begin(measured: SignalCalibration | None, max_tokens: int = 50) -> Sequence:
     return Sequence(
         SequenceSpec(
             prompt_ids=(63,),
@@ -122,7 +122,7 @@ def test_what_is_infeasible_is_refused_and_the_level_that_is_named_is_not() -> N
 @pytest.mark.parametrize(
     ("measured", "message"), [(None, "no threshold"), (calibration(), "lacks; run `demur calibrate")]
 )
-def test_without_counts_it_is_refused(measured: Calibration | None, message: str) -> None:
+def test_without_counts_it_is_refused(measured: SignalCalibration | None, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         Abstain().thresholds(measured)
     assert Abstain(threshold=0.3).thresholds(measured).threshold == 0.3

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from app.decoding.core.types import Token
-from app.decoding.strategies.parts.values import LEAST, Aggregate, aggregate, log_value, read_values
+from app.decoding.strategies.parts.values import LEAST, StepAggregate, aggregate, log_value, read_values
 
 TOKENS = [
     Token(1, -1.0, {}),
@@ -16,7 +16,7 @@ TOKENS = [
 
 
 @pytest.mark.parametrize(("how", "value"), [("min", 0.6), ("mean", 0.75), ("last", 0.6), ("product", 0.54)])
-def test_aggregates(how: Aggregate, value: float) -> None:
+def test_aggregates(how: StepAggregate, value: float) -> None:
     assert aggregate(read_values(TOKENS, "probe:a"), how) == pytest.approx(value)
     assert aggregate(read_values(TOKENS, "probe:c"), how) is None
 

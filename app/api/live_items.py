@@ -14,7 +14,16 @@ from app.api.schemas.live import (
     LiveRollback,
     LiveToken,
 )
-from app.decoding.core.live import Branch, Chosen, Dropped, Forked, Happening, Noted, RolledBack, Written
+from app.decoding.core.live import (
+    Branch,
+    BranchChosen,
+    Dropped,
+    Forked,
+    Happening,
+    Noted,
+    RolledBack,
+    TokenWritten,
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class LiveItems:
     def _item(self, happening: Happening, index: int) -> LiveItem:
         branch = _name(happening.branch)
         match happening:
-            case Written():
+            case TokenWritten():
                 return self._token(happening, index, branch)
             case RolledBack(event=event):
                 detail = dict(event.detail)
@@ -48,10 +57,10 @@ class LiveItems:
                 return LiveFork(index=index, branch=branch, parent=_name(parent), position=position)
             case Dropped():
                 return LiveDrop(index=index, branch=branch)
-            case Chosen(position=position):
+            case BranchChosen(position=position):
                 return LiveChosen(index=index, branch=branch, position=position)
 
-    def _token(self, written: Written, index: int, branch: str) -> LiveToken:
+    def _token(self, written: TokenWritten, index: int, branch: str) -> LiveToken:
         token = written.token
         return LiveToken(
             index=index,
@@ -65,7 +74,7 @@ class LiveItems:
             top=self._top(written) if self.with_top else None,
         )
 
-    def _top(self, written: Written) -> list[LiveAlternative]:
+    def _top(self, written: TokenWritten) -> list[LiveAlternative]:
         return [
             LiveAlternative(
                 token=self.texts.text(other.token_id), token_id=other.token_id, logprob=logprob(other.logprob)

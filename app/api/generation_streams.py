@@ -30,7 +30,7 @@ Item = PromptScored | LiveOut | TokenOut | ChoiceDone | RequestDone
 
 
 @dataclass(frozen=True)
-class Written:
+class FinishedChoice:
     """A finished choice: number `index` of prompt number `prompt`."""
 
     prompt: int
@@ -43,7 +43,7 @@ class Written:
 class Collected:
     """Everything that the streams of one request brought."""
 
-    choices: deque[Written]
+    choices: deque[FinishedChoice]
     scored: dict[int, PromptScored]
     usage: Usage
 
@@ -93,7 +93,7 @@ class Generation:
     async def collect(self) -> Collected:
         """Wait for the end of every stream; choices come in the order of prompts, then of choices."""
         texts: dict[tuple[int, int], list[str]] = {}
-        choices: list[Written] = []
+        choices: list[FinishedChoice] = []
         scored: dict[int, PromptScored] = {}
         usages: list[Usage] = []
         async for prompt, item in self.items():
@@ -102,7 +102,7 @@ class Generation:
                     texts.setdefault((prompt, item.index), []).append(item.text)
                 case ChoiceDone():
                     text = "".join([*texts.pop((prompt, item.index), []), item.text])
-                    choices.append(Written(prompt, item.index, text, item))
+                    choices.append(FinishedChoice(prompt, item.index, text, item))
                 case PromptScored():
                     scored[prompt] = item
                 case RequestDone():

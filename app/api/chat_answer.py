@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from app.api.answers import Head
-from app.api.generation import Collected, Generation, total
-from app.api.live import LiveItems
+from app.api.generation_streams import Collected, Generation, total
+from app.api.live_items import LiveItems
 from app.api.rendering import Scored, TokenTexts, ending_out, events_out, sampling_out, scored, usage_out
 from app.api.schemas.requests import ChatRequest
 from app.api.schemas.responses import (

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from app.api.answers import Head
-from app.api.generation import Collected, Generation, total
-from app.api.live import LiveItems
+from app.api.generation_streams import Collected, Generation, total
+from app.api.live_items import LiveItems
 from app.api.offsets import Offsets
-from app.api.prompts import Prompt
+from app.api.prompt_reading import Prompt
 from app.api.rendering import (
     Scored,
     TokenTexts,
