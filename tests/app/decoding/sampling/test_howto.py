@@ -55,6 +55,7 @@ def test_the_example_is_short_and_works_after_one_line(copy: Path) -> None:
     insert(copy / SAMPLING / "samplers.py", "    Mirostat,\n", base)
     insert(copy / TESTS / "examples.py", '    "mirostat": [', example)
     (copy / TESTS / "test_explore.py").write_text(test)
-    files = [str(copy / TESTS / name) for name in ("test_explore.py", "test_params.py", "test_properties.py")]
+    suites = ("explore", "params", "properties", "extremes", "waiting")
+    files = [str(copy / TESTS / f"test_{name}.py") for name in suites]
     options = ["-q", "-p", "no:cacheprovider", "--rootdir", str(copy)]
-    assert pytest.main([*options, *files, "-k", "explore or every_sampler"]) == 0
+    assert pytest.main([*options, *files, "-k", "explore or every_sampler or every_stage"]) == 0
