@@ -65,7 +65,7 @@ async def submit(request: Request, spec: ComparisonSpec, kept: Kept, response: R
     # Thousands of problems are drawn and checked.
     status = await service_of(request).off_loop.draw(lambda: kept.submit(spec))
     response.headers["location"] = f"/v1/compare/{status.id}"
-    return status
+    return status.model_copy(update={"warnings": list(spec.warnings)}) if spec.warnings else status
 
 
 @router.get("/v1/compare", responses=_ANY)

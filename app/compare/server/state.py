@@ -1,5 +1,7 @@
 """How far a comparison of a server is: what is kept in its folder, and what is told about it."""
 
+from functools import partial
+from operator import is_
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -71,6 +73,11 @@ class ComparisonStatus(BaseModel):
     started: int | None = Field(description="When it last began to run.")
     finished: int | None
     error: str | None = Field(description="Why it failed, or what is damaged, and the fix.")
+    warnings: list[str] | None = Field(
+        default=None,
+        exclude_if=partial(is_, None),
+        description="What the spec calls by an old name; in the answer to its submission only.",
+    )
 
     @property
     def unfinished(self) -> bool:

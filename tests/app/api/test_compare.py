@@ -160,6 +160,16 @@ def test_a_report_of_what_there_is_so_far(corpus: httpx2.Client) -> None:
     assert "greedy" in corpus.get(f"/v1/compare/{id}/report.html").text
 
 
+def test_old_names_in_a_spec_are_understood_and_named(corpus: httpx2.Client) -> None:
+    old = {"kind": "eager", "sequences": 2, "threshold": 1.0}
+    arms = [{"name": "old", "strategy": old}, {"name": "greedy", "strategy": {"kind": "greedy"}}]
+    said = corpus.post("/v1/compare", json=spec(3, arms=arms)).json()
+    [warning] = said["warnings"]
+    assert warning.startswith("arm 'old': sequences of eager is called samples now")
+    assert "warnings" not in corpus.get(f"/v1/compare/{said['id']}").json()
+    wait_until_over(corpus, said["id"])
+
+
 def test_cancel_resume_and_delete(corpus: httpx2.Client) -> None:
     id = submit(corpus, spec(LONG))
     wait_for_outcomes(corpus, id, 20)
