@@ -1,10 +1,10 @@
 """What `stream_options.live` sends beside the text: everything that happens while it is being written."""
 
-from functools import partial
-from operator import is_
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from app.absent import is_none
 
 Branch = Annotated[
     str,
@@ -13,9 +13,6 @@ Branch = Annotated[
 Position = Annotated[
     int, Field(description="Index into the branch's tokens, the first after the prompt is 0.")
 ]
-
-
-_is_none = partial(is_, None)  # asked of several fields of every token, so it is not written in Python
 
 
 class _Happening(BaseModel):
@@ -42,16 +39,16 @@ class LiveToken(_Happening):
     token_id: int
     logprob: float
     forced: bool | None = Field(
-        default=None, exclude_if=_is_none, description="True where the strategy put it there undrawn."
+        default=None, exclude_if=is_none, description="True where the strategy put it there undrawn."
     )
     signals: dict[str, float | None] | None = Field(
         default=None,
-        exclude_if=_is_none,
+        exclude_if=is_none,
         description="If the request asks for signals; null where one is not finite.",
     )
     top: list[LiveAlternative] | None = Field(
         default=None,
-        exclude_if=_is_none,
+        exclude_if=is_none,
         description="If the request asks for alternatives, likeliest first.",
     )
 
@@ -104,7 +101,7 @@ LiveItem = Annotated[
 LiveField = Annotated[
     list[LiveItem] | None,
     Field(
-        exclude_if=_is_none,
+        exclude_if=is_none,
         description="In a stream with `stream_options.live`: what happened since the last one, in order.",
     ),
 ]

@@ -1,17 +1,13 @@
 """The bodies of answers: OpenAI's shapes, and beside them our own fields `signals`, `events` and `seed`."""
 
-from functools import partial
-from operator import is_
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.absent import is_none
 from app.api.schemas.live import LiveField
 
 FinishReasonOut = Literal["stop", "length"]
-
-
-_is_none = partial(is_, None)  # asked of several fields of every token, so it is not written in Python
 
 
 # Signals stand beside the other fields, each under its own name.
@@ -23,7 +19,7 @@ NAMED_NUMBERS = ConfigDict(
 ForcedField = Annotated[
     bool | None,
     Field(
-        default=None, exclude_if=_is_none, description="True where the strategy put the token there undrawn."
+        default=None, exclude_if=is_none, description="True where the strategy put the token there undrawn."
     ),
 ]
 
@@ -92,7 +88,7 @@ class CompletionLogprobs(BaseModel):
     text_offset: list[int]
     forced: list[bool] | None = Field(
         default=None,
-        exclude_if=_is_none,
+        exclude_if=is_none,
         description="Of each token, whether the strategy put it there undrawn; left out where none was.",
     )
 
@@ -109,14 +105,14 @@ class CompletionChoice(BaseModel):
         description="The stop string, the stop token's id, or the strategy's reason; \"abstain\" where it "
         "gave no answer.",
     )
-    signals: list[TokenSignals] | None = Field(default=None, exclude_if=_is_none)
-    events: list[EventOut] | None = Field(default=None, exclude_if=_is_none)
+    signals: list[TokenSignals] | None = Field(default=None, exclude_if=is_none)
+    events: list[EventOut] | None = Field(default=None, exclude_if=is_none)
 
 
 Warnings = Annotated[
     list[str] | None,
     Field(
-        exclude_if=_is_none,
+        exclude_if=is_none,
         description="What was done otherwise than asked. In a stream, with the first chunk.",
     ),
 ]
@@ -132,7 +128,7 @@ class Completion(BaseModel):
     system_fingerprint: str
     seed: int = Field(description="The seed that this text can be made again with.")
     sampling: SamplingOut | None = Field(
-        default=None, exclude_if=_is_none, description="In a stream, with the last chunk of each choice."
+        default=None, exclude_if=is_none, description="In a stream, with the last chunk of each choice."
     )
     choices: list[CompletionChoice]
     usage: UsageOut | None = None
@@ -178,7 +174,7 @@ class ChatChoice(BaseModel):
     logprobs: ChatLogprobs | None = None
     finish_reason: FinishReasonOut
     stop_reason: str | int | None = None
-    signals: list[TokenSignals] | None = Field(default=None, exclude_if=_is_none)
+    signals: list[TokenSignals] | None = Field(default=None, exclude_if=is_none)
     events: list[EventOut] = Field(default_factory=list[EventOut])
 
 
@@ -200,8 +196,8 @@ class ChatCompletion(BaseModel):
 class Delta(BaseModel):
     """What a chunk adds to a message."""
 
-    role: Literal["assistant"] | None = Field(default=None, exclude_if=_is_none)
-    content: str | None = Field(default=None, exclude_if=_is_none)
+    role: Literal["assistant"] | None = Field(default=None, exclude_if=is_none)
+    content: str | None = Field(default=None, exclude_if=is_none)
 
 
 class ChatChunkChoice(BaseModel):
@@ -212,8 +208,8 @@ class ChatChunkChoice(BaseModel):
     logprobs: ChatLogprobs | None = None
     finish_reason: FinishReasonOut | None = None
     stop_reason: str | int | None = None
-    signals: list[TokenSignals] | None = Field(default=None, exclude_if=_is_none)
-    events: list[EventOut] | None = Field(default=None, exclude_if=_is_none)
+    signals: list[TokenSignals] | None = Field(default=None, exclude_if=is_none)
+    events: list[EventOut] | None = Field(default=None, exclude_if=is_none)
 
 
 class ChatChunk(BaseModel):
@@ -225,7 +221,7 @@ class ChatChunk(BaseModel):
     model: str
     system_fingerprint: str
     seed: int
-    sampling: SamplingOut | None = Field(default=None, exclude_if=_is_none)
+    sampling: SamplingOut | None = Field(default=None, exclude_if=is_none)
     choices: list[ChatChunkChoice]
     usage: UsageOut | None = None
     live: LiveField = None
@@ -243,7 +239,7 @@ class ScoredToken(BaseModel):
     token: str
     token_id: int
     logprob: float | None
-    top_logprobs: list[AlternativeOut] | None = Field(default=None, exclude_if=_is_none)
+    top_logprobs: list[AlternativeOut] | None = Field(default=None, exclude_if=is_none)
 
 
 class Score(BaseModel):

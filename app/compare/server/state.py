@@ -1,12 +1,11 @@
 """How far a comparison of a server is: what is kept in its folder, and what is told about it."""
 
-from functools import partial
-from operator import is_
 from pathlib import Path
 from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.absent import is_none
 from app.errors import ComparisonFolderError
 from models.files import write_atomically
 
@@ -75,7 +74,7 @@ class ComparisonStatus(BaseModel):
     error: str | None = Field(description="Why it failed, or what is damaged, and the fix.")
     warnings: list[str] | None = Field(
         default=None,
-        exclude_if=partial(is_, None),
+        exclude_if=is_none,
         description="What the spec calls by an old name; in the answer to its submission only.",
     )
 
