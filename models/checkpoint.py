@@ -4,10 +4,12 @@
 with in float32.
 """
 
+import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,9 @@ WEIGHTS_FILE, CONFIG_FILE, GENERATION_FILE, CARD_FILE = (
     "generation_config.json",
     "card.json",
 )
+_BYTES = 4
+"""Of a number in memory: a float32."""
+
 INDEX_FILE = "model.safetensors.index.json"
 """Names the files of weights that are stored in several."""
 
@@ -135,6 +140,15 @@ def load(folder: Path, device: str = "cpu") -> LoadedCheckpoint:
     return LoadedCheckpoint(model, tokenizer, card, identity, folder)
 
 
+def weight_bytes(folder: Path) -> int:
+    """Bytes that the weights of a checkpoint take once they are loaded, by what its files say of them.
+
+    Raises:
+        ArtifactError: a file of weights is missing or damaged.
+    """
+    return sum(_BYTES * _elements(path) for path in _weight_files(folder))
+
+
 def load_network(folder: Path) -> tuple[GPT2, str]:
     """The trainable network of one of our own checkpoints, on the CPU, and the sha256 of its weights.
 
@@ -186,6 +200,21 @@ def _weight_files(folder: Path) -> list[Path]:
     if not names or any(Path(str(name)).name != name for name in names):
         raise ArtifactError(f"{index_file} does not name files of weights beside it")
     return [folder / name for name in sorted(names)]
+
+
+def _elements(path: Path) -> int:
+    """Numbers in a file of weights. It begins with the size of a JSON object that has the shape of each."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            if size > path.stat().st_size:
+                raise ArtifactError(f"{path.name} is damaged: its header is longer than the file")
+            header = json.loads(file.read(size))
+        return sum(prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"{path.name} is damaged: {error}") from error
 
 
 def _digest(*paths: Path) -> str:
