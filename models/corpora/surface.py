@@ -1,7 +1,7 @@
 """What the surface of a problem tells of a quantity, and how far that gives away whether it is needed.
 
-A model that seems to know what is needed before it begins to write may only have looked at the surface: needed
-quantities may be mentioned more often, or stand elsewhere. So each such baseline is fitted and tested here.
+A model that seems to know what is needed before it begins to write may only have looked at the surface:
+needed quantities may be mentioned more often, or stand elsewhere. So each such baseline is fitted here.
 """
 
 from collections import Counter

@@ -118,7 +118,7 @@ class Decoys:
 
 
 def _drawn_graph(random: Random, spec: IgsmSpec, split: Split, op: int) -> Problem:
-    """The needed quantities, or the decoys: were only one of them of the split, its shape would tell which."""
+    """Needed quantities or decoys. Both are of the split: else their shape would tell which is which."""
     while True:
         drawn = draw_problem(random, spec, op, 0)
         if op <= SMALL_OP or split_of(drawn) == split:

@@ -1,18 +1,12 @@
 """What is needed, and what is a decoy, against a solver that only tries sentences until nothing is new."""
 
 import re
-from collections import Counter
-from itertools import islice
-from random import Random
 
 import pytest
 
-from models.corpora.corpus import DrawnProblem, judge
-from models.corpora.decoys.decoys import Decoys, DecoysSettings
-from models.corpora.drawing import draw_set, problems
-from models.corpora.igsm.graph import CONSTANT
-from models.corpora.splits import SPLITS
-from models.errors import SpecError
+from models.corpora.corpus import DrawnProblem
+from models.corpora.decoys.decoys import Decoys
+from models.corpora.drawing import draw_set
 
 DECOYS = Decoys()
 OPERATORS = {"more than": "+", "times": "*", "plus": "+", "minus": "-"}
