@@ -1,12 +1,13 @@
 """Two graphs of igsm in one text, of which the question is about one.
 
-Both are drawn alike, of `op` quantities each, so whatever can be counted of a quantity is as likely on either
-side: how it is defined, where it stands, how often it is mentioned. As the question mentions the last needed
-quantity, the *sink* of the decoys mentions the last decoy: one quantity more, which nothing mentions. It
-takes a second operand besides, by chance another decoy or a needed quantity, so that either side is mentioned
-once more in half of the problems. Where a needed one is due and some decoy is used by two others, one of these
-two uses the needed quantity in its place, and the sink takes that decoy. So decoys use what is needed as they
-use each other, and only a walk from the question down to what it uses tells the two sides apart.
+Both are drawn alike, of `op` quantities each, so whatever can be counted of a quantity is as likely on
+either side: how it is defined, where it stands, how often it is mentioned. As the question mentions the
+last needed quantity, the *sink* of the decoys mentions the last decoy: one quantity more, which nothing
+mentions. It takes a second operand besides, by chance another decoy or a needed quantity, so that either
+side is mentioned once more in half of the problems. Where a needed one is due and some decoy is used by two
+others, one of these two uses the needed quantity in its place, and the sink takes that decoy. So decoys use
+what is needed as they use each other, and only a walk from the question down to what it uses tells the two
+sides apart.
 
 With op 1 there is nothing else to use: the sink has one operand.
 """
