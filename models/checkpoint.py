@@ -24,7 +24,7 @@ from models.decoder import Decoder
 from models.errors import ArtifactError
 from models.files import read_bytes, read_json, rewriting, write_json
 from models.gpt2 import GPT2
-from models.hub_adapter import HubModel, load_hub_network
+from models.hub.loading import load_hub_network
 from models.hub_tokenizer import load_tokenizer
 from models.language_model import LanguageModel
 from models.tokenizer import TOKENIZER_FILE, Tokenizer
@@ -128,7 +128,9 @@ def load(folder: Path, device: str = "cpu") -> LoadedCheckpoint:
         if isinstance(network, GPT2):
             model = Decoder(network, name, config.get("eos_token_id"), *ends)
         else:
-            model = HubModel(network, name, *ends)
+            from models.hub.choosing import hub_model  # transformers takes a second to import
+
+            model = hub_model(network, name, *ends)
     # Fine-tuned models are about that pad with a token beyond the model's; no text has it.
     missing = set(range(model.spec.vocab_size, tokenizer.vocab_size))
     if missing - tokenizer.special_ids or tokenizer.end_token_id in missing:
