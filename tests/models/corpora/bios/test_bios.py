@@ -94,8 +94,8 @@ def wrong_value(sentences: list[str], random: Random) -> tuple[int, str]:
 def value_of_another_attribute(sentences: list[str], random: Random) -> tuple[int, str]:
     place = random.randrange(len(sentences))
     before = told_value(sentences[place])
-    kind = random.choice([each for each in ATTRIBUTES if each != KIND_OF[before]])
-    sentences[place] = sentences[place].replace(before, random.choice(VALUES[kind]))
+    kinds: list[Attribute] = [each for each in ATTRIBUTES if each != KIND_OF[before]]
+    sentences[place] = sentences[place].replace(before, random.choice(VALUES[random.choice(kinds)]))
     return place, "attribute"
 
 
@@ -182,8 +182,8 @@ def test_every_kind_of_answer_is_named() -> None:
             assert answered(problem, right).correct
             assert answered(problem, f"{right}. And more").steps[-1].verdict == "syntax"
             assert verdict(problem, other_value(attribute, right, random)) == "wrong"
-            other = random.choice([each for each in ATTRIBUTES if each != attribute])
-            assert verdict(problem, person.values[other]) == "attribute"
+            others: list[Attribute] = [each for each in ATTRIBUTES if each != attribute]
+            assert verdict(problem, person.values[random.choice(others)]) == "attribute"
             assert verdict(problem, "the moon") == "syntax"
             assert verdict(f"{PEOPLE.stranger(random)}: {attribute}?", right) == "nobody"
         asked = f"Who: {'; '.join(person.values[attribute] for attribute in ATTRIBUTES)}?"
