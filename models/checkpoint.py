@@ -7,7 +7,7 @@ with in float32.
 import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from math import prod
 from pathlib import Path
@@ -53,13 +53,19 @@ class Identity:
 
 @dataclass(frozen=True)
 class LoadedCheckpoint:
-    """A checkpoint in memory; `card` says how it was made and what it reaches, empty for a foreign one."""
+    """A checkpoint in memory.
+
+    Attributes:
+        card: how it was made and what it reaches; empty for a foreign one.
+        generation: its `generation_config.json`; empty where there is none.
+    """
 
     model: LanguageModel[Any]
     tokenizer: Tokenizer
     card: Mapping[str, Any]
     identity: Identity
     path: Path
+    generation: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def check_target(folder: Path) -> None:
@@ -121,7 +127,8 @@ def load(folder: Path, device: str = "cpu") -> LoadedCheckpoint:
         network = _network(config, weights).to(device).eval() if is_ours else load_hub_network(folder, device)
     tokenizer = load_tokenizer(folder, is_ours)
     # What a model was trained further on often ends its turns with another token than its texts ended with.
-    ends = (_read_optional(folder / GENERATION_FILE).get("eos_token_id"), tokenizer.end_token_id)
+    generation = _read_optional(folder / GENERATION_FILE)
+    ends = (generation.get("eos_token_id"), tokenizer.end_token_id)
     name = folder.resolve().name
     model: LanguageModel[Any]
     with _naming(folder):
@@ -139,7 +146,7 @@ def load(folder: Path, device: str = "cpu") -> LoadedCheckpoint:
             f"{model.spec.vocab_size}"
         )
     card = _read_optional(folder / CARD_FILE)
-    return LoadedCheckpoint(model, tokenizer, card, identity, folder)
+    return LoadedCheckpoint(model, tokenizer, card, identity, folder, generation)
 
 
 def weight_bytes(folder: Path) -> int:
