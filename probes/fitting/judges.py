@@ -6,7 +6,7 @@ from probes.errors import LabelsError
 from probes.fitting.arithmetic import equations
 from probes.fitting.labels import LabelledCompletion, WrongSpan
 
-Scorer = Callable[[LabelledCompletion], float]
+AnswerScorer = Callable[[LabelledCompletion], float]
 """How right a completion's answer is, from 0 to 1."""
 Judge = Callable[[Sequence[LabelledCompletion]], list[LabelledCompletion]]
 """Marks completions; may leave some of them out."""
@@ -15,7 +15,7 @@ RIGHT_FROM = 0.999
 """The least score of an answer that counts as right."""
 
 
-def answer_judge(score: Scorer) -> Judge:
+def answer_judge(score: AnswerScorer) -> Judge:
     """Only the answer is judged, by its score. No step has a label."""
 
     def judge(completions: Sequence[LabelledCompletion]) -> list[LabelledCompletion]:
@@ -26,7 +26,7 @@ def answer_judge(score: Scorer) -> Judge:
     return judge
 
 
-def arithmetic_judge(score: Scorer) -> Judge:
+def arithmetic_judge(score: AnswerScorer) -> Judge:
     """Every equation up to the first wrong one, whose result is marked; a step without an equation has no
     label. The answer counts as wrong by its score, where it is known, or else after a wrong equation."""
 
@@ -51,7 +51,7 @@ def arithmetic_judge(score: Scorer) -> Judge:
     return judge
 
 
-def facts_judge(score: Scorer, known_from: float) -> Judge:
+def facts_judge(score: AnswerScorer, known_from: float) -> Judge:
     """Whether the model knows the answer: at least this share of its own completions of a prompt are right.
 
     One completion per prompt is kept, the first; its answer counts as wrong where the fact is not known.
@@ -78,7 +78,7 @@ def facts_judge(score: Scorer, known_from: float) -> Judge:
     return judge
 
 
-def _is_right(completion: LabelledCompletion, score: Scorer) -> bool:
+def _is_right(completion: LabelledCompletion, score: AnswerScorer) -> bool:
     """Raises LabelsError where the answer is not known."""
     if not completion.answer:
         raise LabelsError(

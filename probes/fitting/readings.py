@@ -16,7 +16,7 @@ from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from probes.arrays import Bools, Floats, Ints
 from probes.fitting.labels import LabelledCompletion, data_hash
-from probes.fitting.rows import Row, Rows, Text, planned
+from probes.fitting.rows import Row, RowsByPosition, Text, planned
 from probes.fitting.state_store import Plan, StateArrays, StateStore, in_memory
 from probes.inputs import CURRENT, signal_features, token_signals
 from probes.position import Position
@@ -133,7 +133,7 @@ class _Reading:
 
 @torch.inference_mode()
 def _read_one(
-    model: LanguageModel[Any], text: Text, rows: Rows, layers: Sequence[int]
+    model: LanguageModel[Any], text: Text, rows: RowsByPosition, layers: Sequence[int]
 ) -> dict[str, list[_Reading]]:
     if not any(rows.values()):
         return {}
@@ -168,7 +168,7 @@ def group_number(group: str) -> int:
 def _table(
     position: Position,
     arrays: StateArrays,
-    rows: Sequence[Rows],
+    rows: Sequence[RowsByPosition],
     labels: Sequence[LabelledCompletion],
     abouts: Sequence[NDArray[np.int8]],
 ) -> Table:

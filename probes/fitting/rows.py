@@ -34,8 +34,8 @@ class Row:
     kind: str
 
 
-Rows = Mapping[str, Sequence[Row]]
-"""Rows of one completion by name of position."""
+RowsByPosition = Mapping[str, Sequence[Row]]
+"""RowsByPosition of one completion by name of position."""
 
 
 def text_of(tokenizer: Tokenizer, spec: ModelSpec, labelled: LabelledCompletion) -> Text:
@@ -54,7 +54,7 @@ def rows_of(
     text: Text,
     positions: Sequence[Position],
     keep_correct: bool,
-) -> Rows:
+) -> RowsByPosition:
     """What is to be read of a completion.
 
     Args:
@@ -97,7 +97,7 @@ def planned(
     labels: Sequence[LabelledCompletion],
     positions: Sequence[Position],
     keep: Callable[[LabelledCompletion], bool],
-) -> tuple[list[Text], list[Rows]]:
+) -> tuple[list[Text], list[RowsByPosition]]:
     """The tokens of every completion and what is to be read of it."""
     texts = [text_of(tokenizer, spec, each) for each in labels]
     rows = [

@@ -141,13 +141,12 @@ def test_a_model_without_a_corpus_is_measured_on_texts_of_its_own(foreign: Path)
     assert calibrate_foreign(foreign, *hot, "--seed", "5")["signals"] != measured["signals"]
     # Strategies that a request gives no threshold take theirs from it.
     serving = start_engine(Settings(checkpoint=foreign, no_probes=True))
-    with serving.engine as engine:
+    try:
         for kind in ("entropix", "entropy_stop"):
-            engine.check(
-                GenerationRequest(
-                    (3, 4), strategy_of_flag(kind), SamplingParams(), StoppingParams(3), signals=("entropy",)
-                )
-            )
+            strategy = strategy_of_flag(kind)
+            serving.engine.check(GenerationRequest((3, 4), strategy, SamplingParams(), StoppingParams(3)))
+    finally:
+        serving.engine.stop()
 
 
 def test_completions_that_come_with_prompts_are_read_and_answers_are_counted(
