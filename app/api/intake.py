@@ -5,7 +5,7 @@ from app.api.plan import require_choices, require_context
 from app.api.prompt_reading import Prompt, chat_prompt, read_prompt, render_chat
 from app.api.schemas.prompts import GivenPrompts, count_of, each_of
 from app.api.schemas.requests import ChatRequest, CompletionRequest, ScoreRequest
-from app.api.service import Serving
+from app.api.serving import Serving
 from app.settings import Settings
 
 MAX_ALTERNATIVES = 100_000

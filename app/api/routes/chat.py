@@ -15,7 +15,8 @@ from app.api.rendering import TokenTexts
 from app.api.reply import reply
 from app.api.schemas.requests import ChatRequest
 from app.api.schemas.responses import ChatCompletion
-from app.api.service import Serving, client_of, service_of, serving_of
+from app.api.service import client_of, service_of, serving_of
+from app.api.serving import Serving
 
 router = APIRouter(route_class=StrictJsonRoute)
 
@@ -34,7 +35,6 @@ async def chat(
     and the last one is `[DONE]`, or an error.
     """
     service = service_of(request)
-    serving.require_model(body.model)
     prompt = await service.off_loop.read(
         await size_of(request), lambda: take_chat(body, serving, service.settings)
     )

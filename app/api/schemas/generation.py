@@ -19,7 +19,7 @@ MAX_TOP_LOGPROBS = 20
 
 ModelName = Annotated[
     str | None,
-    Field(description="Name of the served model, as GET /v1/models lists it. Default: the served model."),
+    Field(description="Name of a served model, as GET /v1/models lists them. Default: the first of them."),
 ]
 StopString = Annotated[str, Field(min_length=1, max_length=256)]
 SignalNames = Annotated[
