@@ -4,10 +4,12 @@
 with in float32.
 """
 
+import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from models.decoder import Decoder
 from models.errors import ArtifactError
 from models.files import read_bytes, read_json, rewriting, write_json
 from models.gpt2 import GPT2
-from models.hub_adapter import HubModel, load_hub_network
+from models.hub.loading import load_hub_network
 from models.hub_tokenizer import load_tokenizer
 from models.language_model import LanguageModel
 from models.tokenizer import TOKENIZER_FILE, Tokenizer
@@ -33,6 +35,9 @@ WEIGHTS_FILE, CONFIG_FILE, GENERATION_FILE, CARD_FILE = (
     "generation_config.json",
     "card.json",
 )
+_BYTES = 4
+"""Of a number in memory: a float32."""
+
 INDEX_FILE = "model.safetensors.index.json"
 """Names the files of weights that are stored in several."""
 
@@ -48,13 +53,19 @@ class Identity:
 
 @dataclass(frozen=True)
 class LoadedCheckpoint:
-    """A checkpoint in memory; `card` says how it was made and what it reaches, empty for a foreign one."""
+    """A checkpoint in memory.
+
+    Attributes:
+        card: how it was made and what it reaches; empty for a foreign one.
+        generation: its `generation_config.json`; empty where there is none.
+    """
 
     model: LanguageModel[Any]
     tokenizer: Tokenizer
     card: Mapping[str, Any]
     identity: Identity
     path: Path
+    generation: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def check_target(folder: Path) -> None:
@@ -116,14 +127,17 @@ def load(folder: Path, device: str = "cpu") -> LoadedCheckpoint:
         network = _network(config, weights).to(device).eval() if is_ours else load_hub_network(folder, device)
     tokenizer = load_tokenizer(folder, is_ours)
     # What a model was trained further on often ends its turns with another token than its texts ended with.
-    ends = (_read_optional(folder / GENERATION_FILE).get("eos_token_id"), tokenizer.end_token_id)
+    generation = _read_optional(folder / GENERATION_FILE)
+    ends = (generation.get("eos_token_id"), tokenizer.end_token_id)
     name = folder.resolve().name
     model: LanguageModel[Any]
     with _naming(folder):
         if isinstance(network, GPT2):
             model = Decoder(network, name, config.get("eos_token_id"), *ends)
         else:
-            model = HubModel(network, name, *ends)
+            from models.hub.choosing import hub_model  # transformers takes a second to import
+
+            model = hub_model(network, name, *ends)
     # Fine-tuned models are about that pad with a token beyond the model's; no text has it.
     missing = set(range(model.spec.vocab_size, tokenizer.vocab_size))
     if missing - tokenizer.special_ids or tokenizer.end_token_id in missing:
@@ -132,7 +146,16 @@ def load(folder: Path, device: str = "cpu") -> LoadedCheckpoint:
             f"{model.spec.vocab_size}"
         )
     card = _read_optional(folder / CARD_FILE)
-    return LoadedCheckpoint(model, tokenizer, card, identity, folder)
+    return LoadedCheckpoint(model, tokenizer, card, identity, folder, generation)
+
+
+def weight_bytes(folder: Path) -> int:
+    """Bytes that the weights of a checkpoint take once they are loaded, by what its files say of them.
+
+    Raises:
+        ArtifactError: a file of weights is missing or damaged.
+    """
+    return sum(_BYTES * _elements(path) for path in _weight_files(folder))
 
 
 def load_network(folder: Path) -> tuple[GPT2, str]:
@@ -186,6 +209,21 @@ def _weight_files(folder: Path) -> list[Path]:
     if not names or any(Path(str(name)).name != name for name in names):
         raise ArtifactError(f"{index_file} does not name files of weights beside it")
     return [folder / name for name in sorted(names)]
+
+
+def _elements(path: Path) -> int:
+    """Numbers in a file of weights. It begins with the size of a JSON object that has the shape of each."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            if size > path.stat().st_size:
+                raise ArtifactError(f"{path.name} is damaged: its header is longer than the file")
+            header = json.loads(file.read(size))
+        return sum(prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"{path.name} is damaged: {error}") from error
 
 
 def _digest(*paths: Path) -> str:

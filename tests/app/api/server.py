@@ -25,7 +25,7 @@ START_SECONDS = 180
 
 # Servers are forked from one process that has imported everything, which takes longer than all else they do.
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([__name__, "models.hub_adapter"])
+_FORKS.set_forkserver_preload([__name__, "models.hub.choosing"])
 
 
 @dataclass

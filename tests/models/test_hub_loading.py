@@ -1,4 +1,4 @@
-"""What the adapter refuses; what it computes is in test_language_model.py."""
+"""What is refused of folders of other makes; what is computed is in test_language_model.py."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,8 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from models.checkpoint import load
-from models.errors import ArtifactError, CapacityError
-from models.language_model import PrefillRow
+from models.errors import ArtifactError
 from models.tokenizer import Tokenizer
 from tests.models.hub import write_foreign
 from tests.models.tiny import CONTEXT
@@ -189,11 +188,3 @@ def test_model_without_a_context_length_is_refused(tmp_path: Path, tokenizer: To
     tokenizer.save(tmp_path)
     with pytest.raises(ArtifactError, match="the max_position_embeddings of a bloom model is None"):
         load(tmp_path)
-
-
-def test_gap_in_a_slot_is_refused(folder: Path) -> None:
-    model = load(folder).model
-    cache = model.new_cache(1, 8)
-    model.prefill(cache, [PrefillRow(0, 0, (1, 2))])
-    with pytest.raises(CapacityError, match="slot 0 holds 2 positions; the next cannot be 3"):
-        model.prefill(cache, [PrefillRow(0, 3, (1,))])

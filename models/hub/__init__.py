@@ -1,0 +1,1 @@
+"""Any causal language model of transformers in a local folder, as a `LanguageModel`."""
