@@ -233,4 +233,4 @@ def _logging(level: str) -> dict[str, Any]:
     from uvicorn.config import LOGGING_CONFIG
 
     ours = {"handlers": ["default"], "level": level.upper(), "propagate": False}
-    return {**LOGGING_CONFIG, "loggers": {**LOGGING_CONFIG["loggers"], "app": ours}}
+    return {**LOGGING_CONFIG, "loggers": {**LOGGING_CONFIG["loggers"], "app": ours, "models": ours}}
