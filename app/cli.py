@@ -9,6 +9,7 @@ from app.commands import corpus, probe
 from app.commands.calibrate import calibrate
 from app.commands.command_line import CommandLine
 from app.commands.compare import EXAMPLES, compare
+from app.commands.convert import convert
 from app.commands.evaluate import evaluate
 from app.commands.generate import generate
 from app.commands.pretrain import pretrain
@@ -21,6 +22,7 @@ app.command()(evaluate)
 app.command(epilog=EXAMPLES)(compare)
 app.command()(pretrain)
 app.command()(calibrate)
+app.command()(convert)
 app.add_typer(corpus.app)
 app.add_typer(probe.app)
 

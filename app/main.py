@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request, Response
@@ -16,9 +17,11 @@ from app.api.hosts import HostGate, names_of
 from app.api.methods import Methods, allowed_methods
 from app.api.metrics import Metrics
 from app.api.middleware import ApiKeyGate, BodyTimeout, RequestContext
+from app.api.model_house import ModelHouse
 from app.api.problem_drawing import describe_corpus
 from app.api.routes import catalogue, chat, compare, completions, operations, problems, score, web
-from app.api.service import Service, Serving, request_id_of
+from app.api.service import Service, request_id_of
+from app.api.serving import Serving
 from app.compare.served_model import ServedModel
 from app.decoding.calibration.calibration import read_calibration
 from app.engine.engine import Engine
@@ -26,7 +29,7 @@ from app.engine.types import EngineLimits
 from app.errors import CalibrationError, ComparisonFolderError, DemurError
 from app.garbage import collect_when_idle, collected_when_told
 from app.redaction import without_folders
-from app.settings import Settings, load_settings
+from app.settings import ModelSource, Settings, load_settings
 from models import checkpoint
 from probes.errors import ProbesError
 from probes.store import load_all
@@ -41,7 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         SettingsError: an environment variable has a value that is not allowed.
     """
     settings = settings or load_settings()
-    service = Service(settings, Metrics())
+    service = Service(settings, Metrics(), house_of(settings))
     app = FastAPI(
         title="demur",
         version=version("demur"),
@@ -88,24 +91,24 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
 
 
 async def _load(app: FastAPI, service: Service) -> None:
-    """Load the checkpoint beside the event loop. A failure is reported by the health routes and the log."""
+    """Load the first model beside the event loop. A failure is reported by the health routes and the log."""
+    source = service.settings.sources[0]
     try:
-        serving = await asyncio.to_thread(start_engine, service.settings)
+        serving = await asyncio.to_thread(service.house.keep_default)
     except (CalibrationError, ProbesError) as error:
         log.error("cannot serve: %s", error)
         service.failure = without_folders(str(error))
         service.give_up(str(error))
         return
     except Exception as error:
-        log.exception("cannot load the checkpoint %s", service.settings.checkpoint)
+        log.exception("cannot load the checkpoint %s", source.checkpoint)
         service.failure = without_folders(f"{type(error).__name__}: {error}")
         return
     # FastAPI makes its document once and keeps it; the limits in it that the model sets are named now.
     describe_corpus(await asyncio.to_thread(app.openapi), serving)
     with collected_when_told():
-        service.metrics.watch_engine(serving.engine.stats)
-        service.serving = serving
-        log.info("serving %s from %s", serving.name, service.settings.checkpoint)
+        service.is_ready = True
+        log.info("serving %s from %s", serving.name, source.checkpoint)
         await asyncio.to_thread(_go_on_comparing, service, serving)
         await collect_when_idle(lambda: service.metrics.in_progress > 0)
 
@@ -119,6 +122,26 @@ def _go_on_comparing(service: Service, serving: Serving) -> None:
         log.warning("no comparisons: %s", error)
 
 
+def house_of(settings: Settings) -> ModelHouse:
+    """The models that the settings name, none of which is open yet."""
+
+    def open_model(source: ModelSource) -> Serving:
+        its = {
+            "checkpoint": source.checkpoint,
+            "probes": source.probes,
+            "no_probes": source.probes is None,
+        }
+        return replace(start_engine(settings.model_copy(update=its)), name=source.name)
+
+    return ModelHouse(
+        settings.sources,
+        open_model,
+        lambda source: checkpoint.weight_bytes(source.checkpoint, settings.dtype),
+        settings.max_model_bytes,
+        settings.max_queue_seconds,
+    )
+
+
 def start_engine(settings: Settings) -> Serving:
     """Load the checkpoint, its calibration and its probes, and start the engine that decodes with them.
 
@@ -127,7 +150,7 @@ def start_engine(settings: Settings) -> Serving:
         CalibrationError: its calibration is damaged, or was measured on another checkpoint.
         ProbesError: a probe is damaged, or was fitted on another checkpoint.
     """
-    loaded = checkpoint.load(settings.checkpoint, device=settings.device)
+    loaded = checkpoint.load(settings.checkpoint, settings.device, settings.dtype)
     if loaded.tokenizer.chat_template is not None:
         loaded.tokenizer.chat_template.check()  # now, as the first time takes a second
     limits = EngineLimits(
@@ -135,12 +158,13 @@ def start_engine(settings: Settings) -> Serving:
         max_waiting=settings.max_waiting,
         max_queue_seconds=settings.max_queue_seconds,
         max_choices=settings.max_choices,
+        max_context=settings.max_context,
     )
     probes = tuple(load_all(settings.probes_folder, loaded))
     calibration = read_calibration(settings.checkpoint, loaded.identity)
     engine = Engine(loaded, limits, [stored.probe for stored in probes], calibration)
     engine.start()
-    return Serving(loaded, engine, probes, calibration)
+    return Serving(loaded.model.spec.name, loaded, engine, probes, calibration)
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:

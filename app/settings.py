@@ -3,13 +3,15 @@
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import DemurError
+from models.hub.precision import Precision
 
 _HOUSE = Path(__file__).resolve().parent.parent
 EMBEDDED_CHECKPOINT = _HOUSE / "models" / "checkpoints" / "igsm"
@@ -17,11 +19,22 @@ EMBEDDED_PROBES = _HOUSE / "probes" / "trained"
 
 _HOST_NAME = re.compile(r"\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
+
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
 
 
 class SettingsError(DemurError):
     """A setting has a value that is not allowed."""
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model comes from. name: what requests call it. probes: None for none."""
+
+    name: str
+    checkpoint: Path
+    probes: Path | None
 
 
 class Settings(BaseSettings):
@@ -39,6 +52,23 @@ class Settings(BaseSettings):
         "name, if there are any.",
     )
     no_probes: bool = Field(default=False, description="Load no probes.")
+    model: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Models to serve, each NAME=FOLDER, separated by commas; they are loaded when a request "
+        "names them. If a checkpoint is given too, it is the first; the first is loaded at the start and "
+        "answers requests that name no model.",
+    )
+    model_probes: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Folders of probes of these models, each NAME=FOLDER, separated by commas; else those "
+        "that are embedded for a folder of the model's name, if there are any.",
+    )
+    max_model_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most bytes that the weights of all loaded models may take, 1 or more. For another model "
+        "the one goes that was not used for longest, never one in use and never the first. Else no limit.",
+    )
     host: str = Field(
         default="127.0.0.1", description="Address to listen on; 0.0.0.0 listens on every interface."
     )
@@ -47,8 +77,21 @@ class Settings(BaseSettings):
     )
     device: str = Field(
         default="cpu",
-        pattern=r"^(cpu|mps|cuda(:\d+)?)$",
-        description="Where the model runs: cpu, mps, cuda or cuda:N.",
+        pattern=r"^(cpu|mps|cuda(:\d+)?|auto)$",
+        description="Where the model runs: cpu, mps, cuda, cuda:N, or auto, which shares a model of another "
+        "make out among all GPUs (by the package accelerate).",
+    )
+    dtype: Precision = Field(
+        default="auto",
+        description="Numbers that a model of another make computes in: float32, bfloat16, float16, or int8, "
+        "which is int8 for the weights of linear layers and bfloat16 for the rest; auto is float32 on a CPU, "
+        "and what the weights are stored in elsewhere. Signals and sampling are float32 always.",
+    )
+    max_context: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most tokens of prompt and completion together, 1 or more; else the model's context. "
+        "Fewer bound the memory of keys and values.",
     )
     max_rows: int = Field(
         default=32,
@@ -150,7 +193,7 @@ class Settings(BaseSettings):
     )
     log_level: LogLevel = Field(default="info", description="critical, error, warning, info or debug.")
 
-    @field_validator("cors_origins", "allowed_hosts", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", "model", "model_probes", mode="before")
     @classmethod
     def _split_on_commas(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -165,13 +208,63 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name!r} is no name of a host; give it without scheme, port and path")
         return value
 
+    @field_validator("model", "model_probes")
+    @classmethod
+    def _require_pairs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        names = [_named_folder(each)[0] for each in value]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the name {name!r} is given twice")
+        return value
+
+    @model_validator(mode="after")
+    def _require_models_of_probes(self) -> Self:
+        served = [source.name for source in self.sources]
+        if len(served) > len(set(served)):
+            raise ValueError(
+                f"model is {','.join(self.model)}: {served[0]!r} is the checkpoint's name already"
+            )
+        for name, _ in map(_named_folder, self.model_probes):
+            if name not in served:
+                raise ValueError(f"model_probes names {name!r}, which is not served; there are {served}")
+        return self
+
     @property
     def probes_folder(self) -> Path | None:
-        """The folder to load probes from, if any are to be loaded."""
-        if self.no_probes or self.probes is not None:
-            return None if self.no_probes else self.probes
-        embedded = EMBEDDED_PROBES / self.checkpoint.resolve().name
+        """The folder to load the checkpoint's probes from, if any are to be loaded."""
+        return self._probes_of(self.checkpoint, self.probes)
+
+    @property
+    def sources(self) -> tuple[ModelSource, ...]:
+        """The models to serve, the first of which answers requests that name none."""
+        probes = dict(map(_named_folder, self.model_probes))
+        named = [
+            ModelSource(name, folder, self._probes_of(folder, probes.get(name)))
+            for name, folder in map(_named_folder, self.model)
+        ]
+        if named and "checkpoint" not in self.model_fields_set:
+            return tuple(named)
+        name = self.checkpoint.resolve().name
+        first = ModelSource(
+            name, self.checkpoint, self._probes_of(self.checkpoint, self.probes or probes.get(name))
+        )
+        return (first, *named)
+
+    def _probes_of(self, checkpoint: Path, given: Path | None) -> Path | None:
+        if self.no_probes or given is not None:
+            return None if self.no_probes else given
+        embedded = EMBEDDED_PROBES / checkpoint.resolve().name
         return embedded if embedded.is_dir() else None
+
+
+def _named_folder(given: str) -> tuple[str, Path]:
+    """The name and the folder of `NAME=FOLDER`."""
+    name, equals, folder = given.partition("=")
+    if not equals or not folder or not _MODEL_NAME.fullmatch(name):
+        raise ValueError(
+            f"{given!r} is not NAME=FOLDER, with a name of at most 128 letters, digits and ._:/- of ASCII"
+        )
+    return name, Path(folder)
 
 
 def load_settings(flags: Mapping[str, object] | None = None) -> Settings:
@@ -188,6 +281,8 @@ def load_settings(flags: Mapping[str, object] | None = None) -> Settings:
 
 
 def _describe(detail: Mapping[str, Any], flags: Mapping[str, object]) -> str:
+    if not detail["loc"]:  # of several settings together, which the message names
+        return str(detail["msg"]).removeprefix("Value error, ")
     name = str(detail["loc"][0])
     source = f"--{name.replace('_', '-')}" if name in flags else f"DEMUR_{name.upper()}"
     field = Settings.model_fields.get(name)

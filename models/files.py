@@ -61,7 +61,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 def rewriting(folder: Path) -> Generator[Path]:
     """A copy of a folder, or an empty one, to be changed at will; in the end it takes the folder's place.
 
-    A kill, or an exception, leaves the folder as it was; what is left of the copy goes with the next attempt.
+    A kill, or an exception, leaves the folder as it was; what a kill leaves of the copy goes with the next
+    attempt.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -69,7 +70,11 @@ def rewriting(folder: Path) -> Generator[Path]:
         shutil.copytree(folder, partial)
     else:
         partial.mkdir(parents=True)
-    yield partial
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     replace_folder(partial, folder)
 
 

@@ -28,6 +28,7 @@ from models.training.initialise import initialise
 from models.training.log import LossRow, TrainingLog, ValidationRow
 from models.training.optimisers import Optimisers
 from models.training.packing import Batch
+from models.training.precision import has_bfloat16
 from models.training.processes import Processes, join
 from models.training.resume import resume
 from models.training.state import Progress, save_state
@@ -234,7 +235,7 @@ def _loss_function(
     network: GPT2, device: torch.device, compile_network: bool | None
 ) -> Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]:
     """A function from a batch to the weighted loss and the mean loss on solutions, in nats per token."""
-    autocast = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()  # pyright: ignore[reportPrivateUsage]
+    autocast = has_bfloat16(device)
 
     def losses(
         token_ids: Tensor, positions: Tensor, documents: Tensor, targets: Tensor, weights: Tensor

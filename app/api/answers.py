@@ -6,7 +6,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api.service import Serving, new_id
+from app.api.service import new_id
+from app.api.serving import Serving
 
 
 @dataclass(frozen=True)

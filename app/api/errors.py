@@ -1,7 +1,7 @@
 """From exceptions to the error envelope: `{"error": {"message", "type", "param", "code"}}`."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any
 
@@ -76,10 +76,12 @@ def draining(seconds: float) -> ApiError:
     )
 
 
-def model_not_found(name: str, served: str) -> ApiError:
-    """A model by a name that is not served."""
+def model_not_found(name: str, served: Sequence[str]) -> ApiError:
+    """A model by a name that is not served; `served` are those that are, the first without a name."""
+    there = ", ".join(map(repr, served))
     return ApiError(
-        f"model is {quoted(name)}, which is not served here; use {served!r}, or leave it out",
+        f"model is {quoted(name)}, which is not served here; use {there}, or leave it out"
+        f"{f' for {served[0]!r}' if len(served) > 1 else ''}",
         status=404,
         param="model",
         code="model_not_found",

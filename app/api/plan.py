@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from app.api.errors import ApiError
 from app.api.prompt_reading import Prompt
 from app.api.schemas.generation import GenerationFields
-from app.api.service import Serving, new_seed
+from app.api.service import new_seed
+from app.api.serving import Serving
 from app.decoding.core.types import StoppingParams
 from app.decoding.strategies import Greedy, Sample
 from app.engine.types import GenerationRequest
@@ -70,6 +71,7 @@ def plan(
             live=body.live,
             client=client,
             timeout=timeout,
+            skip_special_tokens=body.skip_special_tokens,
         )
         for prompt, room in zip(prompts, rooms, strict=True)
     ]

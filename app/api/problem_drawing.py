@@ -15,7 +15,7 @@ from app.api.schemas.problems import (
     SizesOut,
     StepOut,
 )
-from app.api.service import Serving
+from app.api.serving import Serving
 from models.corpora.abilities import WithGraph
 from models.corpora.corpus import CORRECT, Corpus, DrawnProblem, judge
 from models.corpora.drawing import draw_set

@@ -1,82 +1,70 @@
-"""What the routes work with: the settings, the metrics and, once loaded, the model and its engine."""
+"""What the routes work with: the settings, the metrics, and the models with their engines."""
 
 import secrets
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from hashlib import sha256
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Query, Request
 
-from app.api.errors import draining, model_not_found, not_ready
+from app.api.errors import draining, not_ready
 from app.api.metrics import Metrics
 from app.api.middleware import key_in
+from app.api.model_house import ModelHouse
 from app.api.offloop import OffLoop
 from app.api.schemas.catalogue import Health
+from app.api.serving import Serving
 from app.compare.server.comparisons import Comparisons
-from app.decoding.calibration.calibration import SignalCalibration
-from app.engine.engine import Engine
 from app.settings import Settings
-from models.checkpoint import LoadedCheckpoint
-from probes.store import StoredProbe
 
-
-@dataclass(frozen=True)
-class Serving:
-    """A loaded checkpoint with its probes and calibration, and the running engine that decodes with them."""
-
-    checkpoint: LoadedCheckpoint
-    engine: Engine
-    probes: tuple[StoredProbe, ...] = ()
-    calibration: SignalCalibration | None = None
-    created: int = field(default_factory=lambda: int(time.time()))
-
-    @property
-    def name(self) -> str:
-        """The model's name in requests and answers."""
-        return self.checkpoint.model.spec.name
-
-    @property
-    def fingerprint(self) -> str:
-        """Tells apart the weights, config and tokenizers that texts were made with."""
-        return f"fp_{self.checkpoint.identity.weights[:12]}"
-
-    def require_model(self, name: str | None) -> None:
-        """Raise `ApiError` 404 unless `name` is this model or left out."""
-        if name is not None and name != self.name:
-            raise model_not_found(name, self.name)
+ModelQuery = Annotated[
+    str | None, Query(description="One of the names of GET /v1/models; else the first of them.")
+]
+"""Of routes that say what a model can do."""
 
 
 class Service:
-    """The one mutable object of the HTTP layer: `app.main` fills it in when the model is there.
+    """The one mutable object of the HTTP layer.
 
-    give_up: called with the reason when there is no point in going on; whoever runs the server may end it.
+    Attributes:
+        is_ready: whether the default model has been loaded; `app.main` says so.
+        failure: why it could not be.
+        give_up: called with the reason when there is no point in going on; whoever runs the server may end
+            it.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, house: ModelHouse) -> None:
         self.settings = settings
         self.metrics = metrics
+        self.house = house
         self.off_loop = OffLoop()
         self.comparisons = Comparisons(settings.comparisons)
         metrics.watch_comparisons(self.comparisons.counts)
-        self.serving: Serving | None = None
+        metrics.watch_models(house.models)
+        self.is_ready = False
         self.failure: str | None = None
         self.draining = False
         self.give_up: Callable[[str], None] = _stay
 
-    def ready(self) -> Serving:
-        """The loaded model.
+    @property
+    def serving(self) -> Serving | None:
+        """The default model, once it has been loaded and while it is open."""
+        return self.house.find(None).serving if self.is_ready else None
+
+    def require_ready(self) -> None:
+        """Whether requests are taken.
 
         Raises:
-            ApiError: 503 while it is being loaded, if that failed, or once the server is stopping.
+            ApiError: 503 while the default model is being loaded, if that failed, or once the server is
+                stopping.
         """
         if self.draining:
             raise draining(self.settings.drain_seconds)
         if self.failure is not None:
             raise not_ready(f"The model could not be loaded: {self.failure}")
-        if self.serving is None:
+        if not self.is_ready:
             raise not_ready("The model is being loaded; try again in a moment")
-        return self.serving
 
     def drain(self) -> None:
         """Take nothing new from now on; what has begun goes on."""
@@ -86,16 +74,15 @@ class Service:
         """Leave comparisons to the next start, end every generation with an error, and take no more."""
         self.off_loop.close()
         self.comparisons.stop()
-        if self.serving is not None:
-            self.serving.engine.stop()
+        self.house.close()
 
     def health(self) -> Health:
         """Loading, ok, or beyond repair."""
         if self.failure is not None:
             return Health(status="failed", detail=self.failure)
-        if self.serving is None:
+        if not self.is_ready:
             return Health(status="loading", detail="The model is being loaded.")
-        if not self.serving.engine.running:
+        if not all(serving.engine.running for serving in self.house.open()):
             return Health(status="failed", detail="The decoding engine has stopped.")
         if self.draining:
             return Health(status="draining", detail="The server is stopping.")
@@ -119,13 +106,43 @@ def comparisons_of(request: Request) -> Comparisons:
         ApiError: 503 while the model is being loaded, or if that failed.
     """
     service = service_of(request)
-    service.ready()
+    service.require_ready()
     return service.comparisons
 
 
-def serving_of(request: Request) -> Serving:
-    """The loaded model behind a request; a dependency of routes that need it."""
-    return service_of(request).ready()
+@asynccontextmanager
+async def _lend(request: Request, name: str | None) -> AsyncGenerator[Serving]:
+    """A model until the answer is out.
+
+    Raises:
+        ApiError: 404, there is none of this name; 503, there is none yet, or it cannot be loaded.
+        OverloadedError: there is no memory for it beside those that are in use.
+    """
+    service = service_of(request)
+    service.require_ready()
+    async with service.house.lend(name) as serving:
+        yield serving
+
+
+# Dependencies of routes that work with a model: what they raise is what `_lend` does.
+
+
+async def serving_of(request: Request) -> AsyncGenerator[Serving]:
+    """The model that the body's `model` names, or else the default."""
+    async with _lend(request, (await request.json()).model) as serving:
+        yield serving
+
+
+async def serving_of_query(request: Request) -> AsyncGenerator[Serving]:
+    """The model that the query names, of a route whose query is a form with a field `model`."""
+    async with _lend(request, request.query_params.get("model")) as serving:
+        yield serving
+
+
+async def serving_of_name(request: Request, model: ModelQuery = None) -> AsyncGenerator[Serving]:
+    """The model that the query names, of a route whose query has nothing else."""
+    async with _lend(request, model) as serving:
+        yield serving
 
 
 def client_of(request: Request) -> str:

@@ -18,7 +18,7 @@ from app.compare.results import Measure
 from app.compare.spec import ComparisonSpec
 from app.compare.statistics import share
 from app.compare.summary import measure_of, problems_of, samples_of
-from app.compare.table import right_by
+from app.compare.table import worth_by
 
 
 @dataclass
@@ -26,7 +26,8 @@ class _Tally:
     """An arm so far."""
 
     done: int = 0
-    right: int = 0
+    worth: float = 0.0
+    graded: bool = False
     judged: int = 0
     abstained: int = 0
     tokens: int = 0
@@ -67,11 +68,12 @@ class LiveTable:
     def outcome(self, outcome: Outcome) -> None:
         """Another answer is there."""
         tally = self._arms[outcome.arm]
-        right = right_by(outcome, self._measure)
+        worth = worth_by(outcome, self._measure)
         self._outcomes.advance()
         tally.done += 1
-        tally.judged += right is not None
-        tally.right += bool(right)
+        tally.judged += worth is not None
+        tally.worth += worth or 0.0
+        tally.graded |= worth not in (None, 0, 1)
         tally.abstained += outcome.abstained
         tally.tokens += outcome.completion_tokens + outcome.discarded_tokens
         tally.discarded += outcome.discarded_tokens
@@ -102,11 +104,13 @@ class LiveTable:
         return Group(table, line)
 
     def _cells(self, tally: _Tally) -> list[str]:
-        accuracy = share(np.repeat([1.0, 0.0], [tally.right, tally.judged - tally.right]))
-        interval = "" if accuracy is None else f"{accuracy.low:.1%} to {accuracy.high:.1%}"
+        right = round(tally.worth)
+        counted = None if tally.graded else share(np.repeat([1.0, 0.0], [right, tally.judged - right]))
+        mean = f"{tally.worth / tally.judged:.1%}" if tally.judged else ""
+        interval = "" if counted is None else f"{counted.low:.1%} to {counted.high:.1%}"
         return [
             f"{tally.done}/{self._problems}",
-            "" if accuracy is None else f"{accuracy.value:.1%}",
+            mean,
             interval,
             str(tally.abstained),
             f"{tally.tokens / tally.done:.1f}" if tally.done else "",

@@ -10,6 +10,7 @@ from app.commands.compare_live import LiveTable
 from app.commands.failures import FAILED, failing_on
 from app.commands.options import require_device
 from app.compare.outcome import Outcome
+from app.compare.problems import AT_A_TERMINAL
 from app.compare.results import ComparisonReport
 from app.compare.served_model import ServedModel
 from app.compare.server.findings import write_report
@@ -50,14 +51,14 @@ def run_here(
     settings = load_settings(options)
     console = Console(stderr=True, highlight=False)
     with console.status(f"Loading {settings.checkpoint}"):
-        loaded = checkpoint.load(settings.checkpoint, device=require_device(settings.device))
+        loaded = checkpoint.load(settings.checkpoint, require_device(settings.device), settings.dtype)
         stored = load_all(settings.probes_folder, loaded)
         calibration = read_calibration(loaded.path, loaded.identity)
     limits = EngineLimits(max_rows=settings.max_rows)
     with Engine(loaded, limits, [each.probe for each in stored], calibration) as engine:
         served = ServedModel(engine, loaded, tuple(stored), calibration)
         with console.status("Drawing problems"):
-            comparison = served.comparison(spec)
+            comparison = served.comparison(spec, AT_A_TERMINAL)
         with served.folder(path, comparison) as folder:
             have = len(folder.outcomes)
             begins = "Going on with" if have else "Writing to"

@@ -49,6 +49,7 @@ def _arms(report: ComparisonReport, width: int) -> Table:
     title = {
         "solved": "whole solutions right, in every step and the answer",
         "correct": "answers right",
+        "score": "mean score",
         None: "texts without answers",
     }[report.measure]
     table = Table(

@@ -203,6 +203,46 @@ def stats(
     show_answers(answers, answer_shares(every, answers), sizes.name)
 
 
+@app.command()
+def surface(
+    count: Annotated[
+        int, typer.Option("-n", "--count", min=10, max=MANY, help="Problems to fit on, and to test on.")
+    ] = 1000,
+    op: Annotated[
+        int | None, typer.Option(min=1, max=40, help="One size only.  [default: those trained on]")
+    ] = None,
+    seed: ProblemSeedOption = 0,
+    corpus: CorpusOption = "decoys",
+    setting: SettingOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how far the surface of problems gives away which quantities are needed.
+
+    Each baseline is a logistic regression, fitted on problems of the training split and tested on the test
+    split: AUROC for "the answer needs it", where 0.5 says nothing, with a 95% interval by problem. It sees
+    how often a quantity is mentioned (the question counts), the place of its definition, how it is defined,
+    the words of its definition, all four, and the words of the sentences that use it.
+
+    Three populations: every quantity; those that something mentions; the inner ones, which a quantity uses
+    that is mentioned itself. The asked quantity is not among these: its mention says that it is needed.
+    """
+    from dataclasses import asdict
+
+    from app.commands.surface import measure_surface, show_surface
+    from models.errors import ModelsError
+
+    with failing_on(ModelsError):
+        chosen = corpus_of_options(corpus, setting)
+        sizes = range(op, op + 1) if op else chosen.sizes.trained
+        results = measure_surface(chosen, count, seed, sizes)
+    if as_json:
+        for result in results:
+            typer.echo(json.dumps(asdict(result)))
+        return
+    span = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
+    show_surface(results, f"{corpus}, {chosen.sizes.name} {span}: AUROC of the surface")
+
+
 def _one_of(name: str, text: str | None, option: str, file: typer.FileText | None) -> str:
     if (text is None) == (file is None):
         raise typer.BadParameter(f"give either {name} or {option}, and one only")

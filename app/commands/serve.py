@@ -29,6 +29,25 @@ def serve(
     checkpoint: CheckpointOption = None,
     probes: ProbesOption = None,
     no_probes: Annotated[bool | None, typer.Option("--no-probes", help="Load no probes.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FOLDER",
+            help="A model to serve by this name, loaded when a request names it. Repeatable; a checkpoint "
+            "that is given too is the first.  [default: only the checkpoint]",
+        ),
+    ] = None,
+    model_probes: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FOLDER", help="Folder of probes of one of these models. Repeatable."),
+    ] = None,
+    max_model_bytes: Annotated[
+        int | None,
+        typer.Option(
+            help="Most bytes of the weights of all loaded models; the one goes that was not used for longest."
+            "  [default: no limit]"
+        ),
+    ] = None,
     host: Annotated[
         str | None,
         typer.Option(help="Address to listen on; 0.0.0.0 is every interface.  [default: 127.0.0.1]"),
@@ -37,6 +56,14 @@ def serve(
         int | None, typer.Option(help="Port to listen on; 0 takes a free one.  [default: 8000]")
     ] = None,
     device: DeviceOption = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(help="auto, float32, bfloat16, float16, or int8 for weights only.  [default: auto]"),
+    ] = None,
+    max_context: Annotated[
+        int | None,
+        typer.Option(help="Most tokens of prompt and completion.  [default: the model's context]"),
+    ] = None,
     max_rows: MaxRowsOption = None,
     max_waiting: Annotated[
         int | None, typer.Option(help="Requests that may wait; further ones get status 429.  [default: 256]")
@@ -110,7 +137,7 @@ def serve(
         str | None, typer.Option(help="critical, error, warning, info or debug.  [default: info]")
     ] = None,
 ) -> None:
-    """Serve a checkpoint over HTTP.
+    """Serve a checkpoint over HTTP, or several models by name.
 
     Every option can also be set in the environment, as DEMUR_ and its name in capitals.
     """
@@ -118,8 +145,9 @@ def serve(
     from app.settings import SettingsError, load_settings
 
     with failing_on(SettingsError):
-        settings = load_settings(flags)
-    _require_checkpoint(settings.checkpoint)
+        settings = load_settings({name: value for name, value in flags.items() if value != []})
+    for source in settings.sources:
+        _require_checkpoint(source.checkpoint)
     listener = _listen(settings.host, settings.port)
     _run(settings, listener)
 
@@ -129,7 +157,8 @@ def _require_checkpoint(folder: Path) -> None:
     if missing:
         raise fail(
             f"{folder} is not a checkpoint: it has no {' and no '.join(missing)}. Name a folder with "
-            "config.json, tokenizer.json and model.safetensors with --checkpoint or DEMUR_CHECKPOINT.",
+            "config.json, tokenizer.json and model.safetensors with --checkpoint, --model, or "
+            "DEMUR_CHECKPOINT.",
             WRONG_USE,
         )
 

@@ -24,6 +24,12 @@ MAX_WRITTEN_OUT = 10_000
 
 _PART = re.compile(r"\\.|\[[^\[\]]*\]|\{(?P<count>\d+)[^{}]*\}|.", re.DOTALL)
 _ODD_SET = re.compile(r"\[\^?\]|\[[^\]]*\[")  # one whose end takes more to find
+_NUMBER = re.compile(
+    r"(?:(?<![\w).])[-+\N{MINUS SIGN}])?"
+    r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+    r"(?:[eE][-+]?\d{1,9})?(?: ?/ ?\d+)?",
+    re.ASCII,
+)
 _VERBOSE = re.compile(r"(?<!\\)\(\?[a-wyzA-Z0-9]*x")  # with it, counts may be spread over spaces and comments
 
 
@@ -62,23 +68,12 @@ class Pattern(BaseModel):
     @field_validator("pattern")
     @classmethod
     def _compiles(cls, pattern: str) -> str:
-        if _VERBOSE.search(pattern):
-            raise refusal(
-                "pattern", f"pattern is {pattern!r}; write it without the flag x and without spaces"
-            )
-        if _written_out(pattern) > MAX_WRITTEN_OUT:
-            raise refusal(
-                "pattern",
-                f"pattern is {pattern!r}, which comes to more than {MAX_WRITTEN_OUT} characters where each "
-                "part is written as often as its count in braces says; ask for fewer, or for + and *",
-                "out_of_range",
-            )
         try:
-            regex.compile(pattern)
-        except (regex.error, RecursionError) as error:
-            raise refusal(
-                "pattern", f"pattern is {pattern!r}, which is no regular expression: {error}"
-            ) from error
+            require_pattern(pattern)
+        except TooLongError as error:
+            raise refusal("pattern", f"pattern is {pattern!r}, which {error}", "out_of_range") from error
+        except ValueError as error:
+            raise refusal("pattern", f"pattern is {pattern!r}, which {error}") from error
         return pattern
 
     @field_validator("group")
@@ -118,7 +113,44 @@ class Exact(BaseModel):
         return text.strip()
 
 
-Reading = Annotated[Marker | Pattern | Exact, Field(discriminator="rule")]
+class LastNumber(BaseModel):
+    """The answer is the last number in the text: of `12`, `-3`, `1,200`, `2.5`, `1e-3` or `3/4`."""
+
+    model_config = _CONFIG
+
+    rule: Literal["last_number"]
+
+    def read(self, text: str) -> str | None:
+        """The answer, None where there is no number."""
+        return last_number(text)
+
+
+Reading = Annotated[Marker | Pattern | Exact | LastNumber, Field(discriminator="rule")]
+
+
+class TooLongError(ValueError):
+    """A pattern that comes to more than can be compiled."""
+
+
+def require_pattern(pattern: str) -> None:
+    """Raise `ValueError` unless it is a regular expression that can be used; the message goes on after one
+    that ends with the pattern. `TooLongError` where its counts are too large."""
+    if _VERBOSE.search(pattern):
+        raise ValueError("is not to be used; write it without the flag x and without spaces")
+    if _written_out(pattern) > MAX_WRITTEN_OUT:
+        raise TooLongError(
+            f"comes to more than {MAX_WRITTEN_OUT} characters where each part is written as often as its "
+            "count in braces says; ask for fewer, or for + and *"
+        )
+    try:
+        regex.compile(pattern)
+    except (regex.error, RecursionError) as error:
+        raise ValueError(f"is no regular expression: {error}") from error
+
+
+def last_number(text: str) -> str | None:
+    """The last number in a text, as it is written there."""
+    return next((found[0] for found in [*_NUMBER.finditer(text)][-1:]), None)
 
 
 def is_right(found: str | None, expected: str) -> bool:

@@ -1,23 +1,23 @@
 """Puts problems to the arms of a comparison, and makes outcomes of what comes back."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from time import perf_counter
 
 from app.compare.outcome import LatencySample, Outcome, OutcomeToken
-from app.compare.problems import Judge, Problem
+from app.compare.problem_sets.problem import Problem, ProblemSet, Verdict
+from app.compare.prompts import Prompts
 from app.compare.spec import Arm, ComparisonSpec
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import Greedy
-from app.decoding.strategies.base import Runnable
 from app.engine.engine import Engine
 from app.engine.stream import Stream
 from app.engine.types import GenerationRequest, StreamItem, TokenOut
 from app.errors import ComparisonFailedError, DemurError, EngineStoppedError, ParameterError, RequestError
 from app.measure.asking import Answer, collect
-from models.checkpoint import LoadedCheckpoint
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,12 @@ class Arms:
     """The arms of a comparison, on an engine. Their requests run in the background of all others."""
 
     def __init__(
-        self, engine: Engine, checkpoint: LoadedCheckpoint, spec: ComparisonSpec, judge: Judge
+        self, engine: Engine, spec: ComparisonSpec, problem_set: ProblemSet, prompts: Prompts
     ) -> None:
         self._engine = engine
-        self._encode = checkpoint.tokenizer.encode_prompt
         self._spec = spec
-        self._judge = judge
-        self._strategies = {arm.name: arm.strategy for arm in spec.arms}
+        self._problem_set = problem_set
+        self._prompts = prompts
         self._plain = Greedy()
 
     def check(self, problems: Sequence[Problem]) -> None:
@@ -51,7 +50,7 @@ class Arms:
         """
         for problem in problems:
             try:
-                self._engine.check(self._request(problem, self._plain, SamplingParams()))
+                self._engine.check(self._plainly(problem))
             except RequestError as error:
                 if error.param != "prompt":
                     raise
@@ -59,8 +58,10 @@ class Arms:
                     f"problem {problem.id!r}: {error.message}", param="problems", code=error.code
                 ) from error
         for place, arm in enumerate(self._spec.arms):
+            own_prompts = problems if arm.template is not None else problems[:1]
             try:
-                self._engine.check(self._request(problems[0], self._strategies[arm.name], arm.sampling))
+                for problem in own_prompts:
+                    self._engine.check(self._request(problem, arm))
             except RequestError as error:
                 # What a strategy reads is checked as if the request had asked for it.
                 field = "strategy" if error.param in (None, "signals") else error.param
@@ -74,7 +75,7 @@ class Arms:
         Raises:
             EngineStoppedError: the engine was stopped.
         """
-        request = self._request(problem, self._strategies[arm.name], arm.sampling)
+        request = self._request(problem, arm)
         submitted = perf_counter()
         return PendingRequest(problem, arm.name, self._engine.submit(request), submitted)
 
@@ -89,7 +90,9 @@ class Arms:
         seconds = perf_counter() - asked.submitted
         answer = _answer(asked, items)
         tokens = _tokens(items, answer, self._spec.signals) if self._spec.signals else None
-        return self._judged(asked, answer, seconds, tokens)
+        # A judge may take seconds, and search or wait; what is under way goes on meanwhile.
+        verdict = await asyncio.to_thread(self._problem_set.judge, asked.problem, answer.text)
+        return self._outcome(asked, answer, verdict, seconds, tokens)
 
     async def sample(self, problem: Problem, arm: Arm) -> LatencySample:
         """How long an arm takes for a problem now. Raises what `outcome` does."""
@@ -112,32 +115,57 @@ class Arms:
 
     async def warm_up(self, problem: Problem) -> None:
         """Have the prompt in the cache, so that no arm finds it there only because of the one before it."""
-        stream = self._engine.submit(self._request(problem, self._plain, SamplingParams(), max_tokens=1))
+        stream = self._engine.submit(self._plainly(problem, max_tokens=1))
         try:
             await stream.collect_async()
         finally:
             stream.cancel()
 
-    def _request(
-        self, problem: Problem, strategy: Runnable, sampling: SamplingParams, max_tokens: int | None = None
-    ) -> GenerationRequest:
-        ids = tuple(self._encode(problem.prompt))
-        room = max(1, self._engine.context_length - len(ids))
+    def _request(self, problem: Problem, arm: Arm) -> GenerationRequest:
+        spec = self._spec
+        ids = self._prompts.ids(problem, arm)
+        stop_ids = spec.stop_token_ids if arm.stop_token_ids is None else arm.stop_token_ids
+        stopping = StoppingParams(
+            max_tokens=arm.max_tokens or spec.max_tokens or self._room(ids),
+            stop=tuple(spec.stop if arm.stop is None else arm.stop),
+            stop_token_ids=tuple(stop_ids),
+        )
         return GenerationRequest(
             prompt_ids=ids,
-            strategy=strategy,
-            sampling=sampling,
-            stopping=StoppingParams(max_tokens or self._spec.max_tokens or room),
+            strategy=arm.strategy,
+            sampling=arm.sampling,
+            stopping=stopping,
+            seed=problem.seed,
+            signals=tuple(spec.signals),
+            background=True,
+        )
+
+    def _plainly(self, problem: Problem, max_tokens: int | None = None) -> GenerationRequest:
+        """The prompt that most arms get, with the plainest of strategies."""
+        ids = self._prompts.ids(problem)
+        return GenerationRequest(
+            prompt_ids=ids,
+            strategy=self._plain,
+            sampling=SamplingParams(),
+            stopping=StoppingParams(max_tokens or self._spec.max_tokens or self._room(ids)),
             seed=problem.seed,
             signals=tuple(self._spec.signals),
             background=True,
         )
 
-    def _judged(
-        self, asked: PendingRequest, answer: Answer, seconds: float, tokens: list[OutcomeToken] | None
+    def _room(self, ids: Sequence[int]) -> int:
+        """Tokens that the context holds after a prompt."""
+        return max(1, self._engine.context_length - len(ids))
+
+    @staticmethod
+    def _outcome(
+        asked: PendingRequest,
+        answer: Answer,
+        verdict: Verdict,
+        seconds: float,
+        tokens: list[OutcomeToken] | None,
     ) -> Outcome:
         problem, usage = asked.problem, answer.usage
-        verdict = self._judge(problem, answer.text)
         abstained = answer.done.finish_reason == "abstain"
         computed = usage.completion_tokens + usage.discarded_tokens
         return Outcome(
@@ -149,6 +177,8 @@ class Arms:
             answer=verdict.answer,
             expected=problem.answer,
             solved=None if verdict.solved is None else verdict.solved and not abstained,
+            score=None if verdict.score is None else verdict.score * (not abstained),
+            judge_error=verdict.judge_error,
             first_error=verdict.first_error,
             finish_reason=answer.done.finish_reason,
             abstained=abstained,

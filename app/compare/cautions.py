@@ -47,6 +47,11 @@ def _about_problems(report: ComparisonReport) -> Iterator[str]:
 def _about_arm(arm: ArmResult, report: ComparisonReport) -> Iterator[str]:
     if not arm.problems and any(other.problems for other in report.arms):
         yield f"{arm.name} has finished no problem yet."
+    if arm.unjudged:
+        yield (
+            f"{arm.name}: the judge failed on {arm.unjudged:,} of {arm.problems:,} answers, which are in no "
+            "accuracy; judge_error in outcomes.jsonl says why."
+        )
     cut = arm.finish_reasons.get("length", 0)
     if arm.problems and cut / arm.problems > _OFTEN:
         yield (

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import BaseModel, JsonValue, ValidationError
@@ -11,7 +10,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from app.compare.about import About
 from app.compare.lines import Lines, read_lines, unusable
 from app.compare.outcome import LatencySample, Outcome
-from app.compare.problems import Problem
+from app.compare.problem_sets.problem import Problem
 from app.compare.spec import ComparisonSpec, parse_spec
 from app.errors import ComparisonFolderError, ParameterError
 from models.errors import ArtifactError
@@ -153,7 +152,8 @@ def _create(path: Path, spec: ComparisonSpec, about: About, problems: Iterable[P
     """Begin a run. The spec comes last, so where there is none, no run has begun, whatever a kill left."""
     lines = (
         json.dumps(
-            {name: value for name, value in asdict(each).items() if name != "seed"}, ensure_ascii=False
+            {"id": each.id, "group": each.group, "prompt": each.prompt, "answer": each.answer},
+            ensure_ascii=False,
         )
         for each in problems
     )

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
+_RARE = ("tokens", "score", "judge_error")
 _CONFIG = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
@@ -20,6 +21,8 @@ class Outcome(BaseModel):
     group: problems that are reported together too, such as "op 6"; None where there are none.
     correct: the answer is right; None if the problem has no answer. An abstention is not correct.
     solved: every step is right too, corpus problems only. first_error: index of the first wrong step.
+    score: 0 to 1, of problems whose answers are worth parts of a point; None of others.
+    judge_error: what kept the judge from an opinion, or the answer from being read; None where all went well.
     answer: as it was read from the text, None where none was found. expected: the right one.
     cached_tokens: prompt tokens that were not computed for it, mostly since another arm had them computed
         before, or at the same time. That depends on what else was running, so no result is drawn from it.
@@ -39,6 +42,8 @@ class Outcome(BaseModel):
     answer: str | None
     expected: str | None
     solved: bool | None
+    score: float | None = None
+    judge_error: str | None = None
     first_error: int | None
     finish_reason: str
     abstained: bool
@@ -58,8 +63,8 @@ class Outcome(BaseModel):
         return self.problem, self.arm
 
     def line(self) -> str:
-        """As JSON, without a line break."""
-        return self.model_dump_json(exclude={"tokens"} if self.tokens is None else None)
+        """As JSON, without a line break. What few outcomes have is left out of the others."""
+        return self.model_dump_json(exclude={name for name in _RARE if getattr(self, name) is None})
 
 
 class LatencySample(BaseModel):

@@ -1,16 +1,19 @@
 """Two arms against each other, on the problems that both have finished."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.compare.graded import graded_counts, graded_power, is_graded, sign_flip_p
 from app.compare.power import power_of
 from app.compare.resampling import resampled_means
-from app.compare.results import Estimate, PairResult, PairVerdict
+from app.compare.results import Estimate, PairResult, PairVerdict, Power
 from app.compare.statistics import (
     ALPHA,
+    PairedCounts,
     difference,
     holm,
     interval,
@@ -38,7 +41,8 @@ def _compare(arms: Sequence[str], table: Table, pairs: Sequence[tuple[int, int]]
         return ()
     # Four columns a pair, each known where both arms are: the difference, then tokens, then rows of the two.
     drawn = _means([_columns(table, *pair) for pair in pairs])
-    found = [_pair(arms, table, pair, drawn[:, place]) for place, pair in enumerate(pairs)]
+    graded = is_graded(table.right)
+    found = [_pair(arms, table, pair, drawn[:, place], graded=graded) for place, pair in enumerate(pairs)]
     known: Mapping[str, float] = {
         str(place): each.p for place, each in enumerate(found) if each.p is not None
     }
@@ -59,28 +63,50 @@ def _means(columns: Sequence[Sequence[Floats]]) -> Floats:
     return resampled_means(flat).reshape(-1, len(columns), len(columns[0]))
 
 
-def _pair(arms: Sequence[str], table: Table, pair: tuple[int, int], drawn: Floats) -> PairResult:
+def _pair(
+    arms: Sequence[str], table: Table, pair: tuple[int, int], drawn: Floats, *, graded: bool
+) -> PairResult:
     first, second = pair
-    counts = paired_counts(table.right[:, first], table.right[:, second])
-    score = difference(counts)
+    found = _found(table.right[:, first], table.right[:, second], drawn[:, 0], graded=graded)
     finished = ~np.isnan(table.tokens[:, first]) & ~np.isnan(table.tokens[:, second])
     return PairResult(
         arm=arms[first],
         other=arms[second],
         problems=int(finished.sum()),
-        both=counts.both,
-        arm_only=counts.first_only,
-        other_only=counts.second_only,
-        neither=counts.neither,
-        difference=score,
-        bootstrap=None if score is None else interval(score.value, drawn[:, 0]),
-        p=mcnemar_p(counts),
+        both=found.counts.both,
+        arm_only=found.counts.first_only,
+        other_only=found.counts.second_only,
+        neither=found.counts.neither,
+        difference=found.difference,
+        bootstrap=None if found.difference is None else interval(found.difference.value, drawn[:, 0]),
+        p=found.p,
         p_adjusted=None,
         verdict=None,
         token_ratio=_ratio(table.tokens[finished][:, pair], drawn[:, 1:3]),
         row_ratio=_ratio(table.rows[finished][:, pair], drawn[:, 3:5]),
-        power=power_of(counts),
+        power=found.power,
     )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What two arms' results on the same problems say."""
+
+    counts: PairedCounts
+    difference: Estimate | None
+    p: float | None
+    power: Power
+
+
+def _found(first: Floats, second: Floats, drawn: Floats, *, graded: bool) -> _Found:
+    """drawn: resampled means of the difference."""
+    if not graded:
+        counts = paired_counts(first, second)
+        return _Found(counts, difference(counts), mcnemar_p(counts), power_of(counts))
+    differences = first - second
+    known = differences[~np.isnan(differences)]
+    mean = interval(float(known.mean()), drawn) if len(known) else None
+    return _Found(graded_counts(first, second), mean, sign_flip_p(known), graded_power(known))
 
 
 def _ratio(costs: Floats, drawn: Floats) -> Estimate | None:
@@ -95,6 +121,7 @@ def _ratio(costs: Floats, drawn: Floats) -> Estimate | None:
 def _judged(pair: PairResult, corrected: float | None) -> PairResult:
     if corrected is None:
         return pair
-    better: PairVerdict = "better" if pair.arm_only > pair.other_only else "worse"
+    gain = 0.0 if pair.difference is None else pair.difference.value
+    better: PairVerdict = "better" if gain > 0 else "worse"
     verdict: PairVerdict = better if corrected < ALPHA else "not clear"
     return pair.model_copy(update={"p_adjusted": corrected, "verdict": verdict})

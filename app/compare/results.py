@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.compare.spec import ComparisonSpec
 
-Measure = Literal["solved", "correct"]
+Measure = Literal["solved", "correct", "score"]
 PairVerdict = Literal["better", "worse", "not clear"]
 
 
@@ -61,9 +61,10 @@ class GroupResult(Result):
 class ArmResult(Result):
     """What one arm reached, and what it cost.
 
-    problems: so many are finished. accuracy: share right by the report's measure, an abstention being wrong.
-    answers_right: share of right answers whatever the steps. coverage: share on which it did not abstain;
-    accuracy_when_answered is over those. tokens: kept and discarded together. events: rules that fired.
+    problems: so many are finished. accuracy: share right by the report's measure, an abstention being wrong;
+    of `score` the mean. answers_right: share of right answers whatever the steps, or with the full score.
+    coverage: share on which it did not abstain; accuracy_when_answered is over those. tokens: kept and
+    discarded together. events: rules that fired. unjudged: answers on which the judge failed.
     told: the strategy is told what is wrong, so no request can use it.
     """
 
@@ -80,6 +81,7 @@ class ArmResult(Result):
     forward_rows: Spread | None
     events: Spread | None
     finish_reasons: dict[str, int]
+    unjudged: int = 0
     groups: tuple[GroupResult, ...]
     latency: Latency
 
@@ -97,8 +99,11 @@ class Power(Result):
 class PairResult(Result):
     """Two arms on the problems that both finished; differences are `arm` minus `other`.
 
-    difference: of accuracies, with the score interval; bootstrap: the same, from resampling problems.
-    p: McNemar's exact test. p_adjusted: corrected by Holm over the tests of its list, and `verdict` is by it.
+    both, arm_only, other_only, neither: right; where scores are graded, alike and above 0, higher, lower,
+    both 0. difference: of accuracies, with the score interval, or that of `bootstrap` where scores are
+    graded. bootstrap: the same, from resampling problems. p: McNemar's exact test; where scores are graded,
+    the paired permutation test. p_adjusted: corrected by Holm over the tests of its list, and `verdict` is
+    by it.
     token_ratio, row_ratio: mean of `arm` by that of `other`; discarded tokens are included.
     """
 

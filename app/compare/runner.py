@@ -3,11 +3,14 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 from app.compare.arms import Arms, PendingRequest
 from app.compare.folder import RunFolder
 from app.compare.outcome import LatencySample, Outcome
-from app.compare.problems import Problem, judge_of, resolve
+from app.compare.problem_sets.problem import Problem
+from app.compare.problems import Allowance, problem_set_of
+from app.compare.prompts import Prompts
 from app.compare.spec import Arm, ComparisonSpec
 from app.engine.engine import Engine
 from models.checkpoint import LoadedCheckpoint
@@ -21,15 +24,27 @@ Key = tuple[str, str]
 class Comparison:
     """A comparison on an engine that is running, in the background of whatever else the engine does."""
 
-    def __init__(self, engine: Engine, checkpoint: LoadedCheckpoint, spec: ComparisonSpec) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        checkpoint: LoadedCheckpoint,
+        spec: ComparisonSpec,
+        allowance: Allowance | None = None,
+    ) -> None:
         """Draw the problems, and ask the engine whether it would take every arm and every problem.
+
+        allowance: what it may do on this machine; as little as over HTTP if None.
 
         Raises:
             RequestError: it would not; the message names the arm or the problem, and what is wrong with it.
         """
         self.spec = spec
-        self.problems = resolve(spec, checkpoint)
-        self._arms = Arms(engine, checkpoint, spec, judge_of(spec, checkpoint))
+        self._problem_set = problem_set_of(spec, checkpoint, allowance)
+        with closing(self._problem_set):
+            drawn = self._problem_set.draw()
+            prompts = Prompts(spec, checkpoint.tokenizer, self._problem_set.examples())
+        self.problems = [prompts.written(problem) for problem in drawn]
+        self._arms = Arms(engine, spec, self._problem_set, prompts)
         self._arms.check(self.problems)
         self._rows = engine.limits.max_rows
 
@@ -77,7 +92,8 @@ class Comparison:
                 {each.key for each in folder.latency}, keep_latency, stopped
             )
 
-        return asyncio.run(everything())
+        with closing(self._problem_set):
+            return asyncio.run(everything())
 
     async def _solve(
         self, have: set[Key], keep: Callable[[Outcome], None], cancelled: Callable[[], bool]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from app.compare.about import about
 from app.compare.folder import RunFolder
+from app.compare.problems import Allowance
 from app.compare.runner import Comparison
 from app.compare.spec import ComparisonSpec
 from app.decoding.calibration.calibration import SignalCalibration
@@ -22,13 +23,13 @@ class ServedModel:
     probes: tuple[StoredProbe, ...] = ()
     calibration: SignalCalibration | None = None
 
-    def comparison(self, spec: ComparisonSpec) -> Comparison:
-        """The comparison.
+    def comparison(self, spec: ComparisonSpec, allowance: Allowance | None = None) -> Comparison:
+        """The comparison. allowance: what it may do on this machine; as little as over HTTP if None.
 
         Raises:
             RequestError: this model cannot run it; the message names the arm or the problem.
         """
-        return Comparison(self.engine, self.checkpoint, spec)
+        return Comparison(self.engine, self.checkpoint, spec, allowance)
 
     def folder(self, path: Path, comparison: Comparison, *, must_exist: bool = False) -> RunFolder:
         """Its folder, made if there is none, unless it `must_exist`.

@@ -1,37 +1,36 @@
 """What is to be compared: arms and problems. The same in a file, over HTTP and in a folder."""
 
 from collections import Counter
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from app.compare.answers import Marker, Reading
+from app.compare.answers import Marker
+from app.compare.problem_sets.sources import (
+    SOURCE_CONFIG,
+    CorpusProblems,
+    ProblemSource,
+    null_is_the_default,
+)
+from app.compare.problem_sets.templates import PromptTemplate
 from app.decoding.sampling.fields import SamplingFields
 from app.decoding.strategies import ComparisonStrategy
 from app.decoding.strategies.base import kind_of
 from app.errors import ParameterError, RequestError
 from app.invalid import Listed, first_complaint, refusal, show
 
-SPEC_CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
 MAX_ARMS = 32
-MAX_PROBLEMS = 1_000_000
-MAX_OP = 64
+MAX_STOPS = 16
 
-Split = Literal["train", "validation", "test"]
-
-
-def null_is_the_default(cls: type[BaseModel], data: Any) -> Any:
-    """A validator of whole models: a field that is null counts as left out."""
-    if not isinstance(data, dict):
-        return data
-    return {name: value for name, value in data.items() if value is not None or name not in cls.model_fields}
+MaxTokens = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Stops = Annotated[Listed[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=MAX_STOPS)]
+StopTokens = Annotated[Listed[Annotated[int, Field(ge=0, lt=2**31)]], Field(max_length=1024)]
 
 
 class Arm(SamplingFields):
     """A strategy with the request's own sampling, under a name."""
 
-    model_config = SPEC_CONFIG
+    model_config = SOURCE_CONFIG
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9_.-]{1,64}$",
@@ -39,6 +38,12 @@ class Arm(SamplingFields):
     )
     strategy: ComparisonStrategy = Field(
         description='{"kind": ...} with the parameters that GET /v1/strategies lists.'
+    )
+    stop: Stops | None = Field(default=None, description="In the place of the comparison's.")
+    stop_token_ids: StopTokens | None = Field(default=None, description="In the place of the comparison's.")
+    max_tokens: MaxTokens | None = Field(default=None, description="In the place of the comparison's.")
+    template: PromptTemplate | None = Field(
+        default=None, description="How this arm's prompts are written. Default: as the problems say."
     )
 
     _nulls = model_validator(mode="before")(null_is_the_default)
@@ -52,98 +57,10 @@ class Arm(SamplingFields):
         return self
 
 
-class CorpusProblems(BaseModel):
-    """Problems of the corpus that the checkpoint was trained on; its checker judges steps and answers."""
-
-    model_config = SPEC_CONFIG
-
-    source: Literal["corpus"] = "corpus"
-    split: Split = Field(default="validation", description="train, validation or test.")
-    ops: Listed[Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": MAX_OP})]] = Field(
-        default=[1, 6],
-        min_length=2,
-        max_length=2,
-        description="Smallest and largest op, both included: quantities that an answer needs.",
-    )
-    count: int = Field(
-        default=500,
-        ge=1,
-        le=MAX_PROBLEMS,
-        description=f"Problems in all, 1 to {MAX_PROBLEMS}, spread evenly over the ops.",
-    )
-
-    _nulls = model_validator(mode="before")(null_is_the_default)
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        low, high = self.ops
-        if not 1 <= low <= high <= MAX_OP:
-            raise refusal(
-                "ops",
-                f"ops is [{low}, {high}]; it must be [smallest, largest] with 1 <= smallest <= largest",
-                "out_of_range",
-            )
-        if self.count < high - low + 1:
-            raise refusal(
-                "count",
-                f"count is {self.count}, but ops {low} to {high} are {high - low + 1}; ask for at least one "
-                "problem of each",
-                "conflicting_fields",
-            )
-        return self
-
-
-class Item(BaseModel):
-    """A problem that is given."""
-
-    model_config = SPEC_CONFIG
-
-    id: str | None = Field(
-        default=None, min_length=1, max_length=256, description="Names it. Default: its place, from 0."
-    )
-    prompt: str = Field(min_length=1, description="Exactly what the model is to continue.")
-    answer: str | None = Field(
-        default=None, max_length=4096, description="The right answer. Without one nothing is judged."
-    )
-
-    _nulls = model_validator(mode="before")(null_is_the_default)
-
-
-class GivenProblems(BaseModel):
-    """Problems that come with the request: prompts, with or without their answers."""
-
-    model_config = SPEC_CONFIG
-
-    source: Literal["given"]
-    items: Listed[Item] = Field(
-        min_length=1, max_length=MAX_PROBLEMS, description="Prompts, with answers where they are known."
-    )
-    reading: Reading = Field(
-        default=Marker(), description="How the answer is read from a text, where an item has one."
-    )
-
-    _nulls = model_validator(mode="before")(null_is_the_default)
-
-    @model_validator(mode="after")
-    def _ids_differ(self) -> Self:
-        repeated = [name for name, count in Counter(self.ids).items() if count > 1]
-        if repeated:
-            raise refusal(
-                "items",
-                f"items has the id {repeated[0]!r} more than once; without one, an item's place is its id",
-            )
-        return self
-
-    @property
-    def ids(self) -> list[str]:
-        """The name of every item."""
-        return [str(place) if item.id is None else item.id for place, item in enumerate(self.items)]
-
-
 class ComparisonSpec(BaseModel):
     """Everything that decides what a comparison computes."""
 
-    model_config = SPEC_CONFIG
+    model_config = SOURCE_CONFIG
 
     name: str | None = Field(
         default=None,
@@ -153,10 +70,10 @@ class ComparisonSpec(BaseModel):
     arms: Listed[Arm] = Field(
         min_length=1, max_length=MAX_ARMS, description=f"What is compared: 1 to {MAX_ARMS} arms."
     )
-    problems: Annotated[CorpusProblems | GivenProblems, Field(discriminator="source")] = Field(
+    problems: ProblemSource = Field(
         default_factory=CorpusProblems,
-        description='{"source": "corpus", "split", "ops", "count"}, or'
-        ' {"source": "given", "items", "reading"}.',
+        description='{"source": "corpus", "split", "ops", "count"}, {"source": "given", "items", "reading"},'
+        ' or {"source": "reasoning_gym", "name", "settings", "split", "count"}.',
     )
     seed: int = Field(
         default=0,
@@ -165,11 +82,14 @@ class ComparisonSpec(BaseModel):
         description="The same seed gives the same problems and texts, 0 to 2^32 - 1. A problem has the "
         "same seed in every arm.",
     )
-    max_tokens: int | None = Field(
-        default=None,
-        ge=1,
-        le=2**31 - 1,
-        description="Most tokens of a completion, 1 or more. Default: what the context holds.",
+    max_tokens: MaxTokens | None = Field(
+        default=None, description="Most tokens of a completion, 1 or more. Default: what the context holds."
+    )
+    stop: Stops = Field(
+        default_factory=list[str], description="Texts that end a completion, and are no part of it."
+    )
+    stop_token_ids: StopTokens = Field(
+        default_factory=list[int], description="Tokens that end a completion as the end token does."
     )
     signals: Listed[Annotated[str, Field(max_length=128)]] = Field(
         default_factory=list[str],
@@ -213,7 +133,16 @@ class ComparisonSpec(BaseModel):
                 f"baseline is {show(self.baseline)}; the arms are {', '.join(names)}",
                 "unknown_name",
             )
-        if isinstance(self.problems, GivenProblems):
+        if isinstance(self.problems, CorpusProblems):
+            for place, arm in enumerate(self.arms):
+                if arm.template is not None:
+                    raise refusal(
+                        f"arms[{place}].template",
+                        f"arm {arm.name!r} has a template; problems of the corpus are what the model was "
+                        "trained on, as they are. Leave it out",
+                        "conflicting_fields",
+                    )
+        else:
             for place, arm in enumerate(self.arms):
                 if arm.strategy.told_the_truth:
                     kind = kind_of(type(arm.strategy))
@@ -234,7 +163,7 @@ class ComparisonSpec(BaseModel):
     def warnings(self) -> tuple[str, ...]:
         """What to tell whoever asked for it: old names of fields."""
         said = [f"arm {arm.name!r}: {warning}" for arm in self.arms for warning in arm.strategy.warnings]
-        if isinstance(self.problems, GivenProblems) and isinstance(self.problems.reading, Marker):
+        if not isinstance(self.problems, CorpusProblems) and isinstance(self.problems.reading, Marker):
             said += [f"problems.reading: {warning}" for warning in self.problems.reading.warnings]
         return tuple(said)
 

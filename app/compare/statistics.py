@@ -27,6 +27,11 @@ ALPHA = 1 - LEVEL
 Z = NormalDist().inv_cdf(1 - ALPHA / 2)
 
 
+def standard_normal(probability: float) -> float:
+    """The value that a standard normal number is below with this probability."""
+    return NormalDist().inv_cdf(probability)
+
+
 @dataclass(frozen=True)
 class PairedCounts:
     """Problems that two arms solved: both of them, one alone, none."""

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.compare.cautions import cautions
+from app.compare.graded import is_graded, mean_worth
 from app.compare.outcome import LatencySample, Outcome
 from app.compare.pairs import all_pairs, with_baseline
 from app.compare.pareto import pareto
+from app.compare.problem_sets.sources import CorpusProblems, GymProblems, gives_parts, problems_asked
 from app.compare.resampling import resampled_means, resamples_of
 from app.compare.results import (
     ArmResult,
@@ -20,7 +22,7 @@ from app.compare.results import (
     Measure,
     Spread,
 )
-from app.compare.spec import ComparisonSpec, CorpusProblems
+from app.compare.spec import ComparisonSpec
 from app.compare.statistics import interval, median, share
 from app.compare.table import Table, tabulate
 
@@ -69,8 +71,7 @@ def summarise(
 
 def problems_of(spec: ComparisonSpec) -> int:
     """How many problems each arm is to solve."""
-    problems = spec.problems
-    return problems.count if isinstance(problems, CorpusProblems) else len(problems.items)
+    return problems_asked(spec.problems)
 
 
 def samples_of(spec: ComparisonSpec) -> int:
@@ -79,11 +80,14 @@ def samples_of(spec: ComparisonSpec) -> int:
 
 
 def measure_of(spec: ComparisonSpec) -> Measure | None:
-    """What accuracy counts: whole solutions where steps are judged, answers where there are any."""
+    """What accuracy counts: whole solutions where steps are judged, scores where an answer may be worth a
+    part of a point, else answers where there are any."""
     problems = spec.problems
     if isinstance(problems, CorpusProblems):
         return "solved"
-    return "correct" if any(item.answer is not None for item in problems.items) else None
+    if isinstance(problems, GymProblems) or gives_parts(problems):
+        return "score"
+    return "correct" if any(problems.items[place].answer is not None for place in problems.asked) else None
 
 
 def _arms(
@@ -97,6 +101,7 @@ def _arms(
     kinds = counts.shape[2]
     drawn = resampled_means(counts.reshape(-1, len(names) * kinds)).reshape(-1, len(names), kinds)
     found: list[ArmResult] = []
+    graded = is_graded(table.right)
     for column, name in enumerate(names):
         right, answered = table.right[:, column], table.answered[:, column]
         tokens, kept, discarded, rows, events = (
@@ -107,17 +112,22 @@ def _arms(
                 name=name,
                 told=told[column],
                 problems=len(_known(answered)),
-                accuracy=share(right),
+                accuracy=mean_worth(right, graded=graded),
                 answers_right=share(table.answer_right[:, column]),
                 coverage=share(answered),
-                accuracy_when_answered=share(right[answered == 1]),
+                accuracy_when_answered=mean_worth(right[answered == 1], graded=graded),
                 tokens=tokens,
                 kept=kept,
                 discarded=discarded,
                 forward_rows=rows,
                 events=events,
                 finish_reasons=_finish_reasons(outcome for outcome in outcomes if outcome.arm == name),
-                groups=_groups(table, column),
+                unjudged=sum(
+                    each.judge_error is not None and each.score is None
+                    for each in outcomes
+                    if each.arm == name
+                ),
+                groups=_groups(table, column, graded=graded),
                 latency=_latency(
                     _known(table.latency[:, column]), [sample for sample in latency if sample.arm == name]
                 ),
@@ -126,13 +136,13 @@ def _arms(
     return tuple(found)
 
 
-def _groups(table: Table, column: int) -> tuple[GroupResult, ...]:
+def _groups(table: Table, column: int, *, graded: bool) -> tuple[GroupResult, ...]:
     found: list[GroupResult] = []
     for group in table.group_names:
         inside = table.of_group(group)
         tokens = _known(table.tokens[inside, column])
         if len(tokens):
-            accuracy = share(table.right[inside, column])
+            accuracy = mean_worth(table.right[inside, column], graded=graded)
             found.append(
                 GroupResult(group=group, problems=len(tokens), accuracy=accuracy, tokens=float(tokens.mean()))
             )

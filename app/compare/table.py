@@ -18,7 +18,7 @@ class Table:
     """Every array is [problems, arms]; NaN is unknown: not finished, or a problem without an answer.
 
     problems: by their names, sorted, so that nothing depends on the order in which they were finished.
-    groups: of the problems, None where they have none. right: 1 or 0 by the report's measure.
+    groups: of the problems, None where they have none. right: 0 to 1 by the report's measure.
     answer_right: 1 or 0 by the answer alone. kept, discarded, rows, events: counts. latency: seconds.
     """
 
@@ -72,7 +72,7 @@ def tabulate(arms: Sequence[str], outcomes: Sequence[Outcome], measure: Measure 
             raise ValueError(f"problem {outcome.problem!r} has two outcomes of the arm {outcome.arm!r}")
         seen.add(outcome.key)
         fields[:, row_of[outcome.problem], column_of[outcome.arm]] = (
-            _number(right_by(outcome, measure)),
+            _number(worth_by(outcome, measure)),
             _number(None if outcome.correct is None else outcome.correct and not outcome.abstained),
             not outcome.abstained,
             outcome.completion_tokens,
@@ -89,13 +89,20 @@ def natural(name: str) -> list[tuple[int, str]]:
     return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"(\d+)", name)]
 
 
-def right_by(outcome: Outcome, measure: Measure | None) -> bool | None:
-    """Whether an outcome counts as right, None if it is not judged; an abstention does not."""
-    if measure is None:
-        return None
-    right = outcome.solved if measure == "solved" else outcome.correct
-    return None if right is None else right and not outcome.abstained
+def worth_by(outcome: Outcome, measure: Measure | None) -> float | None:
+    """What an outcome counts, 0 to 1: its score, or whether it is right. None if it is not judged; an
+    abstention counts 0."""
+    match measure:
+        case None:
+            return None
+        case "solved":
+            worth = outcome.solved
+        case "correct":
+            worth = outcome.correct
+        case "score":
+            worth = outcome.score
+    return None if worth is None else float(worth) * (not outcome.abstained)
 
 
-def _number(truth: bool | None) -> float:
+def _number(truth: float | None) -> float:
     return np.nan if truth is None else float(truth)

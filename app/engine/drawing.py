@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from app.decoding.core.commands import Candidates, ForcedToken, NextToken, TokenCommand
-from app.decoding.core.randomness import uniform
 from app.decoding.core.signals import Distribution
 from app.decoding.core.types import Token
 from app.decoding.sampling.chain import SamplingChain
@@ -75,9 +74,9 @@ class Drawing:
             chain = self._chain = SamplingChain(params, logits.device)
         chosen = chain.choose(
             logits,
-            uniforms=[_uniform(requests[row]) for row in chain.sampled],
+            uniforms=[requests[row].sequence.uniform() for row in chain.sampled],
             histories=_histories(chain, requests) if chain.penalised else (),
-            coins=[_uniform(requests[row], "xtc") for row in chain.tossing] if chain.tossing else (),
+            coins=[requests[row].sequence.uniform("xtc") for row in chain.tossing] if chain.tossing else (),
             states=[_state(requests[row]) for row in chain.remembering] if chain.remembering else (),
         )
         # Rows from which nothing could be chosen are read all the same: of raw logits that are no numbers
@@ -206,11 +205,6 @@ def _nothing_to_choose(params: SamplingParams) -> ModelFailureError:
 def _histories(chain: SamplingChain, requests: Sequence[NextToken | Candidates]) -> list[History]:
     sequences = [requests[row].sequence for row in chain.penalised]
     return [sequence.spec.history(sequence.context.ids) for sequence in sequences]
-
-
-def _uniform(request: NextToken, purpose: str = "") -> float:
-    sequence = request.sequence
-    return uniform(sequence.spec.seed, sequence.branch, sequence.position, sequence.attempt, purpose)
 
 
 def _state(request: NextToken) -> SamplerState:

@@ -82,6 +82,11 @@ class Engine:
         return self._loop.vocabulary
 
     @property
+    def full_vocabulary(self) -> Sequence[bytes]:
+        """The same with the names of special tokens, for requests that do not skip these."""
+        return self._loop.full_vocabulary
+
+    @property
     def running(self) -> bool:
         """Takes requests."""
         return self._thread is not None and self._thread.is_alive() and not self._stopping

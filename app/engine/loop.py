@@ -48,6 +48,7 @@ class DecodingLoop:
         spec = self.model.spec
         self.context_length = min(spec.context_length, limits.max_context or spec.context_length)
         self.vocabulary = vocabulary_of(served)
+        self.full_vocabulary = vocabulary_of(served, special=True)
         self._encode = served.tokenizer.encode
         self._calibration = calibration
         self._corpus = corpus_of(served.card)
@@ -80,7 +81,7 @@ class DecodingLoop:
             stopping=request.stopping,
             context_length=self.context_length,
             end_token_ids=self.model.spec.end_token_ids,
-            vocabulary=self.vocabulary,
+            vocabulary=self.vocabulary if request.skip_special_tokens else self.full_vocabulary,
             encode=self._encode,
             seed=request.seed,
             calibration=self._calibration,

@@ -75,6 +75,8 @@ class GenerationRequest:
     live: also deliver what happens to text that is not committed, as `LiveOut`.
     client: whose request it is, by any name; clients have equal parts of the engine.
     timeout: seconds after which it ends with `DeadlineError`; None = it may take as long as it takes.
+    skip_special_tokens: special tokens have no text; if they have one, that of a token which ends the text is
+        no part of it.
     """
 
     prompt_ids: tuple[int, ...]
@@ -90,6 +92,7 @@ class GenerationRequest:
     live: bool = False
     client: str = ""
     timeout: float | None = None
+    skip_special_tokens: bool = True
 
 
 @dataclass(frozen=True)

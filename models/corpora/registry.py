@@ -22,7 +22,17 @@ def _sums(settings: Mapping[str, Any]) -> Corpus:
     return Sums(SumsSettings(**settings))
 
 
-CORPORA: Mapping[str, Callable[[Mapping[str, Any]], Corpus]] = {"igsm": _igsm, "sums": _sums}
+def _decoys(settings: Mapping[str, Any]) -> Corpus:
+    from models.corpora.decoys.decoys import Decoys, DecoysSettings
+
+    return Decoys(DecoysSettings(**settings))
+
+
+CORPORA: Mapping[str, Callable[[Mapping[str, Any]], Corpus]] = {
+    "igsm": _igsm,
+    "sums": _sums,
+    "decoys": _decoys,
+}
 
 
 def corpus_named(name: str = DEFAULT, settings: Mapping[str, Any] | None = None) -> Corpus:

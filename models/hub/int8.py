@@ -1,7 +1,7 @@
 """Linear layers whose weights are int8, with a scale for every output.
 
-Activations are not rounded ("weight-only"), so nothing has to be calibrated. On a CPU torch's own kernel reads
-the weights as they are; elsewhere they are widened for each product, which saves memory and not time."""
+Activations are not rounded ("weight-only"), so nothing is calibrated. On a CPU a kernel of torch
+reads the weights as they are; elsewhere they are widened for each product, which saves memory and no time."""
 
 from typing import Any
 

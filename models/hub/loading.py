@@ -8,8 +8,7 @@ import torch
 
 from models.errors import ArtifactError, SpecError, first_line
 from models.hub.int8 import round_weights
-from models.hub.precision import Precision, dtype_of, tolerance_of
-
+from models.hub.precision import Precision, dtype_of, name_of, tolerance_of
 
 EVERY_DEVICE = "auto"
 """All GPUs that there are, the layers shared out among them, and the CPU for what has no room there."""
@@ -105,9 +104,7 @@ def _check_causal(network: Any) -> None:
             for last in (0, 1)
         )
     if not bool(first.isfinite().all()):
-        raise ArtifactError(
-            f"in {str(network.dtype).removeprefix('torch.')} its logits are no numbers; ask for float32"
-        )
+        raise ArtifactError(f"in {name_of(network.dtype)} its logits are no numbers; ask for float32")
     # The passes have the same shapes, so they hardly differ even in few bits.
     if float((first - second).abs().max()) > tolerance_of(network) / 10 * float(first.abs().max()):
         raise ArtifactError(_other_kind(network.config))

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.training.precision import has_bfloat16
+
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 
@@ -71,11 +73,11 @@ def orthogonalise(batch: Tensor) -> Tensor:
     """Nearly orthogonal factors of a batch (N, R, C) of matrices with R <= C, singular values about 0.7 to
     1.2.
 
-    Quintic Newton-Schulz in bfloat16, five iterations.
+    Quintic Newton-Schulz, five iterations, in bfloat16 where the device has it.
     """
     a, b, c = _COEFFICIENTS
     x = batch / (batch.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    x = x.bfloat16()
+    x = x.bfloat16() if has_bfloat16(batch.device) else x
     for _ in range(_ITERATIONS):
         gram = x @ x.mT
         polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)

@@ -18,7 +18,8 @@ from app.api.schemas.catalogue import (
     StrategyList,
     StrategyOut,
 )
-from app.api.service import Serving, service_of, serving_of
+from app.api.service import ModelQuery, Service, service_of, serving_of_name
+from app.api.serving import Serving
 from app.decoding.calibration.calibration import SignalCalibration
 from app.decoding.core.signals import PROBE_PREFIX, SIGNALS
 from app.decoding.core.types import StoppingParams
@@ -35,22 +36,28 @@ _ERRORS = {status: ERROR_RESPONSES[status] for status in (404, 503, "default")}
 
 
 @router.get("/v1/models", responses=_ERRORS)
-async def models(serving: Annotated[Serving, Depends(serving_of)]) -> ModelList:
-    """The served models: one."""
-    return ModelList(data=[_model(serving)])
+async def models(request: Request) -> ModelList:
+    """The served models, and what each of them can do. The first answers requests that name none."""
+    service = service_of(request)
+    service.require_ready()
+    return ModelList(data=[_model(name, service) for name in service.house.models])
 
 
-@router.get("/v1/models/{name}", responses=_ERRORS)
-async def model(name: str, serving: Annotated[Serving, Depends(serving_of)]) -> ModelOut:
+@router.get("/v1/models/{name:path}", responses=_ERRORS)
+async def model(name: str, request: Request) -> ModelOut:
     """A served model, with the hashes of its files and the card that says how it was made."""
-    serving.require_model(name)
-    return _model(serving)
+    service = service_of(request)
+    service.require_ready()
+    return _model(name, service)
 
 
-@router.get("/v1/strategies")
-async def strategies(request: Request) -> StrategyList:
-    """The decoding strategies and the JSON Schema of their parameters, for the request's `strategy`."""
-    serving = service_of(request).serving
+@router.get("/v1/strategies", responses=_ERRORS)
+async def strategies(request: Request, model: ModelQuery = None) -> StrategyList:
+    """The decoding strategies and the JSON Schema of their parameters, for the request's `strategy`.
+
+    Of a model that is not loaded, nothing is said of what it lacks.
+    """
+    serving = service_of(request).house.find(model).serving
     return StrategyList(
         data=[
             StrategyOut(
@@ -65,7 +72,7 @@ async def strategies(request: Request) -> StrategyList:
 
 
 @router.get("/v1/signals", responses=_ERRORS)
-async def signals(serving: Annotated[Serving, Depends(serving_of)]) -> SignalList:
+async def signals(serving: Annotated[Serving, Depends(serving_of_name)]) -> SignalList:
     """The signals that can be asked for with every token, for the request's `signals`; probes among them."""
     return SignalList(
         data=[
@@ -88,7 +95,7 @@ async def signals(serving: Annotated[Serving, Depends(serving_of)]) -> SignalLis
 
 
 @router.get("/v1/probes", responses=_ERRORS)
-async def probes(serving: Annotated[Serving, Depends(serving_of)]) -> ProbeList:
+async def probes(serving: Annotated[Serving, Depends(serving_of_name)]) -> ProbeList:
     """The probes of the served model with their cards: what they read, what it means, what speaks for it."""
     return ProbeList(
         data=[
@@ -140,19 +147,32 @@ def _where(position: PositionCard) -> str:
             return "every token"
 
 
-def _model(serving: Serving) -> ModelOut:
-    checkpoint = serving.checkpoint
-    spec = checkpoint.model.spec
+def _model(name: str, service: Service) -> ModelOut:
+    """What is known of a model.
+
+    Raises:
+        ApiError: 404, there is none of this name.
+    """
+    housed = service.house.find(name)
+    facts, serving = housed.facts, housed.serving
+    spec = facts and facts.spec
     return ModelOut(
-        id=serving.name,
-        created=serving.created,
-        context_length=spec.context_length,
-        vocab_size=spec.vocab_size,
-        parameters=spec.parameters,
-        layers=spec.n_layers,
-        d_model=spec.d_model,
-        end_token_id=spec.end_token_id,
-        end_token_ids=list(spec.end_token_ids),
-        identity=asdict(checkpoint.identity),
-        card=dict(checkpoint.card),
+        id=name,
+        created=serving.created if serving else 0,
+        loaded=serving is not None,
+        default=name == service.house.default,
+        device=service.settings.device,
+        dtype="float32",
+        context_length=spec and spec.context_length,
+        vocab_size=spec and spec.vocab_size,
+        parameters=spec and spec.parameters,
+        layers=spec and spec.n_layers,
+        d_model=spec and spec.d_model,
+        end_token_id=spec and spec.end_token_id,
+        end_token_ids=spec and list(spec.end_token_ids),
+        chat=facts and facts.has_chat_template,
+        calibrated=facts and facts.is_calibrated,
+        probes=facts and list(facts.probes),
+        identity=facts and asdict(facts.identity),
+        card=facts and dict(facts.card),
     )

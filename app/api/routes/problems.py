@@ -11,7 +11,8 @@ from app.api.errors import ERROR_RESPONSES
 from app.api.pieces import json_of
 from app.api.schemas.catalogue import ErrorEnvelope
 from app.api.schemas.problems import CheckOut, CheckRequest, ProblemList, ProblemQuery
-from app.api.service import Serving, service_of, serving_of
+from app.api.service import service_of, serving_of, serving_of_query
+from app.api.serving import Serving
 
 router = APIRouter(route_class=StrictJsonRoute, tags=["problems"])
 
@@ -24,7 +25,7 @@ _ERRORS = {status: ERROR_RESPONSES[status] for status in (400, 503, "default")} 
 async def draw(
     request: Request,
     query: Annotated[ProblemQuery, Query()],
-    serving: Annotated[Serving, Depends(serving_of)],
+    serving: Annotated[Serving, Depends(serving_of_query)],
 ) -> Response:
     """Problems of the corpus that the served model was trained on, each with its graph and a right solution.
 

@@ -16,7 +16,8 @@ from app.api.prompt_reading import Prompt
 from app.api.rendering import TokenTexts, logprob, number, signals_out, weight_of
 from app.api.schemas.requests import ScoreRequest
 from app.api.schemas.responses import Score, ScoredToken, ScoreList, ScoreUsage
-from app.api.service import Serving, client_of, service_of, serving_of
+from app.api.service import client_of, service_of, serving_of
+from app.api.serving import Serving
 from app.decoding.core.types import Token
 
 router = APIRouter(route_class=StrictJsonRoute)
@@ -31,7 +32,6 @@ async def score(
     For every token: the log-probability that the model gave it after the tokens before it, and the signals of
     the distribution that it was chosen from.
     """
-    serving.require_model(body.model)
     service = service_of(request)
     timeout = timeout_of(body.timeout, service.settings)
     texts = await service.off_loop.read(

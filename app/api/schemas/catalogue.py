@@ -8,21 +8,30 @@ from probes.card import ProbeCard
 
 
 class ModelOut(BaseModel):
-    """A served model."""
+    """A served model. What only its files tell is null until it is loaded for the first time."""
 
     id: str
     object: Literal["model"] = "model"
-    created: int
+    created: int = Field(description="When it was loaded, in seconds since 1970; 0 if it is not loaded.")
     owned_by: str = "demur"
-    context_length: int
-    vocab_size: int
-    parameters: int
-    layers: int
-    d_model: int
+    loaded: bool = Field(description="Whether it is in memory. A request that names it loads it first.")
+    default: bool = Field(description="Whether it answers requests that name no model.")
+    device: str = Field(description="Where it runs.")
+    dtype: str = Field(description="What its weights are computed with.")
+    context_length: int | None
+    vocab_size: int | None
+    parameters: int | None
+    layers: int | None
+    d_model: int | None
     end_token_id: int | None = Field(description="The first of end_token_ids; null if there is none.")
-    end_token_ids: list[int] = Field(description="Tokens that end a text, each of them.")
-    identity: dict[str, Any] = Field(description="Hashes of the checkpoint's files.")
-    card: dict[str, Any] = Field(description="How the checkpoint was made and what it reaches.")
+    end_token_ids: list[int] | None = Field(description="Tokens that end a text, each of them.")
+    chat: bool | None = Field(description="Whether it has a chat template, so that it takes chats.")
+    calibrated: bool | None = Field(
+        description="Whether it has a calibration, which strategies take thresholds from."
+    )
+    probes: list[str] | None = Field(description="Names of its probes; GET /v1/probes has their cards.")
+    identity: dict[str, Any] | None = Field(description="Hashes of the checkpoint's files.")
+    card: dict[str, Any] | None = Field(description="How the checkpoint was made and what it reaches.")
 
 
 class ModelList(BaseModel):

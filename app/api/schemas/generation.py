@@ -19,7 +19,7 @@ MAX_TOP_LOGPROBS = 20
 
 ModelName = Annotated[
     str | None,
-    Field(description="Name of the served model, as GET /v1/models lists it. Default: the served model."),
+    Field(description="Name of a served model, as GET /v1/models lists them. Default: the first of them."),
 ]
 StopString = Annotated[str, Field(min_length=1, max_length=256)]
 SignalNames = Annotated[
@@ -109,6 +109,16 @@ class GenerationFields(SamplingFields):
         "lists. Default: sample; greedy if temperature is 0.",
     )
     signals: SignalNames = Field(default_factory=list[str])
+    skip_special_tokens: bool = Field(
+        default=True,
+        description="Leave special tokens that the model writes out of the text; with false it has their "
+        "names, but never that of the token which ends it.",
+    )
+    use_generation_config: bool = Field(
+        default=False,
+        description="For temperature, top_k, top_p, min_p and repetition_penalty that are left out, take "
+        "what the model's generation_config.json recommends; the answer's `sampling` says what was used.",
+    )
 
     @model_validator(mode="before")
     @classmethod

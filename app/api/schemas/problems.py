@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.schemas.generation import REQUEST_CONFIG
+from app.api.schemas.generation import REQUEST_CONFIG, ModelName
 from models.corpora.splits import Split
 
 MAX_PROBLEMS = 1000
@@ -16,6 +16,7 @@ class ProblemQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    model: ModelName = None
     op: int | None = Field(
         default=None,
         ge=1,
@@ -103,6 +104,7 @@ class CheckRequest(BaseModel):
 
     model_config = REQUEST_CONFIG
 
+    model: ModelName = None
     prompt: str = Field(
         max_length=MAX_TEXT,
         description=f"A problem, as it is sent to /v1/completions; at most {MAX_TEXT} characters.",

@@ -39,8 +39,10 @@ def frontier(report: ComparisonReport, width: float) -> str:
         _scale(axes, tokens)
         axes.margins(x=0.1, y=0.12)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        measure = "solved" if report.measure == "solved" else "right"
-        axes.set(xlabel="tokens per problem, discarded ones included", ylabel=f"problems {measure}")
+        measure = {"solved": "problems solved", "score": "mean score"}.get(
+            report.measure or "", "problems right"
+        )
+        axes.set(xlabel="tokens per problem, discarded ones included", ylabel=measure)
         _name_points(figure, axes, arms, report, stair)
         best = "; ".join(
             f"{point.arm} {point.accuracy:.1%} at {point.tokens:.1f}"

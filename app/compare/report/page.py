@@ -16,10 +16,10 @@ from pydantic import BaseModel
 import probes.judging.drawing
 from app.compare.about import About
 from app.compare.outcome import Outcome
+from app.compare.problem_sets.sources import CorpusProblems, GivenProblems
 from app.compare.report import figures, words
 from app.compare.report.texts import side_by_side
 from app.compare.results import ArmResult, ComparisonReport, PairResult
-from app.compare.spec import CorpusProblems, GivenProblems
 
 _ALWAYS_SHOWN = ("kind", "source", "rule", "name")  # fields that say what the others mean
 
@@ -129,7 +129,9 @@ def _problems(report: ComparisonReport) -> str:
         groups = _groups(report)  # named after the corpus's word for sizes
         size = groups[0].rpartition(" ")[0] if groups else "op"
         return f"{problems.count:,} of the corpus, {problems.split}, {size} {low} to {high}"
-    return f"{len(problems.items):,} that were given"
+    if isinstance(problems, GivenProblems):
+        return f"{len(problems.asked):,} that were given"
+    return f"{problems.count:,} of {problems.name} of reasoning-gym, {problems.split}"
 
 
 def _measure(report: ComparisonReport) -> str:
@@ -138,6 +140,8 @@ def _measure(report: ComparisonReport) -> str:
             return "every step and the answer right"
         case "correct":
             return "the answer right"
+        case "score":
+            return "the score between 0 and 1"
         case None:
             return "nothing: there are no answers"
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.compare.outcome import Outcome
+from app.compare.problem_sets.sources import GivenProblems
 from app.compare.results import ComparisonReport, Measure
-from app.compare.spec import CorpusProblems
-from app.compare.table import natural, right_by
+from app.compare.table import natural, worth_by
 
 MOST_PROMPTS = 40
 MOST_DISAGREEMENTS = 8
@@ -25,10 +25,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class ArmText:
-    """What an arm wrote. right: None where nothing is judged."""
+    """What an arm wrote. worth: 0 to 1, None where nothing is judged."""
 
     arm: str
-    right: bool | None
+    worth: float | None
     abstained: bool
     answer: str | None
     tokens: int
@@ -92,7 +92,7 @@ def side_by_side(report: ComparisonReport, outcomes: Sequence[Outcome]) -> Texts
 
 def _prompts(report: ComparisonReport) -> dict[str, str]:
     problems = report.spec.problems
-    if isinstance(problems, CorpusProblems):
+    if not isinstance(problems, GivenProblems):
         return {}
     return {name: item.prompt for name, item in zip(problems.ids, problems.items, strict=True)}
 
@@ -104,7 +104,7 @@ def _prompts_first(by_problem: dict[str, dict[str, Outcome]], prompts: dict[str,
 def _disagreements(report: ComparisonReport, by_problem: dict[str, dict[str, Outcome]]) -> list[str]:
     def evenness(problem: str) -> float:
         """0 where half of the arms are right."""
-        known = [right_by(each, report.measure) for each in by_problem[problem].values()]
+        known = [worth_by(each, report.measure) for each in by_problem[problem].values()]
         judged = [float(each) for each in known if each is not None]
         return abs(sum(judged) / len(judged) - 0.5) if judged else 1.0
 
@@ -115,7 +115,7 @@ def _disagreements(report: ComparisonReport, by_problem: dict[str, dict[str, Out
 def _written(outcome: Outcome, measure: Measure | None, signal: str | None, highest: float | None) -> ArmText:
     return ArmText(
         arm=outcome.arm,
-        right=right_by(outcome, measure),
+        worth=worth_by(outcome, measure),
         abstained=outcome.abstained,
         answer=outcome.answer,
         tokens=outcome.completion_tokens,

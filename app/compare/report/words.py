@@ -70,8 +70,8 @@ def _most_accurate(report: ComparisonReport) -> list[str]:
         return []
     arm, accuracy = max(known, key=lambda each: each[1].value)
     cost = f", at {number(arm.tokens.mean.value)} tokens a problem" if arm.tokens else ""
-    verb = "solves" if report.measure == "solved" else "gets right"
-    return [f"{arm.name} {verb} most: {_with_interval(accuracy)}{cost}."]
+    verb = {"solved": "solves most", "score": "scores most"}.get(report.measure or "", "gets right most")
+    return [f"{arm.name} {verb}: {_with_interval(accuracy)}{cost}."]
 
 
 def _against_baseline(report: ComparisonReport) -> list[str]:

@@ -4,12 +4,13 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from app.compare.problem_sets.sources import CorpusProblems, GivenProblems
 from app.compare.progress import Progress
 from app.compare.runner import Comparison
 from app.compare.server.findings import Findings
 from app.compare.server.shelf import KeptComparison
 from app.compare.server.state import ComparisonStatus, KeptStatus, State, write_state
-from app.compare.spec import ComparisonSpec, CorpusProblems
+from app.compare.spec import ComparisonSpec
 from app.compare.summary import problems_of
 from app.errors import ParameterError
 from app.redaction import without_folders
@@ -99,7 +100,7 @@ class Job:
 def require_modest(spec: ComparisonSpec, card: Mapping[str, Any]) -> None:
     """Raise `ParameterError` for more than a server draws at one request: too many problems, or too large."""
     if (count := problems_of(spec)) > MAX_PROBLEMS:
-        field = "problems.count" if isinstance(spec.problems, CorpusProblems) else "problems.items"
+        field = "problems.items" if isinstance(spec.problems, GivenProblems) else "problems.count"
         raise ParameterError(
             f"{field} asks for {count} problems; a server takes at most {MAX_PROBLEMS} at once. Ask for "
             "fewer, or use `demur compare` without a server.",

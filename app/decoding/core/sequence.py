@@ -32,7 +32,8 @@ class Sequence(Text):
         Raises:
             StrategyError: the sequence is finished.
         """
-        self._require_unfinished("next")
+        if self._finish is not None:
+            raise _ended("next", self._finish)
         return NextToken(self, self.spec.sampling if sampling is None else sampling)
 
     def candidates(self, count: int, sampling: SamplingParams | None = None) -> Candidates:
@@ -195,10 +196,7 @@ class Sequence(Text):
 
     def _require_unfinished(self, action: str) -> None:
         if self._finish is not None:
-            raise StrategyError(
-                f"{action}() on a sequence that ended with {self._finish.reason!r}; check "
-                "`sequence.finished`, or rewind() it first."
-            )
+            raise _ended(action, self._finish)
 
     def _require_extends_committed(self) -> None:
         output, committed = self.ledger.output, self.ledger.committed
@@ -210,3 +208,10 @@ class Sequence(Text):
                 f"This branch does not begin with the {committed} tokens that another branch has "
                 "committed; commit only what every branch that may win has in common."
             )
+
+
+def _ended(action: str, finish: Finish) -> StrategyError:
+    return StrategyError(
+        f"{action}() on a sequence that ended with {finish.reason!r}; check `sequence.finished`, or rewind() "
+        "it first."
+    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from app.decoding.core.context import Context
 from app.decoding.core.ending import Finish, find_ending
 from app.decoding.core.live import Branch, LiveLog, Noted, RolledBack, TokenWritten
+from app.decoding.core.randomness import uniform
 from app.decoding.core.span import SequenceSpec, Span
 from app.decoding.core.types import Event, Token
 from app.decoding.sampling.params import SamplingParams
@@ -98,6 +99,11 @@ class Text:
     def attempt(self) -> int:
         """How often the token at `position` was drawn in this branch and taken back."""
         return self._attempts.get(len(self._tokens), 0)
+
+    def uniform(self, purpose: str = "") -> float:
+        """A uniform number in [0, 1) for the draw of the token that comes next; see `randomness.uniform`."""
+        position = len(self._tokens)
+        return uniform(self.spec.seed, self.branch, position, self._attempts.get(position, 0), purpose)
 
     def span(self, start: int) -> Span:
         """The tokens from `start` on."""

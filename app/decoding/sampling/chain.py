@@ -76,14 +76,16 @@ class SamplingChain:
             coins: in [0, 1), one for each row of `tossing`.
             states: one for each row of `remembering`; an empty one at the beginning of a text.
         """
-        raw, logits = logits, self.adjust(logits, histories)
+        raw = logits
+        if self._biased or self._adjusting:
+            logits = self.adjust(logits, histories)
         if not self.sampled:
             return DrawnTokens(_likeliest(logits, logits is not raw), {})
         index = self._sampled_index
         before = self.cut(logits if index is None else logits[index], coins)
-        after = self.follow(before, states)
+        after = self.follow(before, states) if self._following else before
         drawn = draw(after, torch.tensor(uniforms, dtype=torch.float64, device=self._device))
-        learnt = self._learn(before, after, drawn, states)
+        learnt = self._learn(before, after, drawn, states) if self._following else {}
         if index is None:
             return DrawnTokens(drawn, learnt)
         ids = _likeliest(logits, logits is not raw)

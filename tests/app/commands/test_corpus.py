@@ -159,3 +159,17 @@ def test_stats_agree_with_a_count_over_the_printed_problems() -> None:
     table = run("stats", "-n", "60", "--split", "test")
     assert table.exit_code == 0
     assert "60 problems per op" in table.output
+
+
+def test_surface_is_measured_for_a_corpus_with_graphs_and_refused_for_one_without() -> None:
+    result = run("surface", "-n", "60", "--op", "3", "--json")
+    assert result.exit_code == 0
+    measured = lines_of(result.output)
+    assert Counter(line["population"] for line in measured) == {"every one": 5, "mentioned": 5, "inner": 6}
+    assert all(line["low"] <= line["auroc"] <= line["high"] for line in measured)  # pyright: ignore[reportOperatorIssue]
+    table = run("surface", "-n", "30", "--op", "3")
+    assert "mentions" in table.output
+    assert "op 3: AUROC" in table.output
+    refused = run("surface", "--corpus", "sums", "-n", "10")
+    assert refused.exit_code == 2
+    assert "has no graph" in refused.output

@@ -14,7 +14,7 @@ import pytest
 from app.compare.about import About, about
 from app.compare.folder import RunFolder, read_latency, read_outcomes, read_spec
 from app.compare.outcome import LatencySample, Outcome, OutcomeToken
-from app.compare.problems import resolve
+from app.compare.problems import problem_set_of
 from app.compare.spec import ComparisonSpec
 from app.errors import ComparisonFolderError
 from models.checkpoint import LoadedCheckpoint
@@ -57,7 +57,9 @@ def run_about(checkpoint: LoadedCheckpoint) -> About:
 def opened(checkpoint: LoadedCheckpoint, run_about: About, tmp_path: Path) -> Opener:
     def open_run(spec: ComparisonSpec | None = None, now: About | None = None) -> RunFolder:
         spec = spec or make_spec()
-        return RunFolder.create_or_resume(tmp_path / "run", spec, now or run_about, resolve(spec, checkpoint))
+        return RunFolder.create_or_resume(
+            tmp_path / "run", spec, now or run_about, problem_set_of(spec, checkpoint).draw()
+        )
 
     return open_run
 

@@ -84,11 +84,13 @@ def test_what_is_no_problem_gets_a_reason(corpus: Corpus) -> None:
 
 
 def test_unknown_names_are_told_the_known_ones() -> None:
-    with pytest.raises(SpecError, match="there is no corpus 'nothing'; choose one of igsm, sums"):
+    with pytest.raises(SpecError, match="there is no corpus 'nothing'; choose one of igsm, sums, decoys"):
         corpus_named("nothing")
     for card in ({}, {"corpus": "none"}, {"corpus": {"name": "other", "modulus": 3}}):
         assert corpus_of(card) is None
-    assert "'other', which is not known here; known are igsm, sums" in why_none({"corpus": {"name": "other"}})
+    assert "'other', which is not known here; known are igsm, sums, decoys" in why_none(
+        {"corpus": {"name": "other"}}
+    )
 
 
 def test_abilities_are_refused_by_name_where_they_are_lacking() -> None:

@@ -1,0 +1,241 @@
+"""The models of a server by name: opened when first needed, let go when another needs the memory."""
+
+import logging
+import threading
+import time
+from asyncio import shield, wrap_future
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+from app.api.errors import model_not_found, not_ready
+from app.api.serving import ModelFacts, Serving, facts_of
+from app.errors import EngineStoppedError, OverloadedError
+from app.redaction import without_folders
+from app.settings import ModelSource
+from models.errors import CapacityError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class HousedModel:
+    """A model of the house; it changes under the house's lock, and anybody may read it.
+
+    Attributes:
+        serving: the model, if it is open.
+        opening: done when it is open, or cannot be; None when nobody is opening it.
+        loans: how many use it, or wait until it is open.
+        returned: when the last of them returned it, on the clock of `time.monotonic`.
+        weight_bytes: what its weights take, once it was opened.
+        facts: what it is, once it was opened.
+        loads: how often it was opened.
+        load_seconds: how long that took the last time.
+    """
+
+    source: ModelSource
+    serving: Serving | None = None
+    opening: Future[None] | None = None
+    loans: int = 0
+    returned: float = 0.0
+    weight_bytes: int = 0
+    facts: ModelFacts | None = None
+    loads: int = 0
+    load_seconds: float = 0.0
+
+
+class ModelHouse:
+    """Opens, lends and closes models, the first of which is the default. For any thread.
+
+    One is opened at a time. What is lent is never closed: where memory is short, those that nobody uses go,
+    the one that was returned first before all others.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[ModelSource],
+        open_model: Callable[[ModelSource], Serving],
+        weigh: Callable[[ModelSource], int],
+        max_bytes: int | None = None,
+        max_wait_seconds: float = 60,
+    ) -> None:
+        """
+        Args:
+            open_model: loads a model and starts its engine.
+            weigh: bytes that a model's weights will take, by its files.
+            max_bytes: most bytes of the weights of all open models; None is no limit.
+            max_wait_seconds: how long to wait for others to be returned where memory is short.
+        """
+        self.models = {source.name: HousedModel(source) for source in sources}
+        self._open_model = open_model
+        self._weigh = weigh
+        self._max_bytes = max_bytes
+        self._max_wait_seconds = max_wait_seconds
+        self._changed = threading.Condition()
+        self._opener = ThreadPoolExecutor(1, thread_name_prefix="demur-open")
+        self._closed = False
+
+    @property
+    def default(self) -> str:
+        """The model of requests that name none."""
+        return next(iter(self.models))
+
+    def find(self, name: str | None) -> HousedModel:
+        """A model by name, the default without one.
+
+        Raises:
+            ApiError: 404, there is none.
+        """
+        found = self.models.get(self.default if name is None else name)
+        if found is None:
+            raise model_not_found(str(name), tuple(self.models))
+        return found
+
+    @asynccontextmanager
+    async def lend(self, name: str | None) -> AsyncGenerator[Serving]:
+        """A model for as long as the caller needs it. It is opened first if it is not there.
+
+        Raises:
+            ApiError: 404, there is none of this name; 503, it cannot be loaded.
+            OverloadedError: others are in use, and there is no memory for one more.
+            EngineStoppedError: the house is closed.
+        """
+        model = self._borrow(name)
+        try:
+            if model.opening is not None:
+                await _opened(model.opening, model.source.name)
+            yield self._serving(model)
+        finally:
+            self._return(model)
+
+    @contextmanager
+    def lend_to_thread(self, name: str | None = None) -> Generator[Serving]:
+        """As `lend`, for a thread that may wait. Raises whatever loading the model raises."""
+        model = self._borrow(name)
+        try:
+            if model.opening is not None:
+                model.opening.result()
+            yield self._serving(model)
+        finally:
+            self._return(model)
+
+    def keep_default(self) -> Serving:
+        """The default model, which is never let go from now on. Raises whatever loading it raises."""
+        with self.lend_to_thread() as serving:
+            self.find(None).loans += 1
+            return serving
+
+    def open(self) -> list[Serving]:
+        """The models that are open now."""
+        return [model.serving for model in self.models.values() if model.serving is not None]
+
+    def close(self) -> None:
+        """Stop every engine, and open nothing more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._opener.shutdown(wait=False)
+        for serving in self.open():
+            serving.engine.stop()
+
+    def _borrow(self, name: str | None) -> HousedModel:
+        """Count one more who uses a model, and begin to open it if it is closed."""
+        model = self.find(name)
+        with self._changed:
+            if self._closed:
+                raise EngineStoppedError("The server is stopping.")
+            if model.serving is None and model.opening is None:
+                model.opening = self._opener.submit(self._open, model)
+            model.loans += 1
+        return model
+
+    def _serving(self, model: HousedModel) -> Serving:
+        """What was opened for a borrower stays open."""
+        assert model.serving is not None
+        return model.serving
+
+    def _return(self, model: HousedModel) -> None:
+        with self._changed:
+            model.loans -= 1
+            model.returned = time.monotonic()
+            self._changed.notify_all()
+
+    def _open(self, model: HousedModel) -> None:
+        """In the thread that opens one after the other."""
+        name = model.source.name
+        try:
+            if self._max_bytes is not None:
+                self._make_room(name, self._weigh(model.source), self._max_bytes)
+            begun = time.monotonic()
+            serving = self._open_model(model.source)
+            weight_bytes = self._weigh(model.source)
+            with self._changed:
+                model.serving, model.facts, model.weight_bytes = serving, facts_of(serving), weight_bytes
+                model.loads, model.load_seconds = model.loads + 1, time.monotonic() - begun
+                stopping = self._closed
+            if stopping:
+                serving.engine.stop()
+            log.info("opened %s in %.1f s, %.0f MB of weights", name, model.load_seconds, weight_bytes / 1e6)
+        finally:
+            with self._changed:
+                model.opening = None
+
+    def _make_room(self, name: str, weight_bytes: int, most: int) -> None:
+        """Close models that nobody uses until one more of this size may be opened.
+
+        Raises:
+            CapacityError: it is larger than all may be together.
+            OverloadedError: the others are in use.
+            EngineStoppedError: the house is closed.
+        """
+        if weight_bytes > most:
+            raise CapacityError(
+                f"its weights take {weight_bytes} bytes, and those of all models together may take {most} "
+                "(DEMUR_MAX_MODEL_BYTES)"
+            )
+
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._closed or self._taken(only_lent=True) + weight_bytes <= most,
+                self._max_wait_seconds,
+            )
+            if self._closed:
+                raise EngineStoppedError("The server is stopping.")
+            if self._taken(only_lent=True) + weight_bytes > most:
+                raise OverloadedError(
+                    f"There is no memory for {name} beside the models that are in use "
+                    f"(DEMUR_MAX_MODEL_BYTES is {most})."
+                )
+            closed: list[Serving] = []
+            idle = [model for model in self.models.values() if not model.loans]
+            for model in sorted(idle, key=lambda each: each.returned):
+                if model.serving is not None and self._taken() + weight_bytes > most:
+                    closed.append(model.serving)
+                    model.serving = None
+        for serving in closed:
+            serving.engine.stop()
+            log.info("closed %s to make room for %s", serving.name, name)
+
+    def _taken(self, *, only_lent: bool = False) -> int:
+        """Bytes of the weights of all open models, or of those that somebody uses."""
+        return sum(
+            model.weight_bytes
+            for model in self.models.values()
+            if model.serving is not None and (model.loans or not only_lent)
+        )
+
+
+async def _opened(opening: Future[None], name: str) -> None:
+    """Wait until a model is open; others may wait for the same.
+
+    Raises:
+        ApiError: 503, it cannot be loaded.
+    """
+    try:
+        await shield(wrap_future(opening))
+    except (OverloadedError, EngineStoppedError):
+        raise
+    except Exception as error:
+        log.exception("cannot open %s", name)
+        raise not_ready(f"The model {name!r} cannot be loaded: {without_folders(str(error))}") from error

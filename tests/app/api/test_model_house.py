@@ -1,0 +1,172 @@
+"""Several models by name: opened when needed, lent, and let go where memory is short."""
+
+import asyncio
+import threading
+from collections.abc import Generator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.api.errors import ApiError
+from app.api.model_house import ModelHouse
+from app.api.serving import Serving
+from app.errors import EngineStoppedError, OverloadedError
+from app.main import start_engine
+from app.settings import ModelSource, Settings
+from models.errors import ArtifactError, CapacityError
+
+SOURCES = [ModelSource(name, Path("unused"), None) for name in ("a", "b", "c")]
+WEIGHT = 10
+
+
+@pytest.fixture(scope="module")
+def serving(checkpoint_folder: Path) -> Generator[Serving]:
+    """A model whose engine all models of a test's house share."""
+    made = start_engine(Settings(checkpoint=checkpoint_folder, no_probes=True))
+    yield made
+    made.engine.stop()
+
+
+class Engines:
+    """What a house is made with, and which models it opened; `broken` cannot be."""
+
+    def __init__(self, serving: Serving) -> None:
+        self.serving = serving
+        self.opened: list[str] = []
+        self.broken = ""
+        self.may_open = threading.Event()
+        self.may_open.set()
+
+    def house(self, max_bytes: int | None = None, max_wait_seconds: float = 0.0) -> ModelHouse:
+        return ModelHouse(SOURCES, self._open, lambda _: WEIGHT, max_bytes, max_wait_seconds)
+
+    def _open(self, source: ModelSource) -> Serving:
+        assert self.may_open.wait(30)
+        if source.name == self.broken:
+            raise ArtifactError("/srv/models/b/config.json is damaged")
+        self.opened.append(source.name)
+        return replace(self.serving, name=source.name)
+
+
+@pytest.fixture
+def engines(serving: Serving) -> Engines:
+    return Engines(serving)
+
+
+def use(house: ModelHouse, *names: str) -> None:
+    for name in names:
+        with house.lend_to_thread(name) as lent:
+            assert lent.name == name
+
+
+def names(house: ModelHouse) -> list[str]:
+    return [lent.name for lent in house.open()]
+
+
+def test_a_model_is_opened_once_and_the_first_is_that_of_whoever_names_none(engines: Engines) -> None:
+    house = engines.house()
+    use(house, "b", "b", "a")
+    with house.lend_to_thread() as lent:
+        assert lent.name == "a"
+    assert engines.opened == ["b", "a"]
+
+
+def test_an_unknown_name_is_told_those_that_there_are(engines: Engines) -> None:
+    with pytest.raises(ApiError, match="model is 'd', which is not served here; use 'a', 'b', 'c'") as told:
+        use(engines.house(), "d")
+    assert told.value.status == 404
+    assert told.value.envelope.error.code == "model_not_found"
+
+
+def test_the_one_that_was_returned_first_goes_first(engines: Engines) -> None:
+    house = engines.house(max_bytes=2 * WEIGHT)
+    use(house, "a", "b", "a", "c")
+    assert names(house) == ["a", "c"]
+    use(house, "b")
+    assert names(house) == ["b", "c"]
+    assert [house.models[name].loads for name in "abc"] == [1, 2, 1]
+    assert house.models["a"].facts is not None, "what is known of it stays"
+
+
+def test_what_is_lent_stays(engines: Engines) -> None:
+    house = engines.house(max_bytes=2 * WEIGHT)
+    with house.lend_to_thread("a"), house.lend_to_thread("b"):
+        with pytest.raises(OverloadedError, match="no memory for c beside the models that are in use"):
+            use(house, "c")
+        assert names(house) == ["a", "b"]
+    use(house, "c")
+
+
+def test_the_default_stays_once_it_is_kept(engines: Engines) -> None:
+    house = engines.house(max_bytes=2 * WEIGHT)
+    assert house.keep_default().name == "a"
+    use(house, "b", "c", "b")
+    assert engines.opened == ["a", "b", "c", "b"]
+
+
+def test_one_that_is_returned_makes_room_for_one_that_waits(engines: Engines) -> None:
+    house = engines.house(max_bytes=WEIGHT, max_wait_seconds=60)
+    with ExitStack() as loan:
+        loan.enter_context(house.lend_to_thread("a"))
+        waiting = threading.Thread(target=use, args=(house, "b"))
+        waiting.start()
+        while not house.models["b"].loans:
+            pass
+    waiting.join(60)
+    assert names(house) == ["b"]
+
+
+def test_one_that_is_too_large_alone_is_refused(engines: Engines) -> None:
+    house = engines.house(max_bytes=WEIGHT - 1)
+    with pytest.raises(CapacityError, match=r"take 10 bytes.* may take 9 \(DEMUR_MAX_MODEL_BYTES\)"):
+        use(house, "a")
+
+
+def test_all_who_ask_meanwhile_wait_for_one_opening(engines: Engines) -> None:
+    house = engines.house()
+    engines.may_open.clear()
+
+    async def ask() -> str:
+        async with house.lend("b") as lent:
+            return lent.name
+
+    async def all_at_once() -> list[str]:
+        asked = [asyncio.create_task(ask()) for _ in range(20)]
+        gone = asyncio.create_task(ask())
+        await asyncio.sleep(0)
+        gone.cancel()
+        engines.may_open.set()
+        return await asyncio.gather(*asked)
+
+    assert asyncio.run(all_at_once()) == ["b"] * 20
+    assert engines.opened == ["b"]
+    assert house.models["b"].loans == 0, "whoever went away waits for nothing"
+
+
+def test_one_that_cannot_be_opened_says_why_and_can_be_tried_again(engines: Engines) -> None:
+    house = engines.house()
+    engines.broken = "b"
+
+    async def ask() -> None:
+        async with house.lend("b"):
+            pass
+
+    with pytest.raises(ApiError, match=r"'b' cannot be loaded: config\.json is damaged") as told:
+        asyncio.run(ask())
+    assert told.value.status == 503
+    assert house.models["b"].loans == 0
+    use(house, "a")
+    engines.broken = ""
+    asyncio.run(ask())
+
+
+def test_a_closed_house_lends_nothing(engines: Engines, checkpoint_folder: Path) -> None:
+    engines.serving = start_engine(Settings(checkpoint=checkpoint_folder, no_probes=True))
+    house = engines.house()
+    use(house, "a")
+    house.close()
+    assert not engines.serving.engine.running
+    with pytest.raises(EngineStoppedError):
+        use(house, "a")
