@@ -8,12 +8,17 @@ choice of whoever put it into the folder.
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from models.errors import ArtifactError, TemplateError
 
 _MARK = "d7m4r9k{}z"
 """Stands in a message to see whether the message stands in the prompt; no word, and nothing to a template."""
+
+
+PromptEnd = Literal["new_turn", "last_turn", "open_turn"]
+"""Where a prompt ends: where the assistant's next turn begins, with the end of the last message's turn, or
+with the last message itself, which the model goes on writing."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +76,16 @@ class ChatTemplate:
         except Exception:
             return  # It takes no such chat, but it can be read.
 
-    def render(self, messages: Sequence[Message]) -> RenderedChat:
-        """The prompt of a chat, up to where the assistant's next turn begins.
+    def render(self, messages: Sequence[Message], end: PromptEnd = "new_turn") -> RenderedChat:
+        """The prompt of a chat.
 
         Raises:
-            TemplateError: the template refuses the messages, or stumbles over them.
+            TemplateError: the template refuses the messages, or stumbles over them; or the last of them is to
+                be left open and is not in the prompt.
         """
-        text = self._render(messages)
+        text = self._render(messages, end)
         said = [number for number, each in enumerate(messages) if not each.is_blank]
-        shown = self._shown(messages)
+        shown = self._shown(messages, end)
         return RenderedChat(
             text,
             left_out=tuple(number for number in said if number not in shown),
@@ -90,7 +96,7 @@ class ChatTemplate:
             ),
         )
 
-    def _shown(self, messages: Sequence[Message]) -> Set[int]:
+    def _shown(self, messages: Sequence[Message], end: PromptEnd) -> Set[int]:
         """Which messages stand in the prompt, by a mark at the end of each: their words may stand there in
         another's, or in the template itself."""
         marks = [_MARK.format(number) for number in range(len(messages))]
@@ -99,23 +105,27 @@ class ChatTemplate:
             for each, mark in zip(messages, marks, strict=True)
         ]
         try:
-            text = self._render(marked)
+            text = self._render(marked, end)
         except TemplateError:  # it looks at the words; what it says of these says nothing of the others
             return set(range(len(messages)))
         return {number for number, mark in enumerate(marks) if mark in text}
 
-    def _render(self, messages: Sequence[Message]) -> str:
+    def _render(self, messages: Sequence[Message], end: PromptEnd) -> str:
         try:
-            return self._run([self._given(each) for each in messages])
+            return self._run([self._given(each) for each in messages], end)
         except Exception as error:  # the template's own, or Python's where it does what cannot be done
             raise TemplateError(str(error) or type(error).__name__) from error
 
-    def _run(self, messages: list[dict[str, Any]]) -> str:
+    def _run(self, messages: list[dict[str, Any]], end: PromptEnd = "new_turn") -> str:
         from transformers.utils.chat_template_utils import render_jinja_template
 
         named: Any = self.special_tokens
         rendered: Any = render_jinja_template(
-            [messages], chat_template=self.source, add_generation_prompt=True, **named
+            [messages],
+            chat_template=self.source,
+            add_generation_prompt=end == "new_turn",
+            continue_final_message=end == "open_turn",
+            **named,
         )
         return rendered[0][0]
 

@@ -70,6 +70,7 @@ class Tokenizer:
         self._bytes = _spelled(backend, {id_: token.content for id_, token in added.items()})
         self.vocab_size = len(self._bytes)
         self.special_ids = frozenset(id_ for id_, token in added.items() if token.special)
+        self._special_names = tuple(token.content for token in added.values() if token.special)
         self.chat_template = chat_template
         self.end_token_id: int | None = (
             backend.token_to_id(END_OF_TEXT) if end_token_id is None else end_token_id
@@ -114,17 +115,32 @@ class Tokenizer:
         """Token ids of a piece of text; no special token is added."""
         return self.encode_prompt(text, add_special_tokens=False)
 
-    def encode_prompt(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+    def encode_prompt(
+        self, text: str, *, add_special_tokens: bool = True, parse_special: bool = True
+    ) -> list[int]:
         """Token ids of a text that the model is to go on from, with the special tokens that its training put
         around texts: for most models one that begins a text.
 
         Args:
             add_special_tokens: false for a text that has them already, as what a chat template renders.
+            parse_special: false takes the name of a special token in the text for the letters that it is
+                written with.
         """
+        backend = self._backend
+        if not parse_special and any(name in text for name in self._special_names):
+            backend = self._literal
         if len(text) <= _LONG_TEXT:
-            return self._backend.encode(text, add_special_tokens=add_special_tokens).ids
+            return backend.encode(text, add_special_tokens=add_special_tokens).ids
         # Unlike `encode` this lets other threads run meanwhile, and a million characters take seconds.
-        return self._backend.encode_batch_fast([text], add_special_tokens=add_special_tokens)[0].ids
+        return backend.encode_batch_fast([text], add_special_tokens=add_special_tokens)[0].ids
+
+    @cached_property
+    def _literal(self) -> tokenizers.Tokenizer:
+        """A second one that finds no special token in a text; made when it is first needed, since a large
+        vocabulary takes seconds, and the setting of one cannot change while other threads use it."""
+        copy = tokenizers.Tokenizer.from_str(self._backend.to_str())
+        copy.encode_special_tokens = True
+        return copy
 
     def places(self, text: str, token_ids: Sequence[int]) -> list[int] | None:
         """Where in a text each of its tokens begins, in characters; None if they are not those of the text.
@@ -255,7 +271,7 @@ def _speller(backend: tokenizers.Tokenizer, alphabet: Set[str]) -> Callable[[str
 
 def _spell_sentencepiece(token: str) -> bytes:
     """Bytes of a SentencePiece token: a space is written as a low line, a lone byte as `<0x0A>`."""
-    if _BYTE.fullmatch(token):
+    if token.startswith("<0x") and _BYTE.fullmatch(token):
         return bytes([int(token[3:5], 16)])
     return token.replace(_SPACE, " ").encode()
 

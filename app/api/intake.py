@@ -2,7 +2,7 @@
 
 from app.api.errors import ApiError
 from app.api.plan import require_choices, require_context
-from app.api.prompt_reading import Prompt, chat_prompt, read_prompt, render_chat
+from app.api.prompt_reading import Prompt, TextReading, chat_prompt, read_prompt, render_chat
 from app.api.schemas.prompts import GivenPrompts, count_of, each_of
 from app.api.schemas.requests import ChatRequest, CompletionRequest, ScoreRequest
 from app.api.serving import Serving
@@ -14,7 +14,8 @@ MAX_ALTERNATIVES = 100_000
 
 def take_completion(body: CompletionRequest, serving: Serving, settings: Settings) -> list[Prompt]:
     """The prompts of /v1/completions. For any thread; raises what `_take` does."""
-    return _take(body.prompt, "prompt", body.add_special_tokens, serving, settings, body.n)
+    reading = TextReading(body.add_special_tokens, body.parse_special, body.skip_special_tokens)
+    return _take(body.prompt, "prompt", reading, serving, settings, body.n)
 
 
 def take_chat(body: ChatRequest, serving: Serving, settings: Settings) -> Prompt:
@@ -25,7 +26,7 @@ def take_chat(body: ChatRequest, serving: Serving, settings: Settings) -> Prompt
             messages, or what it makes of them cannot fit the context.
     """
     require_choices("messages", 1, body.n, settings)
-    rendered = render_chat(body.messages, serving.checkpoint.tokenizer)
+    rendered = render_chat(body, serving.checkpoint.tokenizer)
     require_short(rendered.text, "messages", serving)
     return chat_prompt(rendered, body, serving.checkpoint.tokenizer)
 
@@ -37,7 +38,8 @@ def take_texts(body: ScoreRequest, serving: Serving, settings: Settings) -> list
         ApiError: what `_take` raises, or the answer would hold more alternatives than one may.
     """
     top_logprobs = body.top_logprobs
-    texts = _take(body.input, "input", body.add_special_tokens, serving, settings)
+    reading = TextReading(body.add_special_tokens, body.parse_special)
+    texts = _take(body.input, "input", reading, serving, settings)
     for text in texts:
         require_context(text, serving, room=0)
     tokens = sum(len(text.token_ids) for text in texts)
@@ -57,7 +59,7 @@ def take_texts(body: ScoreRequest, serving: Serving, settings: Settings) -> list
 def _take(
     given: GivenPrompts,
     param: str,
-    add_special_tokens: bool,
+    reading: TextReading,
     serving: Serving,
     settings: Settings,
     n: int = 1,
@@ -71,10 +73,7 @@ def _take(
     for where, each in each_of(given, param):
         require_short(each, where, serving)
     tokenizer = serving.checkpoint.tokenizer
-    return [
-        read_prompt(each, where, tokenizer, add_special_tokens=add_special_tokens)
-        for where, each in each_of(given, param)
-    ]
+    return [read_prompt(each, where, tokenizer, reading) for where, each in each_of(given, param)]
 
 
 def require_short(given: str | list[int], param: str, serving: Serving) -> None:

@@ -71,6 +71,7 @@ def plan(
             live=body.live,
             client=client,
             timeout=timeout,
+            skip_special_tokens=body.skip_special_tokens,
         )
         for prompt, room in zip(prompts, rooms, strict=True)
     ]

@@ -23,19 +23,29 @@ class Prompt:
     warnings: tuple[str, ...] = ()
 
 
-def read_prompt(
-    given: str | Sequence[int], param: str, tokenizer: Tokenizer, *, add_special_tokens: bool
-) -> Prompt:
-    """The prompt that a text or token ids are.
+@dataclass(frozen=True)
+class TextReading:
+    """How special tokens of prompts are read.
 
-    param: where in the body it stands. add_special_tokens: put around a text what the model's training put
-    there; ids are taken as they are.
+    Attributes:
+        add: put around a text what the model's training put there; ids are taken as they are.
+        parse: take the names of special tokens in a text for these.
+        skip: of ids, leave special tokens out of the text that they stand for.
+    """
+
+    add: bool = True
+    parse: bool = True
+    skip: bool = True
+
+
+def read_prompt(given: str | Sequence[int], param: str, tokenizer: Tokenizer, reading: TextReading) -> Prompt:
+    """The prompt that a text or token ids are; `param` is where in the body it stands.
 
     Raises:
         ApiError: a token id is outside the vocabulary.
     """
     if isinstance(given, str):
-        ids = tokenizer.encode_prompt(given, add_special_tokens=add_special_tokens)
+        ids = tokenizer.encode_prompt(given, add_special_tokens=reading.add, parse_special=reading.parse)
         return Prompt(param, given, tuple(ids))
     for index, token_id in enumerate(given):
         if not 0 <= token_id < tokenizer.vocab_size:
@@ -44,10 +54,10 @@ def read_prompt(
                 param=f"{param}[{index}]",
                 code="out_of_range",
             )
-    return Prompt(param, tokenizer.decode(given, skip_special_tokens=True), tuple(given))
+    return Prompt(param, tokenizer.decode(given, skip_special_tokens=reading.skip), tuple(given))
 
 
-def render_chat(messages: Sequence[ChatMessage], tokenizer: Tokenizer) -> RenderedChat:
+def render_chat(body: ChatRequest, tokenizer: Tokenizer) -> RenderedChat:
     """What the model's chat template makes of a chat.
 
     Raises:
@@ -63,11 +73,11 @@ def render_chat(messages: Sequence[ChatMessage], tokenizer: Tokenizer) -> Render
             code="no_chat_template",
         )
     try:
-        return template.render([each.as_turn for each in messages])
+        return template.render([each.as_turn for each in body.messages], body.prompt_end)
     except TemplateError as error:
         raise ApiError(
             f"the model's chat template does not take these messages: {error}",
-            param=_blamed(messages),
+            param=_blamed(body.messages),
             code="chat_template_error",
         ) from error
 

@@ -75,6 +75,8 @@ class GenerationRequest:
     live: also deliver what happens to text that is not committed, as `LiveOut`.
     client: whose request it is, by any name; clients have equal parts of the engine.
     timeout: seconds after which it ends with `DeadlineError`; None = it may take as long as it takes.
+    skip_special_tokens: special tokens have no text; if they have one, that of a token which ends the text is
+        no part of it.
     """
 
     prompt_ids: tuple[int, ...]
@@ -90,6 +92,7 @@ class GenerationRequest:
     live: bool = False
     client: str = ""
     timeout: float | None = None
+    skip_special_tokens: bool = True
 
 
 @dataclass(frozen=True)
@@ -192,10 +195,15 @@ class EngineStats:
 
     forward_rows: logits that were asked for. shared_rows: of these, those that were computed for another row
         of the same ids in the same pass. batch_sizes: passes by the rows that were computed in them.
+    cache_bytes, most_cache_bytes: of keys and values, now and if `max_rows` texts of `max_context` tokens are
+        held.
     """
 
     rows_in_use: int = 0
     max_rows: int = 0
+    max_context: int = 0
+    cache_bytes: int = 0
+    most_cache_bytes: int = 0
     waiting_requests: int = 0
     active_requests: int = 0
     requests_finished: int = 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.chat_template import Message
+from models.chat_template import Message, PromptEnd
 from models.checkpoint import LoadedCheckpoint, load
 from models.complete import complete
 from models.errors import TemplateError
@@ -100,7 +100,7 @@ def chats(count: int) -> list[list[Message]]:
 def test_ids_of_prompts_are_those_of_transformers(loaded: LoadedCheckpoint, auto: Any, family: str) -> None:
     begins = FAMILIES[family].begins
     begin_id = None if begins is None else auto.convert_tokens_to_ids(begins)
-    for text in texts(100):
+    for text in texts(200):
         ids = loaded.tokenizer.encode_prompt(text)
         assert ids == auto(text).input_ids
         assert begin_id is None or ids[0] == begin_id
@@ -108,22 +108,44 @@ def test_ids_of_prompts_are_those_of_transformers(loaded: LoadedCheckpoint, auto
         assert bare == auto(text, add_special_tokens=False).input_ids == loaded.tokenizer.encode(text)
 
 
-def test_ids_of_chats_are_those_of_transformers(loaded: LoadedCheckpoint, auto: Any) -> None:
+ENDS: dict[PromptEnd, dict[str, bool]] = {
+    "new_turn": {"add_generation_prompt": True},
+    "last_turn": {},
+    "open_turn": {"continue_final_message": True},
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_ids_of_chats_are_those_of_transformers(loaded: LoadedCheckpoint, auto: Any, end: PromptEnd) -> None:
     template = loaded.tokenizer.chat_template
     assert template is not None
     refused = 0
     for chat in chats(100):
         messages = [{"role": each.role, "content": "".join(each.parts)} for each in chat]
         try:
-            expected = auto.apply_chat_template(messages, add_generation_prompt=True).input_ids
-        except Exception as error:
+            expected = auto.apply_chat_template(messages, **ENDS[end]).input_ids
+        except Exception:
             refused += 1
-            with pytest.raises(TemplateError, match=str(error)):
-                template.render(chat)
+            with pytest.raises(TemplateError):
+                template.render(chat, end)
         else:
-            text = template.render(chat).text
+            text = template.render(chat, end).text
             assert loaded.tokenizer.encode_prompt(text, add_special_tokens=False) == expected
     assert refused < 50
+
+
+def test_names_of_special_tokens_can_be_letters(loaded: LoadedCheckpoint, auto: Any, family: str) -> None:
+    """As transformers' `split_special_tokens`; what is added at the begin is a token all the same."""
+    end = FAMILIES[family].ends[0]
+    (end_id,) = loaded.tokenizer.encode_prompt(end, add_special_tokens=False)
+    assert end_id == auto.convert_tokens_to_ids(end)
+    for text in (f"Say {end} now", end, f"{end}{end}", "no token at all"):
+        literal = loaded.tokenizer.encode_prompt(text, parse_special=False)
+        begun = loaded.tokenizer.encode_prompt("")
+        assert literal[: len(begun)] == begun
+        assert end_id not in literal[len(begun) :]
+        assert loaded.tokenizer.decode(literal, skip_special_tokens=True).lstrip(" ") == text
+    assert end_id in loaded.tokenizer.encode_prompt(f"Say {end} now"), "the other way is as it was"
 
 
 def test_text_parts_are_given_as_the_template_reads_them(

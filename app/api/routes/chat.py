@@ -8,6 +8,7 @@ from app.api.answers import head
 from app.api.body import StrictJsonRoute, size_of
 from app.api.chat_answer import ChatAnswer
 from app.api.errors import ERROR_RESPONSES
+from app.api.generation_defaults import with_recommended
 from app.api.generation_streams import Generation
 from app.api.intake import take_chat
 from app.api.plan import Limit, plan
@@ -35,6 +36,7 @@ async def chat(
     and the last one is `[DONE]`, or an error.
     """
     service = service_of(request)
+    body = with_recommended(body, serving)
     prompt = await service.off_loop.read(
         await size_of(request), lambda: take_chat(body, serving, service.settings)
     )
@@ -49,7 +51,8 @@ async def chat(
         client=client_of(request),
     )
     named = head("chatcmpl", serving, planned.requests[0].seed)
-    answer = ChatAnswer(named, body, TokenTexts(serving.engine.vocabulary))
+    shown = serving.engine.vocabulary if body.skip_special_tokens else serving.engine.full_vocabulary
+    answer = ChatAnswer(named, body, TokenTexts(shown))
     generation = Generation.submit(serving.engine, planned.requests, service.metrics)
     return await reply(request, generation, answer, stream=bool(body.stream), warnings=planned.warnings)
 

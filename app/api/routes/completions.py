@@ -8,6 +8,7 @@ from app.api.answers import head
 from app.api.body import StrictJsonRoute, size_of
 from app.api.completion_answer import CompletionAnswer, scores_prompt
 from app.api.errors import ERROR_RESPONSES
+from app.api.generation_defaults import with_recommended
 from app.api.generation_streams import Generation
 from app.api.intake import take_completion
 from app.api.plan import Limit, plan
@@ -31,6 +32,7 @@ async def complete(
     of the same shape, and the last one is `[DONE]`, or an error.
     """
     service = service_of(request)
+    body = with_recommended(body, serving)
     prompts = await service.off_loop.read(
         await size_of(request), lambda: take_completion(body, serving, service.settings)
     )
@@ -45,7 +47,8 @@ async def complete(
         client=client_of(request),
     )
     named = head("cmpl", serving, planned.requests[0].seed)
-    texts = TokenTexts(serving.engine.vocabulary)
+    shown = serving.engine.vocabulary if body.skip_special_tokens else serving.engine.full_vocabulary
+    texts = TokenTexts(shown)
     answer = CompletionAnswer(named, body, prompts, texts, serving.checkpoint.tokenizer)
     generation = Generation.submit(serving.engine, planned.requests, service.metrics)
     return await reply(request, generation, answer, stream=bool(body.stream), warnings=planned.warnings)

@@ -28,7 +28,7 @@ _HISTORY = "penalties look at the whole text; use repetition_penalty, or dry_pen
 _IDS = 'token ids come with signals: ask for one, such as signals: ["entropy"]'
 _LENGTHS = "no lower bound on the length is implemented; ignore_eos goes on past the end token"
 _LORA = "one set of weights is served; merge the adapter and serve the result"
-_ONE_SERVER = "there is one server and one model, which need no routing; leave it out"
+_ONE_SERVER = "there is one server, and `model` picks the model; leave it out"
 _PENALTY = "use repetition_penalty"
 _STORAGE = "nothing is stored about a request; leave it out"
 _TEMPLATE = "chats are rendered in one way; render the text yourself and send it to /v1/completions"
@@ -102,10 +102,9 @@ _SHARED: Mapping[str, Foreign] = {
     "bad_words": Foreign(_WORDS, ([],)),
     "banned_tokens": Foreign(_WORDS, ([],)),
     "custom_token_bans": Foreign(_WORDS, ("",)),
-    "skip_special_tokens": Foreign(
-        "special tokens are never part of the text; their rows are in logprobs and signals", (True,)
+    "spaces_between_special_tokens": Foreign(
+        "tokens are put end to end as they are; leave it out", (True, False)
     ),
-    "spaces_between_special_tokens": Foreign("special tokens are never part of the text", (True, False)),
     "detokenize": Foreign(f"texts are always written out; {_IDS}", (True,)),
     "return_tokens_as_token_ids": Foreign(_IDS, (False,)),
     "return_token_ids": Foreign(_IDS, (False,)),
@@ -156,8 +155,8 @@ _SHARED: Mapping[str, Foreign] = {
     "priority": Foreign("requests are served in turn; leave it out", (0,)),
     "request_id": Foreign("send it as the header x-request-id"),
     "rid": Foreign("send it as the header x-request-id"),
-    "keep_alive": Foreign("the model stays loaded while the server runs"),
-    "ttl": Foreign("the model stays loaded while the server runs"),
+    "keep_alive": Foreign("a model stays loaded until another needs its memory; leave it out"),
+    "ttl": Foreign("a model stays loaded until another needs its memory; leave it out"),
     "kv_transfer_params": Foreign(_ONE_SERVER),
     "data_parallel_rank": Foreign(_ONE_SERVER),
     "provider": Foreign(_ONE_SERVER),
@@ -222,8 +221,6 @@ CHAT_FOREIGN: Mapping[str, Foreign] = MappingProxyType(
         "documents": Foreign("put them into a message", ([],)),
         "chat_template": Foreign(_TEMPLATE),
         "chat_template_kwargs": Foreign(_TEMPLATE, ({},)),
-        "add_generation_prompt": Foreign(_TEMPLATE, (True,)),
-        "continue_final_message": Foreign(_TEMPLATE, (False,)),
         "mm_processor_kwargs": Foreign("only text is read", ({},)),
         "service_tier": Foreign("there is one tier; leave it out", ("auto", "default")),
         "moderation": Foreign("nothing is moderated; leave it out"),

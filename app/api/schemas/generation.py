@@ -109,6 +109,16 @@ class GenerationFields(SamplingFields):
         "lists. Default: sample; greedy if temperature is 0.",
     )
     signals: SignalNames = Field(default_factory=list[str])
+    skip_special_tokens: bool = Field(
+        default=True,
+        description="Leave special tokens that the model writes out of the text; with false it has their "
+        "names, but never that of the token which ends it.",
+    )
+    use_generation_config: bool = Field(
+        default=False,
+        description="For temperature, top_k, top_p, min_p and repetition_penalty that are left out, take "
+        "what the model's generation_config.json recommends; the answer's `sampling` says what was used.",
+    )
 
     @model_validator(mode="before")
     @classmethod

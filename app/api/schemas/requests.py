@@ -23,7 +23,7 @@ from app.api.schemas.generation import (
 from app.api.schemas.own_fields import keep_own
 from app.api.schemas.prompts import Prompts
 from app.invalid import Listed, refusal
-from models.chat_template import Message
+from models.chat_template import Message, PromptEnd
 
 MAX_MESSAGES = 1024
 
@@ -36,6 +36,15 @@ SpecialTokens = Annotated[
 ]
 
 
+ParseSpecial = Annotated[
+    bool,
+    Field(
+        description="Take the name of a special token in a text, such as <|im_end|>, for the token; with "
+        "false, for the letters that it is written with."
+    ),
+]
+
+
 class CompletionRequest(GenerationFields):
     """Body of POST /v1/completions."""
 
@@ -43,6 +52,7 @@ class CompletionRequest(GenerationFields):
 
     prompt: Prompts
     add_special_tokens: SpecialTokens = True
+    parse_special: ParseSpecial = True
     echo: bool = Field(
         default=False, description="Put the prompt in front of the completion, with its logprobs if asked."
     )
@@ -116,6 +126,16 @@ class ChatRequest(GenerationFields):
         default=False,
         description="Put special tokens around what the chat template renders; templates write their own.",
     )
+    add_generation_prompt: bool = Field(
+        default=True,
+        description="End the prompt where the assistant's next turn begins; with false, with the end of the "
+        "last message's turn.",
+    )
+    continue_final_message: bool = Field(
+        default=False,
+        description="End the prompt with the last message itself, which the model goes on writing, as with "
+        "an assistant's message that was begun for it. The answer has what it adds.",
+    )
     max_completion_tokens: int | None = Field(
         default=None, ge=0, le=2**31 - 1, description="The newer name of max_tokens; give one of them."
     )
@@ -135,6 +155,14 @@ class ChatRequest(GenerationFields):
                 "max_tokens and max_completion_tokens are two names of the same limit; give one",
                 "conflicting_fields",
             )
+        begins = self.add_generation_prompt and "add_generation_prompt" in self.model_fields_set
+        if begins and self.continue_final_message:
+            raise refusal(
+                "continue_final_message",
+                "continue_final_message and add_generation_prompt are both true; a prompt ends with the last "
+                "message or begins a new one. Leave one of them out",
+                "conflicting_fields",
+            )
         if self.top_logprobs and not self.logprobs:
             raise refusal(
                 "top_logprobs",
@@ -142,6 +170,13 @@ class ChatRequest(GenerationFields):
                 "conflicting_fields",
             )
         return self
+
+    @property
+    def prompt_end(self) -> PromptEnd:
+        """Where the prompt ends."""
+        if self.continue_final_message:
+            return "open_turn"
+        return "new_turn" if self.add_generation_prompt else "last_turn"
 
 
 class ScoreRequest(BaseModel):
@@ -152,6 +187,7 @@ class ScoreRequest(BaseModel):
     model: ModelName = None
     input: Prompts
     add_special_tokens: SpecialTokens = True
+    parse_special: ParseSpecial = True
     signals: SignalNames = Field(default_factory=list[str])
     top_logprobs: int = Field(
         default=0,

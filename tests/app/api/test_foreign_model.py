@@ -1,12 +1,14 @@
 """A model of another make over HTTP: what its tokenizer adds, its chat template, all that ends its texts."""
 
 import json
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from openai import OpenAI
 
 from tests.app.api.server import running_server
 from tests.models.families import FAMILIES
@@ -100,6 +102,120 @@ def test_text_parts_names_and_what_clients_send_along_are_taken(foreign: httpx2.
     told = [{"role": "developer", "content": "Be kind."}, USER]
     told_system = post(foreign, "/v1/chat/completions", messages=[SYSTEM, USER], **asked)
     assert told_system["choices"] == post(foreign, "/v1/chat/completions", messages=told, **asked)["choices"]
+
+
+def test_a_chat_ends_where_the_request_says(foreign: httpx2.Client, auto: Any) -> None:
+    begun = [USER, {"role": "assistant", "content": "At 100"}]
+    asked: dict[str, Any] = {"max_tokens": 5, "temperature": 0}
+    for fields in ({"add_generation_prompt": False}, {"continue_final_message": True}):
+        ids = auto.apply_chat_template(begun, **fields).input_ids
+        answer = post(foreign, "/v1/chat/completions", messages=begun, **fields, **asked)
+        assert answer["usage"]["prompt_tokens"] == len(ids)
+        (written,) = post(foreign, "/v1/completions", prompt=ids, **asked)["choices"]
+        assert answer["choices"][0]["message"]["content"] == written["text"]
+    both = refused(foreign, messages=begun, add_generation_prompt=True, continue_final_message=True)
+    assert (both["param"], both["code"]) == ("continue_final_message", "conflicting_fields")
+
+
+def test_names_of_special_tokens_are_parsed_or_not(foreign: httpx2.Client, auto: Any) -> None:
+    text = "Say <|eot_id|> now"
+    for route, field in (("/v1/completions", "prompt"), ("/v1/score", "input")):
+        parsed, literal = (
+            post(foreign, route, **{field: text, "parse_special": each})["usage"]["prompt_tokens"]
+            for each in (True, False)
+        )
+        assert parsed == len(auto(text).input_ids)
+        assert literal == len(auto(text, split_special_tokens=True).input_ids) > parsed
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_special_tokens_are_shown_if_they_are_not_skipped(
+    foreign: httpx2.Client, auto: Any, stream: bool
+) -> None:
+    """All but the one that ends the text, as in vLLM; what is shown can be a stop string."""
+    name = "<|start_header_id|>"
+    asked: dict[str, Any] = {"prompt": PROMPT, "max_tokens": 3, "temperature": 0, "logprobs": 0}
+    asked["logit_bias"] = {str(auto.convert_tokens_to_ids(name)): 100}
+
+    def text(**given: Any) -> str:
+        body = {**asked, **given}
+        if not stream:
+            return post(foreign, "/v1/completions", **body)["choices"][0]["text"]
+        with foreign.stream("POST", "/v1/completions", json=body | {"stream": True}) as answer:
+            lines = [
+                line.removeprefix("data: ") for line in answer.iter_lines() if line.startswith("data: {")
+            ]
+        return "".join(choice["text"] for line in lines for choice in json.loads(line)["choices"])
+
+    assert text() == ""
+    assert text(skip_special_tokens=False) == name * 3
+    assert text(skip_special_tokens=False, stop=["id|><|st"]) == "<|start_header_"
+    end = {str(auto.convert_tokens_to_ids("<|eot_id|>")): 100}
+    assert text(skip_special_tokens=False, logit_bias=end) == ""
+    assert text(skip_special_tokens=False, logit_bias=end, ignore_eos=True) == "<|eot_id|>" * 3
+    if not stream:
+        (choice,) = post(foreign, "/v1/completions", **asked, skip_special_tokens=False)["choices"]
+        assert choice["logprobs"]["tokens"] == [name] * 3
+
+
+def test_what_a_model_recommends_is_used_only_when_asked_for(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "llama")
+    file = tmp_path / "llama" / "generation_config.json"
+    recommended = {"temperature": 0.25, "top_k": 7, "top_p": 0.5, "do_sample": True}
+    file.write_text(json.dumps(json.loads(file.read_text()) | recommended))
+    with running_server(tmp_path / "llama") as running, httpx2.Client(base_url=running.url) as client:
+        plain, asked, over = (
+            post(client, route, max_tokens=1, **said, **fields)["sampling"]
+            for route, said, fields in (
+                ("/v1/completions", {"prompt": "a"}, {}),
+                ("/v1/chat/completions", {"messages": [USER]}, {"use_generation_config": True}),
+                ("/v1/completions", {"prompt": "a"}, {"use_generation_config": True, "top_k": 0}),
+            )
+        )
+    off = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
+    assert plain.items() >= {"temperature": 1.0}.items()
+    assert {name: asked.get(name, off[name]) for name in off} == {
+        "temperature": 0.25,
+        "top_k": 7,
+        "top_p": 0.5,
+    }
+    assert {name: over.get(name, off[name]) for name in off} == {
+        "temperature": 0.25,
+        "top_k": 0,
+        "top_p": 0.5,
+    }
+    assert not {"top_k", "top_p"} & plain.keys()
+
+
+def test_a_chat_of_three_turns_through_the_official_client(foreign: httpx2.Client, auto: Any) -> None:
+    url = str(foreign.base_url).rstrip("/")
+    with OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+        chat: list[Any] = [SYSTEM]
+        for question in ("Who are you?", "\u60a8\u597d \U0001f6f6", "Why?"):
+            chat.append({"role": "user", "content": question})
+            answer = client.chat.completions.create(
+                model="llama", messages=chat, max_tokens=8, temperature=0, seed=1
+            )
+            ids = auto.apply_chat_template(chat, add_generation_prompt=True).input_ids
+            assert answer.usage is not None
+            assert answer.usage.prompt_tokens == len(ids)
+            chat.append({"role": "assistant", "content": answer.choices[0].message.content})
+
+
+def test_characters_of_several_tokens_are_streamed_whole(foreign: httpx2.Client, auto: Any) -> None:
+    """The tokens are bytes of characters, in any order; the pieces are what the text is as a whole."""
+    text = "\U0001f6f6\u60a8"
+    ids = auto(text, add_special_tokens=False).input_ids
+    assert len(ids) == len(text.encode()), "no character is a token"
+    prompt = auto("a").input_ids
+    bias = {str(each): 100 for each in ids}
+    body = {"prompt": prompt, "max_tokens": 60, "logit_bias": bias, "stream": True, "seed": 3}
+    with foreign.stream("POST", "/v1/completions", json=body) as answer:
+        lines = [line.removeprefix("data: ") for line in answer.iter_lines() if line.startswith("data: {")]
+    pieces = [choice["text"] for line in lines for choice in json.loads(line)["choices"]]
+    whole = post(foreign, "/v1/completions", **{**body, "stream": False})["choices"][0]["text"]
+    assert "".join(pieces) == whole
+    assert len(pieces) > 1
 
 
 @pytest.mark.parametrize("end", FAMILIES["llama"].ends)
