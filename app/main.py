@@ -136,7 +136,7 @@ def house_of(settings: Settings) -> ModelHouse:
     return ModelHouse(
         settings.sources,
         open_model,
-        lambda source: checkpoint.weight_bytes(source.checkpoint),
+        lambda source: checkpoint.weight_bytes(source.checkpoint, settings.dtype),
         settings.max_model_bytes,
         settings.max_queue_seconds,
     )
@@ -150,7 +150,7 @@ def start_engine(settings: Settings) -> Serving:
         CalibrationError: its calibration is damaged, or was measured on another checkpoint.
         ProbesError: a probe is damaged, or was fitted on another checkpoint.
     """
-    loaded = checkpoint.load(settings.checkpoint, device=settings.device)
+    loaded = checkpoint.load(settings.checkpoint, settings.device, settings.dtype)
     if loaded.tokenizer.chat_template is not None:
         loaded.tokenizer.chat_template.check()  # now, as the first time takes a second
     limits = EngineLimits(
@@ -158,6 +158,7 @@ def start_engine(settings: Settings) -> Serving:
         max_waiting=settings.max_waiting,
         max_queue_seconds=settings.max_queue_seconds,
         max_choices=settings.max_choices,
+        max_context=settings.max_context,
     )
     probes = tuple(load_all(settings.probes_folder, loaded))
     calibration = read_calibration(settings.checkpoint, loaded.identity)

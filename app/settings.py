@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import DemurError
+from models.hub.precision import Precision
 
 _HOUSE = Path(__file__).resolve().parent.parent
 EMBEDDED_CHECKPOINT = _HOUSE / "models" / "checkpoints" / "igsm"
@@ -76,8 +77,21 @@ class Settings(BaseSettings):
     )
     device: str = Field(
         default="cpu",
-        pattern=r"^(cpu|mps|cuda(:\d+)?)$",
-        description="Where the model runs: cpu, mps, cuda or cuda:N.",
+        pattern=r"^(cpu|mps|cuda(:\d+)?|auto)$",
+        description="Where the model runs: cpu, mps, cuda, cuda:N, or auto, which shares a model of another "
+        "make out among all GPUs (by the package accelerate).",
+    )
+    dtype: Precision = Field(
+        default="auto",
+        description="Numbers that a model of another make computes in: float32, bfloat16, float16, or int8, "
+        "which is int8 for the weights of linear layers and bfloat16 for the rest; auto is float32 on a CPU, "
+        "and what the weights are stored in elsewhere. Signals and sampling are float32 always.",
+    )
+    max_context: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most tokens of prompt and completion together, 1 or more; else the model's context. "
+        "Fewer bound the memory of keys and values.",
     )
     max_rows: int = Field(
         default=32,

@@ -25,7 +25,8 @@ from models.decoder import Decoder
 from models.errors import ArtifactError
 from models.files import read_bytes, read_json, rewriting, write_json
 from models.gpt2 import GPT2
-from models.hub.loading import load_hub_network
+from models.hub.loading import EVERY_DEVICE, load_hub_network
+from models.hub.precision import NUMBER_BYTES, Precision
 from models.hub_tokenizer import load_tokenizer
 from models.language_model import LanguageModel
 from models.tokenizer import TOKENIZER_FILE, Tokenizer
@@ -36,9 +37,6 @@ WEIGHTS_FILE, CONFIG_FILE, GENERATION_FILE, CARD_FILE = (
     "generation_config.json",
     "card.json",
 )
-_BYTES = 4
-"""Of a number in memory: a float32."""
-
 INDEX_FILE = "model.safetensors.index.json"
 """Names the files of weights that are stored in several."""
 
@@ -119,11 +117,14 @@ def _without_collection() -> Generator[None]:
 
 
 @_without_collection()
-def load(folder: Path, device: str = "cpu") -> LoadedCheckpoint:
+def load(folder: Path, device: str = "cpu", precision: Precision = "auto") -> LoadedCheckpoint:
     """Load a checkpoint folder: our own networks directly, any other causal LM through transformers.
+
+    Our own compute in float32, and are too small to be shared out among devices.
 
     Raises:
         ArtifactError: a file is missing, damaged or does not fit the others.
+        SpecError: this machine has no such device, or there is no such precision.
     """
     if not folder.is_dir():
         raise ArtifactError(
@@ -139,7 +140,11 @@ def load(folder: Path, device: str = "cpu") -> LoadedCheckpoint:
     # The network before the tokenizer: one that is no decoder is told so, whatever its tokenizer.
     with _naming(folder):
         is_ours = hub_format.is_ours(config)
-        network = _network(config, weights).to(device).eval() if is_ours else load_hub_network(folder, device)
+        network: Any
+        if is_ours:
+            network = _network(config, weights).to("cpu" if device == EVERY_DEVICE else device).eval()
+        else:
+            network = load_hub_network(folder, device, precision)
     tokenizer = load_tokenizer(folder, is_ours)
     # What a model was trained further on often ends its turns with another token than its texts ended with.
     generation = _read_optional(folder / GENERATION_FILE)
@@ -164,13 +169,13 @@ def load(folder: Path, device: str = "cpu") -> LoadedCheckpoint:
     return LoadedCheckpoint(model, tokenizer, card, identity, folder, generation)
 
 
-def weight_bytes(folder: Path) -> int:
+def weight_bytes(folder: Path, precision: Precision = "auto") -> int:
     """Bytes that the weights of a checkpoint take once they are loaded, by what its files say of them.
 
     Raises:
         ArtifactError: a file of weights is missing or damaged.
     """
-    return sum(_BYTES * _elements(path) for path in _weight_files(folder))
+    return sum(NUMBER_BYTES[precision] * _elements(path) for path in _weight_files(folder))
 
 
 def load_network(folder: Path) -> tuple[GPT2, str]:

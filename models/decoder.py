@@ -47,6 +47,16 @@ class SlotCache:
         """Positions per row."""
         return self.keys.shape[3]
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory of all keys and values."""
+        return self.keys.nbytes + self.values.nbytes
+
+    @property
+    def most_bytes(self) -> int:
+        """The same: every slot has its memory from the beginning."""
+        return self.held_bytes
+
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         """Copy positions `start` to `end` of slot `source` over those of slot `target`."""
         self.keys[:, target, :, start:end] = self.keys[:, source, :, start:end]

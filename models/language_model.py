@@ -80,13 +80,22 @@ class PrefillRow:
 
 
 class KVCache(Protocol):
-    """Keys and values of `slots` rows with `length` positions each."""
+    """Keys and values of `slots` rows with `length` positions each.
+
+    held_bytes: the memory that they take now. most_bytes: what they would take if every slot were full.
+    """
 
     @property
     def slots(self) -> int: ...
 
     @property
     def length(self) -> int: ...
+
+    @property
+    def held_bytes(self) -> int: ...
+
+    @property
+    def most_bytes(self) -> int: ...
 
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         """Copy positions `start` to `end` of slot `source` over those of slot `target`."""

@@ -139,6 +139,9 @@ def _of_engine(stats: EngineStats) -> tuple[_Table, _Table]:
     gauges: _Table = {
         "demur_rows_in_use": ("Sequences that are decoding now.", stats.rows_in_use),
         "demur_rows": ("Sequences that can decode at the same time.", stats.max_rows),
+        "demur_context_tokens": ("Most tokens of prompt and completion together.", stats.max_context),
+        "demur_cache_bytes": ("Memory of keys and values.", stats.cache_bytes),
+        "demur_cache_most_bytes": ("The same, if every row held a full context.", stats.most_cache_bytes),
         "demur_requests_waiting": ("Requests that wait to begin.", stats.waiting_requests),
         "demur_requests_active": ("Requests that are decoding now.", stats.active_requests),
     }

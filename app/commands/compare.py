@@ -16,6 +16,7 @@ EXAMPLES = """
 - `demur compare retries.yaml --out runs/retries` with a file of arms, problems and so on (docs/compare.md)
 - `demur compare --out runs/retries --resume` goes on with a run that was stopped, however it was stopped
 - `demur compare -s greedy -s beam --problems mine.jsonl --answer-marker '####'` on problems of your own
+- `demur compare -s greedy -s beam --problems reasoning_gym:chain_sum --chat --answer-last-number`
 - `demur compare -s greedy -s sample --prompt 'Boats are 3. How many boats?'` shows texts beside each other
 - `demur compare retries.yaml --url http://localhost:8000` has a running server do it, in its background
 - `demur compare retries.yaml --fail-under retry=0.9` has exit status 1 if that arm is less accurate
@@ -28,6 +29,16 @@ def complete_kind(incomplete: str) -> list[str]:
     names = sorted(file.stem for file in folder.glob("*.py") if file.stem not in ("__init__", "base"))
     prefix, separator, begun = incomplete.rpartition("=")
     return [f"{prefix}{separator}{name}" for name in names if name.startswith(begun)]
+
+
+def complete_problems(incomplete: str) -> list[str]:
+    """Names of problem sets for the shell, and files."""
+    from app.compare.problem_sets.gym_names import names_of_gym
+
+    sets = [f"reasoning_gym:{name}" for name in names_of_gym()]
+    folder, _, begun = incomplete.rpartition("/")
+    files = [str(path) for path in sorted(Path(folder or ".").glob("*.jsonl")) if path.name.startswith(begun)]
+    return [each for each in (*sets, *files) if each.startswith(incomplete)]
 
 
 def compare(
@@ -47,8 +58,8 @@ def compare(
         ),
     ] = None,
     split: Annotated[
-        Literal["train", "validation", "test"] | None,
-        typer.Option(help="Split of the corpus; no two share a solution template.  [default: validation]"),
+        Literal["train", "validation", "calibration", "test"] | None,
+        typer.Option(help="Split of the problems; no two share one.  [default: validation; all of a file]"),
     ] = None,
     ops: Annotated[
         str | None,
@@ -58,11 +69,38 @@ def compare(
         ),
     ] = None,
     count: Annotated[
-        int | None, typer.Option("-n", "--count", help="Problems, over all ops.  [default: 500]")
+        int | None,
+        typer.Option(
+            "-n", "--count", help="Problems.  [default: 500 of a corpus, 100 of a generator, all of a file]"
+        ),
     ] = None,
     problems: Annotated[
-        Path | None,
-        typer.Option(help="JSON Lines of your own problems: prompt, and answer and id if there are any."),
+        str | None,
+        typer.Option(
+            metavar="FILE|reasoning_gym:NAME[?SETTING=VALUE&...]",
+            help="JSON Lines of your own problems: prompt, and answer and id if there are any; or a problem "
+            "set that `demur problems list` names.",
+            autocompletion=complete_problems,
+        ),
+    ] = None,
+    examples: Annotated[
+        int | None,
+        typer.Option(help="Solved problems before each question: the file's first, or of split train."),
+    ] = None,
+    chat: Annotated[bool, typer.Option("--chat", help="Ask through the model's chat template.")] = False,
+    system: Annotated[str | None, typer.Option(help="System message of the chat.")] = None,
+    question: Annotated[
+        str | None,
+        typer.Option(help="What is asked, with fields in braces: 'Q: {prompt}\\nA:'.  [default: {prompt}]"),
+    ] = None,
+    example_answer: Annotated[
+        str | None, typer.Option(help="How the answer of an example is written.  [default: {answer}]")
+    ] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="A text that ends completions, such as '\\n'. Repeatable.")
+    ] = None,
+    stop_token_id: Annotated[
+        list[int] | None, typer.Option(help="A token that ends completions. Repeatable.")
     ] = None,
     prompt: Annotated[
         list[str] | None, typer.Option(help="A prompt without an answer, to see texts. Repeatable.")
@@ -76,6 +114,27 @@ def compare(
     answer_exact: Annotated[
         bool, typer.Option("--answer-exact", help="The answer is the whole text, but for white space.")
     ] = False,
+    answer_last_number: Annotated[
+        bool, typer.Option("--answer-last-number", help="The answer is the last number in the text.")
+    ] = False,
+    scoring: Annotated[
+        Literal["text", "number", "choice", "set", "regex"] | None,
+        typer.Option(help="When an answer of your own problems is right.  [default: text]"),
+    ] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="How far off a number may be; scores by number.")
+    ] = None,
+    choices: Annotated[
+        str | None, typer.Option(help="Labels, separated by commas; scores by choice.  [default: A,B,C,D]")
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="A command that reads a problem and its completion as JSON and writes a score from 0 to 1 "
+            "(docs/problems.md).",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Same seed, same problems and texts.  [default: 0]")
     ] = None,
@@ -142,13 +201,22 @@ def compare(
         spec_of,
     )
     from app.commands.compare_tables import show_report
+    from app.commands.problem_flags import (
+        GYM,
+        gym_of_flag,
+        scoring_of_flags,
+        stops_of_flag,
+        template_of_flags,
+    )
     from app.compare.folder import read_spec
     from app.errors import DemurError
     from models.errors import ModelsError
     from probes.errors import ProbesError
 
     with failing_on(DemurError, ModelsError, ProbesError):
-        items = items_of_flags(problems, prompt or ())
+        generator = gym_of_flag(problems) if problems is not None and problems.startswith(GYM) else {}
+        file = Path(problems) if problems is not None and not generator else None
+        items = items_of_flags(file, prompt or ())
         flags: dict[str, Any] = {
             "name": name,
             "seed": seed,
@@ -160,7 +228,15 @@ def compare(
             "problems.ops": None if ops is None else ops_of_flag(ops),
             "problems.count": count,
             "problems.items": items,
-            "problems.reading": reading_of_flags(answer_marker, answer_regex, answer_exact),
+            "problems.reading": reading_of_flags(
+                answer_marker, answer_regex, answer_exact, answer_last_number
+            ),
+            "problems.examples": examples,
+            "problems.template": template_of_flags(chat, system, question, example_answer),
+            "problems.scoring": scoring_of_flags(scoring, tolerance, choices, judge),
+            "stop": stops_of_flag(stop),
+            "stop_token_ids": stop_token_id or None,
+            **{f"problems.{field}": value for field, value in generator.items()},
         }
         if resume and out is None:
             raise typer.BadParameter("give the folder of the run with --out", param_hint="--resume")

@@ -51,7 +51,7 @@ def run_here(
     settings = load_settings(options)
     console = Console(stderr=True, highlight=False)
     with console.status(f"Loading {settings.checkpoint}"):
-        loaded = checkpoint.load(settings.checkpoint, device=require_device(settings.device))
+        loaded = checkpoint.load(settings.checkpoint, require_device(settings.device), settings.dtype)
         stored = load_all(settings.probes_folder, loaded)
         calibration = read_calibration(loaded.path, loaded.identity)
     limits = EngineLimits(max_rows=settings.max_rows)

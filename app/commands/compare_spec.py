@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from app.commands.options import from_shell
+from app.commands.problem_flags import with_fields
 from app.commands.strategy_flag import require_kind
 from app.compare.results import ComparisonReport
 from app.compare.spec import ComparisonSpec, parse_spec
@@ -100,8 +101,8 @@ def ops_of_flag(given: str) -> list[int]:
 
 
 def read_items(path: Path) -> list[dict[str, Any]]:
-    """Problems of a JSON Lines file: objects with `prompt`, and `answer` and `id` if there are any. An answer
-    may be a number.
+    """Problems of a JSON Lines file: objects with `prompt` or `question`, and `answer` and `id` if there are
+    any. Numbers and lists become texts, and what else there is becomes fields for templates.
 
     Raises:
         ParameterError: it cannot be read, or a line is no such object.
@@ -118,16 +119,13 @@ def read_items(path: Path) -> list[dict[str, Any]]:
             item = json.loads(line)
         except ValueError as error:
             raise ParameterError(f"{path}, line {number} is not JSON: {error}", param="problems") from error
-        if not isinstance(item, dict) or "prompt" not in item:
+        if not isinstance(item, dict) or not {"prompt", "question"} & item.keys():
             raise ParameterError(
                 f"{path}, line {number} is no object with a prompt; write "
                 '{"prompt": "...", "answer": "..."} on every line, answer being optional.',
                 param="problems",
             )
-        answer = item.get("answer")
-        if isinstance(answer, int | float) and not isinstance(answer, bool):
-            item["answer"] = str(answer)
-        items.append(item)
+        items.append(with_fields(item))
     return items
 
 
@@ -142,7 +140,9 @@ def items_of_flags(problems: Path | None, prompts: Sequence[str]) -> list[dict[s
     return items if problems is not None or prompts else None
 
 
-def reading_of_flags(marker: str | None, pattern: str | None, exact: bool) -> dict[str, Any] | None:
+def reading_of_flags(
+    marker: str | None, pattern: str | None, exact: bool, last_number: bool = False
+) -> dict[str, Any] | None:
     """The rule by which answers are read, None if none is given.
 
     Raises:
@@ -152,10 +152,12 @@ def reading_of_flags(marker: str | None, pattern: str | None, exact: bool) -> di
         *([] if marker is None else [{"rule": "marker", "answer_marker": marker}]),
         *([] if pattern is None else [{"rule": "regex", "pattern": pattern}]),
         *([{"rule": "exact"}] if exact else []),
+        *([{"rule": "last_number"}] if last_number else []),
     ]
     if len(rules) > 1:
         raise ParameterError(
-            "--answer-marker, --answer-regex and --answer-exact are three ways to read an answer; give one.",
+            "--answer-marker, --answer-regex, --answer-exact and --answer-last-number are ways to read an "
+            "answer; give one.",
             param="reading",
         )
     return rules[0] if rules else None

@@ -7,83 +7,38 @@ import typer
 
 from app.commands.command_line import CommandLine
 from app.commands.failures import failing_on
-from app.commands.options import CheckpointOption
-from app.commands.probe_labels import label_corpus, label_prompts, labels_of, scale_and_seed
+from app.commands.options import CheckpointOption, DeviceOption
+from app.commands.probe_installing import worth_installing
+from app.commands.probe_labelling import label
+from app.commands.probe_labels import labels_of, scale_and_seed
 from app.commands.probe_options import (
     LabelsOption,
     RunOption,
-    SeedOption,
     WorkersOption,
+    chosen_layers,
+    chosen_positions,
     command,
     load,
     origin,
     progress,
     run_folder,
+    store_for,
+    unescaped,
 )
-from app.commands.probe_tables import print_base_rates, print_fitted, print_results
+from app.commands.probe_tables import print_fitted, print_results
 
 app = CommandLine(
     "probe", "Probes: small networks over hidden states that say when the model has gone wrong."
 )
 
 
-@app.command()
-def label(
-    checkpoint: CheckpointOption = None,
-    run: RunOption = None,
-    prompts: Annotated[
-        Path | None,
-        typer.Option(help='JSON Lines, {"prompt": "..."} each.  [default: fresh problems of its corpus]'),
-    ] = None,
-    judge: Annotated[
-        str | None,
-        typer.Option(help="Program that marks what is wrong; needed with --prompts."),
-    ] = None,
-    temperature: Annotated[
-        list[float] | None,
-        typer.Option(
-            min=0.0, help="With --prompts: one completion per prompt at each.  [default: 0, 0.7, 1]"
-        ),
-    ] = None,
-    max_tokens: Annotated[
-        int, typer.Option(min=1, help="With --prompts: most tokens of a completion.")
-    ] = 256,
-    scale: Annotated[
-        float, typer.Option(min=0.001, help="Without --prompts: factor on the number of problems.")
-    ] = 1.0,
-    seed: SeedOption = 0,
-    workers: WorkersOption = 2,
-) -> None:
-    """Let a model write completions, and mark where they are wrong.
-
-    A model of a corpus solves fresh problems, and the corpus checker judges every step. Stopped and
-    started again, it goes on where it was.
-
-    For any other model give --prompts and --judge. The judge is a program that reads JSON Lines on its
-    standard input and writes each line back with `wrong` filled in, a list of spans of characters of the
-    completion: {"prompt": ..., "completion": ..., "wrong": [{"start": 12, "end": 20, "kind": "number"}]}.
-    Optional are `correct` (whether the whole answer is right), `judged` (nothing from this character on was
-    judged), `group` (what is kept together and resampled together, by default the prompt) and `part` (fit,
-    validation, calibration or test, by default drawn by a hash of the group).
-    """
-    from models.errors import ModelsError
-    from probes.errors import ProbesError
-    from probes.fitting.workflow import EVERY_PART
-
-    with failing_on(ModelsError, ProbesError):
-        loaded = load(checkpoint)
-        folder = run_folder(run, loaded) / "labels"
-        if prompts is None:
-            labels = label_corpus(loaded, folder, EVERY_PART, scale, seed, workers)
-        else:
-            labels = label_prompts(loaded, folder, prompts, judge, temperature, max_tokens, seed)
-    print_base_rates(labels)
-    typer.echo(f"{len(labels)} completions in {folder}. Fit probes on them: demur probe fit")
+app.command()(label)
 
 
 @app.command()
 def fit(
     checkpoint: CheckpointOption = None,
+    device: DeviceOption = None,
     run: RunOption = None,
     labels: LabelsOption = None,
     step_end: Annotated[
@@ -93,6 +48,17 @@ def fit(
     marker: Annotated[
         list[str] | None,
         typer.Option(help="Token in the middle of a step.  [default: that of its corpus, else none]"),
+    ] = None,
+    layer: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Layer to try, 0 is after the embedding; may be repeated.  [default: all of up to 12, of "
+            "deeper models 0 and eight at equal distances]"
+        ),
+    ] = None,
+    position: Annotated[
+        list[str] | None,
+        typer.Option(help="question, start, name, middle or end; may be repeated.  [default: all]"),
     ] = None,
     min_mistakes: Annotated[
         int, typer.Option(min=2, help="A kind of mistake gets a probe from this many on.")
@@ -122,32 +88,35 @@ def fit(
     from probes.position import standard_positions
 
     with failing_on(ModelsError, ProbesError):
-        loaded = load(checkpoint)
-        folder = run_folder(run, loaded)
+        loaded = load(checkpoint, device)
+        folder = run_folder(run, loaded.model.spec.name)
         scale, seed = scale_and_seed(folder, scale, seed)
         found = labels_of(loaded, folder, labels, FITTED_ON, scale, seed, workers)
         corpus = corpus_of(loaded.card)
         layout = Layout() if corpus is None else corpus.layout
         positions = standard_positions(
             loaded.tokenizer,
-            step_end or layout.step_ends,
+            tuple(map(unescaped, step_end)) if step_end else layout.step_ends,
             layout.step_middles if marker is None else marker,
             loaded.model.spec.end_token_ids,
         )
+        read_at = chosen_positions(positions, position)
+        layers, states = chosen_layers(loaded.model.spec, layer), store_for(loaded, folder)
         fitted = fit_all_probes(
-            loaded.model, loaded.tokenizer, positions, found, min_mistakes, workers, progress
+            loaded.model, loaded.tokenizer, read_at, found, min_mistakes, workers, progress, layers, states
         )
         data = FittingData.of(by_part(found, FITTED_ON), origin(seed))
-        for each in fitted:
-            card = card_of(each, loaded, data)
+        for each in fitted.probes:
+            card = card_of(each, loaded, data, fitted.cautions.get(each.probe.name, ()))
             store.save(folder / "probes", each.probe, card)
     print_fitted(fitted)
-    typer.echo(f"Wrote {len(fitted)} probes to {folder / 'probes'}. Judge them: demur probe evaluate")
+    typer.echo(f"Wrote {len(fitted.probes)} probes to {folder / 'probes'}. Judge them: demur probe evaluate")
 
 
 @app.command()
 def evaluate(
     checkpoint: CheckpointOption = None,
+    device: DeviceOption = None,
     run: RunOption = None,
     labels: LabelsOption = None,
     resamples: Annotated[int, typer.Option(min=10, help="Resamples of problems for the intervals.")] = 1000,
@@ -166,12 +135,13 @@ def evaluate(
     from probes.judging.stored_probes import judge_stored, with_evaluation
 
     with failing_on(ModelsError, ProbesError):
-        loaded = load(checkpoint)
-        folder = run_folder(run, loaded)
+        loaded = load(checkpoint, device)
+        folder = run_folder(run, loaded.model.spec.name)
         stored = store.load_all(folder / "probes", loaded)
         scale, seed = scale_and_seed(folder, None, None)
         found = labels_of(loaded, folder, labels, EVERY_PART, scale, seed, workers)
-        report = judge_stored(loaded, stored, found, command(), resamples, workers, progress)
+        states = store_for(loaded, folder)
+        report = judge_stored(loaded, stored, found, command(), resamples, workers, progress, states)
         write_atomically(folder / "evaluation.json", report.model_dump_json(indent=1).encode())
         write_atomically(folder / "report.html", render(report).encode())
         test = by_part(found, ("test",))["test"]
@@ -184,13 +154,21 @@ def evaluate(
 @app.command()
 def install(
     checkpoint: CheckpointOption = None,
+    device: DeviceOption = None,
     run: RunOption = None,
     into: Annotated[
         Path | None,
         typer.Option(help="Folder of probes.  [default: the one that demur serve reads for this checkpoint]"),
     ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also those that do not beat what is free; their cards say so.")
+    ] = False,
 ) -> None:
-    """Put the probes of a run where the server finds them, in the place of those that were there."""
+    """Put the probes of a run where the server finds them, in the place of those that were there.
+
+    A probe that does not beat, beyond the 95% interval on the test part, what is free (entropy, margin and
+    their like, and a logistic regression on all of them with the step's index and length) is left out.
+    """
     import shutil
 
     from app.settings import EMBEDDED_PROBES
@@ -200,12 +178,15 @@ def install(
     from probes.errors import ProbesError
 
     with failing_on(ModelsError, ProbesError):
-        loaded = load(checkpoint)
-        source = run_folder(run, loaded) / "probes"
+        loaded = load(checkpoint, device)
+        source = run_folder(run, loaded.model.spec.name) / "probes"
         stored = store.load_all(source, loaded)
         target = (into if into is not None else EMBEDDED_PROBES / loaded.path.resolve().name).resolve()
         partial = target.with_name(f".{target.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)  # left by a kill
-        shutil.copytree(source, partial)
+        chosen = worth_installing(stored, anyway)
+        partial.mkdir(parents=True)
+        for each in chosen:
+            store.save(partial, each.probe, each.card)
         replace_folder(partial, target)
-    typer.echo(f"Installed {', '.join(each.card.name for each in stored)} in {target}")
+    typer.echo(f"Installed {', '.join(each.card.name for each in chosen)} in {target}")

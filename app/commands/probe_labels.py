@@ -1,14 +1,19 @@
 """Where the labels of `demur probe` come from: files, a run, the corpus checker, or a judge."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.commands.probe_options import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
+    from app.commands.answer_scoring import AnswerScore
     from models.checkpoint import LoadedCheckpoint
+    from probes.fitting.completions import Asking, Writer
+    from probes.fitting.judges import Judge
+    from probes.fitting.label_source import LabelSource
     from probes.fitting.labels import LabelledCompletion, Part
 
 
@@ -33,38 +38,77 @@ def label_corpus(
         return label_all(loaded.model, loaded.tokenizer, corpus, folder, jobs, seed, workers, done)
 
 
+@dataclass(frozen=True)
+class PromptLabelling:
+    """How completions of a file of prompts are written and judged.
+
+    judge: `answer`, `arithmetic`, `facts`, or a program.
+    """
+
+    prompts: Path
+    judge: str
+    temperatures: tuple[float, ...]
+    samples: int
+    max_tokens: int
+    stop: tuple[str, ...]
+    seed: int
+    known_from: float
+    score: "AnswerScore"
+
+
 def label_prompts(
-    loaded: "LoadedCheckpoint",
-    folder: Path,
-    prompts: Path,
-    judge: str | None,
-    temperatures: list[float] | None,
-    max_tokens: int,
-    seed: int,
+    folder: Path, labelling: PromptLabelling, source: "LabelSource", writer_of: "Callable[[Asking], Writer]"
 ) -> "list[LabelledCompletion]":
-    """Completions of given prompts at each temperature, marked by a judge; written to the folder."""
+    """Completions of given prompts at each temperature, marked by a judge, with parts.
+
+    What is written goes to `completions`, what is judged to `labels`; a run that was stopped goes on.
+    """
+    from probes.fitting.completions import Asking, read_prompts, write_all
+    from probes.fitting.label_source import claim
+    from probes.fitting.labels import write_labels
+    from probes.fitting.splits import settled_parts
+
+    judge = _judge(labelling)
+    prompts = read_prompts(labelling.prompts)
+    claim(folder / "labels", source)
+    name = labelling.prompts.stem
+    written: list[LabelledCompletion] = []
+    with progress("writing", len(prompts) * labelling.samples * len(labelling.temperatures)) as done:
+        for temperature in labelling.temperatures:
+            asking = Asking(
+                weights=source.weights,
+                prompts=Asking.prompts_hash(prompts),
+                samples=labelling.samples,
+                temperature=temperature,
+                max_tokens=labelling.max_tokens,
+                stop=labelling.stop,
+                seed=labelling.seed,
+            )
+            path = folder / "completions" / f"{name}-t{temperature:g}.jsonl"
+            written += write_all(path, prompts, asking, writer_of(asking), done)
+    labels = settled_parts(folder, judge(written))
+    write_labels(folder / "labels" / f"{name}.jsonl", labels)
+    return labels
+
+
+def _judge(labelling: PromptLabelling) -> "Judge":
     import shlex
 
-    from models.errors import SpecError
-    from probes.fitting.label_source import LabelSource, claim
-    from probes.fitting.labels import write_labels
-    from probes.fitting.user_labels import ask_judge, read_prompts, write_completions
+    from probes.fitting.judge_program import ask_judge
+    from probes.fitting.judges import answer_judge, arithmetic_judge, facts_judge
 
-    if judge is None:
-        raise SpecError("--prompts needs --judge, a program that marks what is wrong; see --help")
-    asked = read_prompts(prompts)
-    claim(folder, LabelSource.of(loaded.identity, seed, 1.0))
-    chosen = temperatures or [0.0, 0.7, 1.0]
-    labels: list[LabelledCompletion] = []
-    with progress("labelling", len(asked) * len(chosen)) as done:
-        for index, temperature in enumerate(chosen):
-            written = write_completions(
-                loaded.model, loaded.tokenizer, asked, temperature, max_tokens, seed + index
-            )
-            labels += ask_judge(written, shlex.split(judge))
-            done(len(asked))
-    write_labels(folder / f"{prompts.stem}.jsonl", labels)
-    return labels
+    def score(completion: "LabelledCompletion") -> float:
+        return labelling.score(completion.completion, completion.answer)
+
+    match labelling.judge:
+        case "answer":
+            return answer_judge(score)
+        case "arithmetic":
+            return arithmetic_judge(score)
+        case "facts":
+            return facts_judge(score, labelling.known_from)
+        case program:
+            return lambda completions: ask_judge(completions, shlex.split(program))
 
 
 def scale_and_seed(folder: Path, scale: float | None, seed: int | None) -> tuple[float, int]:
@@ -91,9 +135,10 @@ def labels_of(
     from models.corpora.registry import corpus_of
     from models.errors import SpecError
     from probes.fitting.labels import read_labels
+    from probes.fitting.splits import settled_parts
 
     if files:
-        return [labelled for path in files for labelled in read_labels(path)]
+        return settled_parts(folder, [labelled for path in files for labelled in read_labels(path)])
     if corpus_of(loaded.card) is not None:
         return label_corpus(loaded, folder / "labels", parts, scale, seed, workers)
     found = sorted((folder / "labels").glob("*.jsonl"))
@@ -101,4 +146,4 @@ def labels_of(
         raise SpecError(
             f"there are no labels in {folder / 'labels'}; make some with demur probe label, or give --labels"
         )
-    return [labelled for path in found for labelled in read_labels(path)]
+    return settled_parts(folder, [labelled for path in found for labelled in read_labels(path)])

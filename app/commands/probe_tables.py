@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from probes.fitting.labels import LabelledCompletion
-    from probes.fitting.sweep import FittedProbe
+    from probes.fitting.workflow import FittedProbes
     from probes.judging.results import EvaluationReport
 
 
@@ -26,15 +26,15 @@ def print_base_rates(labels: "Sequence[LabelledCompletion]") -> None:
     Console().print(table)
 
 
-def print_fitted(fitted: "Sequence[FittedProbe]") -> None:
-    """The winner of each sweep."""
+def print_fitted(fitted: "FittedProbes") -> None:
+    """The winner of each sweep, and what there were too few labels for."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title="probes, on the validation part")
     for heading in ("probe", "position", "family", "layers", "signals", "AUROC", "95% interval"):
         table.add_column(heading)
-    for each in fitted:
+    for each in fitted.probes:
         entry = next(entry for entry in each.sweep if entry.chosen)
         table.add_row(
             each.probe.name,
@@ -46,6 +46,11 @@ def print_fitted(fitted: "Sequence[FittedProbe]") -> None:
             f"{entry.auroc.low:.3f} to {entry.auroc.high:.3f}",
         )
     Console().print(table)
+    for name, why in fitted.refused.items():
+        Console(stderr=True).print(f"Not fitted: {name}: {why}.", markup=False, highlight=False)
+    for name, said in fitted.cautions.items():
+        for each in said:
+            Console(stderr=True).print(f"Careful: {name}: {each}.", markup=False, highlight=False)
 
 
 def print_results(report: "EvaluationReport") -> None:
@@ -81,3 +86,5 @@ def print_results(report: "EvaluationReport") -> None:
                 "" if gain is None else f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})",
             )
     Console().print(table)
+    for note in report.notes[2:]:
+        Console(stderr=True).print(f"Careful: {note}", markup=False, highlight=False)

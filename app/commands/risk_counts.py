@@ -4,9 +4,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
 
-    from app.decoding.calibration.risk_table import RiskTable
+    from app.decoding.calibration.doubt import DoubtName
+    from app.decoding.calibration.risk_table import RiskCounts, RiskTable
+    from app.decoding.core.types import StoppingParams
     from app.measure.risk_counting import Question
     from models.checkpoint import LoadedCheckpoint
     from models.corpora.corpus import Corpus, DrawnProblem
@@ -24,30 +28,46 @@ def count_risk(
     Raises:
         ProbesError: the probes of the checkpoint do not fit it.
     """
+    from app.decoding.calibration.risk_table import RiskTable
+    from models.corpora.drawing import problems
+
+    asked = (
+        _question(loaded, problem, corpus) for problem in islice(problems(corpus, SPLIT, seed, ops), count)
+    )
+    scores = answer_questions(loaded, asked, count)
+    return RiskTable(split=SPLIT, op_min=ops.start, op_max=ops.stop - 1, seed=seed, scores=scores)
+
+
+def answer_questions(
+    loaded: "LoadedCheckpoint",
+    questions: "Iterable[Question]",
+    count: int,
+    stopping: "StoppingParams | None" = None,
+) -> "dict[DoubtName, RiskCounts]":
+    """Answer questions greedily with the installed probes, and count the wrong answers by score of doubt.
+
+    Args:
+        stopping: where answers end, besides where the model ends them; by default the model's context.
+
+    Raises:
+        ProbesError: the probes of the checkpoint do not fit it.
+    """
     from rich.console import Console as StderrConsole
     from rich.progress import Progress
 
-    from app.decoding.calibration.risk_table import RiskTable
     from app.engine.engine import Engine
     from app.measure.risk_counting import count_risks, grade
     from app.settings import load_settings
-    from models.corpora.drawing import problems
     from probes.store import load_all
 
     folder = load_settings({"checkpoint": loaded.path}).probes_folder
     probes = [stored.probe for stored in load_all(folder, loaded)]
-    asked = (
-        _question(loaded, problem, corpus) for problem in islice(problems(corpus, SPLIT, seed, ops), count)
-    )
     with (
         Engine(loaded, probes=probes) as engine,
         Progress(console=StderrConsole(stderr=True), transient=True) as progress,
     ):
         task = progress.add_task("answering", total=count)
-        graded = list(grade(engine, asked, lambda: progress.advance(task)))
-    return RiskTable(
-        split=SPLIT, op_min=ops.start, op_max=ops.stop - 1, seed=seed, scores=count_risks(graded)
-    )
+        return count_risks(list(grade(engine, questions, lambda: progress.advance(task), stopping)))
 
 
 def _question(loaded: "LoadedCheckpoint", problem: "DrawnProblem", corpus: "Corpus") -> "Question":

@@ -56,6 +56,14 @@ def serve(
         int | None, typer.Option(help="Port to listen on; 0 takes a free one.  [default: 8000]")
     ] = None,
     device: DeviceOption = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(help="auto, float32, bfloat16, float16, or int8 for weights only.  [default: auto]"),
+    ] = None,
+    max_context: Annotated[
+        int | None,
+        typer.Option(help="Most tokens of prompt and completion.  [default: the model's context]"),
+    ] = None,
     max_rows: MaxRowsOption = None,
     max_waiting: Annotated[
         int | None, typer.Option(help="Requests that may wait; further ones get status 429.  [default: 256]")
@@ -254,4 +262,4 @@ def _logging(level: str) -> dict[str, Any]:
     from uvicorn.config import LOGGING_CONFIG
 
     ours = {"handlers": ["default"], "level": level.upper(), "propagate": False}
-    return {**LOGGING_CONFIG, "loggers": {**LOGGING_CONFIG["loggers"], "app": ours}}
+    return {**LOGGING_CONFIG, "loggers": {**LOGGING_CONFIG["loggers"], "app": ours, "models": ours}}

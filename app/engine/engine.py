@@ -95,6 +95,14 @@ class Engine:
         """Begin to serve."""
         if self._thread is not None:
             raise EngineStoppedError("The engine was started before; make a new one.")
+        stats = self.stats()
+        logger.info(
+            "up to %d sequences of %d tokens; keys and values take %.1f MB now, %.1f MB if all are full",
+            stats.max_rows,
+            stats.max_context,
+            stats.cache_bytes / 1e6,
+            stats.most_cache_bytes / 1e6,
+        )
         self._thread = threading.Thread(target=self._run, name="demur-engine", daemon=True)
         self._thread.start()
 
@@ -200,6 +208,9 @@ class Engine:
         return loop.counters.stats(
             rows_in_use=self.limits.max_rows - loop.slots.free(),
             max_rows=self.limits.max_rows,
+            max_context=self.context_length,
+            cache_bytes=loop.cache.held_bytes,
+            most_cache_bytes=loop.cache.most_bytes,
             waiting_requests=self._queue.waiting,
             active_requests=len(loop.under_way),
             requests_refused=self._queue.refused,

@@ -83,6 +83,10 @@ class PassResult:
         self.hidden = {layer: states[index] for layer, states in self.hidden.items()}
 
 
+PASSED_OVER = 1
+"""Passes in a row that short prompts may have before a long one, which is in its turn too, is read on."""
+
+
 class Forward:
     """Runs a model over the sequences that wait for a token."""
 
@@ -97,6 +101,14 @@ class Forward:
         self._cache = cache
         self._slots = slots
         self._probed_layers = probed_layers
+        self._passed_over = 0
+
+    def is_long(self, pending: Pending, prefill_tokens: int) -> bool:
+        """Whether so much of the text is to be read that one pass does not do."""
+        assert pending.task.request is not None
+        sequence = pending.task.request.sequence
+        slot = self._slots.of(sequence)
+        return len(sequence.context.ids) - (0 if slot is None else slot.valid) > max(1, prefill_tokens)
 
     def select(
         self, pending: Iterable[Pending], turn: Turn, prefill_tokens: int
@@ -104,7 +116,8 @@ class Forward:
         """The rows of this tick, of choices that began first before others, and who has to wait for the next.
 
         pending: those who wait longest come first, which decides about a brisk turn. prefill_tokens: most
-        uncached ones of their prompts; a text that lacks more is read in pieces, one a turn.
+        uncached ones of their prompts. A text that lacks more is read in pieces, one a pass, and prompts that
+        do not come before it: whoever asks for little does not wait until much is read.
         """
         waiting: list[Pending] = []
         homeless = False
@@ -120,6 +133,7 @@ class Forward:
             later = [each for each in pending if each.task.request is not None and each not in part]
             waiting = [each for each in waiting if each in part]
         rows: list[Row] = []
+        long: list[Row] = []
         leaders: dict[tuple[int, int], list[Row]] = {}
         computed = prefilled = 0
         for each in waiting:
@@ -143,12 +157,19 @@ class Forward:
                 if missing > max(1, prefill_tokens):
                     row.end = row.start + prefill_tokens
                     later.append(each)
-                else:
-                    alike.append(row)
+                    long.append(row)
+                    continue
+                alike.append(row)
                 prefilled += missing if missing > 1 else 0
                 computed += 1
             self._slots.use(slot)
             rows.append(row)
+        if long:
+            goes_on = computed < turn.rows and (not prefilled or self._passed_over >= PASSED_OVER)
+            self._passed_over = 0 if goes_on else self._passed_over + 1
+            if goes_on:
+                self._slots.use(long[0].slot)
+                rows.append(long[0])
         if later and not rows:  # live requests hold every slot, and it is the background's turn
             first = later[0]
             assert first.task.request is not None

@@ -27,6 +27,7 @@ from app.engine.turns import LiveOrder, PrefillPace, Turn, Turns
 from app.engine.types import Counters, EngineLimits, GenerationRequest, PromptScored, Served
 from app.engine.under_way import UnderWay
 from models.corpora.registry import corpus_of
+from models.language_model import KVCache
 from probes.probe import Probe
 from probes.reader import ProbeReader
 
@@ -51,8 +52,8 @@ class DecodingLoop:
         self._encode = served.tokenizer.encode
         self._calibration = calibration
         self._corpus = corpus_of(served.card)
-        cache = self.model.new_cache(limits.max_rows, self.context_length)
-        self.slots = SlotTable(cache)
+        self.cache: KVCache = self.model.new_cache(limits.max_rows, self.context_length)
+        self.slots = SlotTable(self.cache)
         self.counters = Counters()
         self.under_way = UnderWay(self.slots, self.counters, limits.max_queue_seconds)
         self.live, self.background = self.under_way.live, self.under_way.background
@@ -62,7 +63,7 @@ class DecodingLoop:
         self._turns = Turns(limits.max_rows, limits.max_prefill_tokens)
         self._order = LiveOrder()
         self._pace = PrefillPace(limits.max_prefill_tokens)
-        self._forward = Forward(self.model, cache, self.slots, self.reader.layers)
+        self._forward = Forward(self.model, self.cache, self.slots, self.reader.layers)
         self._drawing = Drawing(self.reader)
         self._scorer = Scorer(self.model, self.counters)
         self._background_group = RequestGroup(background=True)
@@ -188,10 +189,10 @@ class DecodingLoop:
         Nothing of it is held when the tick delivers: branches that nobody refers to are told as dropped.
         """
         # 4. Choose the sequences; who has to wait for the next pass stays in the lane.
-        pending = lane.pending if turn.background else self._live_work()
+        prefill_tokens = turn.prefill_tokens if turn.background else self._pace.tokens(brisk=turn.brisk)
+        pending = lane.pending if turn.background else self._live_work(prefill_tokens)
         if pending is None:
             return
-        prefill_tokens = turn.prefill_tokens if turn.background else self._pace.tokens(brisk=turn.brisk)
         rows, later = self._forward.select(pending, turn, prefill_tokens)
         if pending is not lane.pending:
             chosen = set(pending)
@@ -213,10 +214,18 @@ class DecodingLoop:
 
     # 4. Choosing
 
-    def _live_work(self) -> list[Pending] | None:
-        """Who goes on in a live turn: those without a token, or all; None where a text was read instead."""
+    def _live_work(self, prefill_tokens: int) -> list[Pending] | None:
+        """Who goes on in a live turn: those without a token whose prompt one pass can read, or all; None
+        where a text was read instead."""
         pending = self.live.pending
-        fresh = [each for each in pending if each.group.fresh and each.choice.standing.entitled]
+        fresh = [
+            each
+            for each in pending
+            if each.group.fresh
+            and each.choice.standing.entitled
+            and each.task.request is not None
+            and not self._forward.is_long(each, prefill_tokens)
+        ]
         match self._order.next(len(fresh), len(pending), reading=bool(self.unread.clients)):
             case "fresh":
                 return fresh

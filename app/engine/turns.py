@@ -87,8 +87,9 @@ PREFILL_SECONDS, BRISK_PREFILL_SECONDS = 0.03, 0.01
 """What reading prompts may take in a live pass, usually and in a brisk one. On a CPU, that is about what the
 rows of such a pass take, which whoever comes may have to wait for anyway."""
 
-LEAST_PREFILL_TOKENS, LEAST_BRISK_PREFILL_TOKENS = 128, 48
-"""Of a pass, however slow the machine is."""
+LEAST_PREFILL_TOKENS, LEAST_BRISK_PREFILL_TOKENS = 64, 32
+"""Of a pass, however slow the machine is. So many cost hardly more each than many more do, since the weights
+are read once for all of them."""
 
 Work = Literal["fresh", "read", "all"]
 

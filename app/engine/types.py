@@ -195,10 +195,15 @@ class EngineStats:
 
     forward_rows: logits that were asked for. shared_rows: of these, those that were computed for another row
         of the same ids in the same pass. batch_sizes: passes by the rows that were computed in them.
+    cache_bytes, most_cache_bytes: of keys and values, now and if `max_rows` texts of `max_context` tokens are
+        held.
     """
 
     rows_in_use: int = 0
     max_rows: int = 0
+    max_context: int = 0
+    cache_bytes: int = 0
+    most_cache_bytes: int = 0
     waiting_requests: int = 0
     active_requests: int = 0
     requests_finished: int = 0

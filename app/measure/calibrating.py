@@ -5,7 +5,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.decoding.calibration.calibration import Measurement, SignalCalibration, SignalSummary, identity_of
+from app.decoding.calibration.calibration import (
+    Measurement,
+    SignalCalibration,
+    SignalSummary,
+    TextMeasurement,
+    identity_of,
+)
 from app.decoding.calibration.threshold import learn_threshold
 from app.decoding.core.signals import SIGNALS
 from app.engine.engine import Engine
@@ -51,7 +57,9 @@ def read_documents(
     return readings
 
 
-def calibrate(readings: Readings, measurement: Measurement, identity: Identity) -> SignalCalibration:
+def calibrate(
+    readings: Readings, measurement: Measurement | TextMeasurement, identity: Identity
+) -> SignalCalibration:
     """Sum the readings up."""
     return SignalCalibration(
         checkpoint=identity_of(identity),

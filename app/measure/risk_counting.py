@@ -36,9 +36,15 @@ class Graded:
 
 
 def grade(
-    engine: Engine, questions: Iterable[Question], on_question: Callable[[], None] = lambda: None
+    engine: Engine,
+    questions: Iterable[Question],
+    on_question: Callable[[], None] = lambda: None,
+    stopping: StoppingParams | None = None,
 ) -> Iterator[Graded]:
     """Answer questions greedily, several at a time, in order.
+
+    Args:
+        stopping: where answers end, besides where the model ends them; by default the model's context.
 
     Raises:
         ContextLengthError: a prompt does not fit the model's context.
@@ -47,7 +53,9 @@ def grade(
         name: doubt for name, doubt in DOUBTS.items() if doubt.signal in engine.signals
     }
     signals = tuple(doubt.signal for doubt in doubts.values())
-    for question, answer in answer_all(questions, lambda each: _submit(engine, each, signals), _AT_ONCE):
+    for question, answer in answer_all(
+        questions, lambda each: _submit(engine, each, signals, stopping), _AT_ONCE
+    ):
         read = [token.signals for token in answer.done.text_tokens]
         scores: dict[DoubtName, float] = {name: doubt.of(read) for name, doubt in doubts.items()}
         yield Graded(scores, question.is_wrong(answer.text))
@@ -75,9 +83,12 @@ def count_risks(graded: Sequence[Graded]) -> dict[DoubtName, RiskCounts]:
     return tables
 
 
-def _submit(engine: Engine, question: Question, signals: tuple[str, ...]) -> Stream:
+def _submit(
+    engine: Engine, question: Question, signals: tuple[str, ...], stopping: StoppingParams | None
+) -> Stream:
     room = engine.context_length - len(question.prompt_ids)
+    ending = StoppingParams(room)
+    if stopping is not None:
+        ending = StoppingParams(min(room, stopping.max_tokens), stopping.stop)
     greedy = SamplingParams(temperature=0.0)
-    return engine.submit(
-        GenerationRequest(question.prompt_ids, Greedy(), greedy, StoppingParams(room), signals=signals)
-    )
+    return engine.submit(GenerationRequest(question.prompt_ids, Greedy(), greedy, ending, signals=signals))

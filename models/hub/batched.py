@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.hub.description import position_bytes
 from models.hub.head import Head
 from models.hub.masks import additive_masks, windows_of
 from models.hub.pass_cache import PassCache
@@ -39,13 +40,14 @@ class BatchedModel:
         self._network = network
         self._stream = stream
         self._head = Head(network)
+        self._position_bytes = position_bytes(network)
         self._config = network.config.get_text_config(decoder=True)
         windows_of(self._config)
 
     def new_cache(self, slots: int, length: int) -> TokenPool:
         """An empty cache; see `LanguageModel`."""
         check_cache_size(self.spec, slots, length)
-        return TokenPool(slots, length)
+        return TokenPool(slots, length, self._position_bytes)
 
     @torch.inference_mode()
     def prefill(

@@ -12,6 +12,7 @@ from models.errors import ArtifactError, first_line
 from models.hub.batched import BatchedModel
 from models.hub.description import describe
 from models.hub.masks import WINDOW_NAMES
+from models.hub.precision import tolerance_of
 from models.hub.residual_stream import ResidualStream
 from models.hub.row_by_row import RowByRowModel, check_past
 from models.language_model import EndTokens, LanguageModel, PrefillRow
@@ -20,10 +21,6 @@ log = logging.getLogger(__name__)
 
 MOVING_ROPE = frozenset({"dynamic", "longrope"})
 """Rotary positions whose frequencies depend on how long the longest row is."""
-
-TOLERANCES = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
-"""Of the largest absolute logit, how far those of a pass over all rows may be from those of each row alone; a
-wrong mask or position makes a difference of the same order as the logits."""
 
 _WINDOW = 3  # of layers with a window, while the check's short texts are run
 
@@ -68,7 +65,7 @@ def check_batched(model: BatchedModel, network: Any) -> None:
             raise ArtifactError(f"it refuses ({first_line(error)})") from error
         alone = torch.stack([model.score(text).logits[-1] for text in (*texts, texts[0])])
     scale, difference = float(alone.abs().max()), float((found - alone).abs().max())
-    if not difference <= TOLERANCES[network.dtype] * scale:
+    if not difference <= tolerance_of(network) * scale:
         raise ArtifactError(f"together its logits differ by {difference:.2g}, of {scale:.2g} at most")
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import torch
+
 from models.errors import ArtifactError
 from models.language_model import EndTokens, ModelSpec, end_token_ids
 
@@ -29,6 +31,14 @@ def describe(network: Any, name: str, *ends: EndTokens) -> ModelSpec:
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         end_token_ids=end_token_ids(*of_configs, *ends, vocab_size=vocab_size),
     )
+
+
+@torch.inference_mode()
+def position_bytes(network: Any) -> int:
+    """Memory that keys and values of one token take in all layers."""
+    token = torch.zeros(1, 1, dtype=torch.int64, device=network.device)
+    layers = network(input_ids=token, use_cache=True).past_key_values.layers
+    return sum(layer.keys.nbytes + layer.values.nbytes for layer in layers)
 
 
 def _context_length(config: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from models.errors import ArtifactError, CapacityError
+from models.hub.description import position_bytes
 from models.hub.residual_stream import ResidualStream
 from models.language_model import (
     Integers,
@@ -24,8 +25,9 @@ from models.language_model import (
 class RowCaches:
     """One of transformers' `DynamicCache` per slot, cropped to the caller's position before it grows."""
 
-    def __init__(self, slots: int, length: int) -> None:
+    def __init__(self, slots: int, length: int, position_bytes: int) -> None:
         self.length = length
+        self._position_bytes = position_bytes  # of all layers
         self.rows = [_new_row() for _ in range(slots)]
 
     @property
@@ -34,10 +36,14 @@ class RowCaches:
         return len(self.rows)
 
     @property
-    def bytes(self) -> int:
-        """Memory of the keys and values that are held."""
-        tensors = (each for row in self.rows for layer in row.layers for each in (layer.keys, layer.values))
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor is not None)
+    def held_bytes(self) -> int:
+        """Memory of the keys and values."""
+        return self._position_bytes * sum(row.get_seq_length() for row in self.rows)
+
+    @property
+    def most_bytes(self) -> int:
+        """What they take if every slot is full."""
+        return self.slots * self.length * self._position_bytes
 
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         """Copy positions `start` to `end` of slot `source` over those of slot `target`."""
@@ -55,11 +61,12 @@ class RowByRowModel:
         self.spec = spec
         self._network = network
         self._stream = stream
+        self._position_bytes = position_bytes(network)
 
     def new_cache(self, slots: int, length: int) -> RowCaches:
         """An empty cache; see `LanguageModel`."""
         check_cache_size(self.spec, slots, length)
-        return RowCaches(slots, length)
+        return RowCaches(slots, length, self._position_bytes)
 
     @torch.inference_mode()
     def prefill(

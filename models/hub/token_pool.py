@@ -45,8 +45,9 @@ class Need:
 class TokenPool:
     """A `KVCache` whose memory grows with what is written."""
 
-    def __init__(self, slots: int, length: int) -> None:
+    def __init__(self, slots: int, length: int, position_bytes: int) -> None:
         self.length = length
+        self._position_bytes = position_bytes  # of all layers
         self._regions = [Region()] * slots
         self._line = Regions()
         self._capacity = 0  # positions that every layer's tensors have
@@ -58,10 +59,14 @@ class TokenPool:
         return len(self._regions)
 
     @property
-    def bytes(self) -> int:
+    def held_bytes(self) -> int:
         """Memory of the keys and values, with what is spare."""
-        tensors = [each for layer in self._layers.values() for each in (layer.keys, layer.values)]
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return sum(layer.keys.nbytes + layer.values.nbytes for layer in list(self._layers.values()))
+
+    @property
+    def most_bytes(self) -> int:
+        """What they take if every slot is full."""
+        return self.slots * self.length * self._position_bytes
 
     @torch.inference_mode()
     def copy(self, source: int, target: int, start: int, end: int) -> None:

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.arrays import Bools, Floats
+from probes.arrays import Bools, Floats, Ints
 from probes.fitting.families import FAMILIES, Weights
 from probes.fitting.readings import Table
 from probes.fitting.stacking import Combiner, fit_stacked, logits
 from probes.fitting.target import Target
 from probes.metrics.resampling import ResampledMetrics, resample
 from probes.probe import Pooling
+
+MAX_INPUTS = 2**28
+"""Inputs of all rows together that are fitted on at most: 2 GiB in float64."""
 
 RESAMPLES = 200
 """For choosing among candidates; what is reported is resampled more often."""
@@ -57,10 +60,17 @@ class Candidate:
         )
 
     def fit(self, table: Table, labels: Bools) -> Weights:
-        """Fit on the rows of a table."""
+        """Fit on the rows of a table, or on some of them where all would not go into memory."""
+        if len(table) * self.width(table) > MAX_INPUTS:
+            rows = _some_rows(labels, MAX_INPUTS // self.width(table))
+            table, labels = table.take(rows), labels[rows]
         return fit_stacked(
             self.family, self.combiner, self.hidden(table), table.signals, labels, table.own, table.group
         )
+
+    def width(self, table: Table) -> int:
+        """How many inputs a row has, signals counted too."""
+        return len(self.layers) * table.hidden.shape[-1] + table.signals.shape[-1]
 
     def scores(self, weights: Weights, table: Table) -> Floats:
         """(n,) logits of a table's rows."""
@@ -78,6 +88,15 @@ class FittedCandidate:
     weights: Weights
     validation: ResampledMetrics
     tokens_left: float
+
+
+def _some_rows(labels: Bools, count: int) -> Ints:
+    """So many rows, in order: as many of the rarer label as there may be, up to half."""
+    random = np.random.default_rng(0)
+    kinds = [random.permutation(np.flatnonzero(labels == kind)) for kind in (True, False)]
+    rarer, other = sorted(kinds, key=len)
+    first = min(len(rarer), count // 2)
+    return np.sort(np.concatenate((rarer[:first], other[: count - first])))
 
 
 def single_layer(position: str, layers: Sequence[int], families: Sequence[str]) -> list[Candidate]:

@@ -21,7 +21,9 @@ from probes.errors import LabelsError
 
 Part = Literal["fit", "validation", "calibration", "test"]
 PARTS: tuple[Part, ...] = ("fit", "validation", "calibration", "test")
-_SHARES: Mapping[Part, float] = {"fit": 0.6, "validation": 0.1, "calibration": 0.1, "test": 0.2}
+SHARES: Mapping[Part, float] = {"fit": 0.6, "validation": 0.1, "calibration": 0.1, "test": 0.2}
+
+_NEWER = {"checked", "ended"}
 
 
 class WrongSpan(BaseModel):
@@ -45,9 +47,13 @@ class LabelledCompletion(BaseModel):
             surprisal tells nothing about the model's own mistakes, but its hidden states do.
         correct: whether the answer as a whole is right; by default whether nothing in it is wrong.
         group: completions of one group stay in one part and are resampled together; by default the prompt.
-        part: what the completion is used for; by default drawn by a hash of the group.
+        part: what the completion is used for; see `probes.fitting.splits` for those that do not say it.
         domain: the parts of an evaluation that are reported apart, such as `id` and `ood`.
         about: for what may come next, whether it is needed: the text of a token to true or false.
+        checked: spans of characters that were judged: a step outside of all of them has no label. By default
+            everything between `judged_from` and `judged` was.
+        answer: the right answer where it is known, for the judge.
+        ended: the model ended the text by itself, though `completion_ids` do not say so.
         tags: whatever else is worth counting by, such as `op` and `temperature`.
     """
 
@@ -66,6 +72,9 @@ class LabelledCompletion(BaseModel):
     domain: str = "id"
     about: Mapping[str, bool] = Field(default_factory=dict[str, bool])
     tags: Mapping[str, float] = Field(default_factory=dict[str, float])
+    checked: tuple[tuple[int, int], ...] | None = None
+    answer: str = ""
+    ended: bool = False
 
     @property
     def is_correct(self) -> bool:
@@ -76,21 +85,6 @@ class LabelledCompletion(BaseModel):
     def group_name(self) -> str:
         """What the completion is resampled with."""
         return self.group or self.prompt
-
-    @property
-    def assigned(self) -> Part:
-        """What the completion is used for."""
-        return self.part or part_of(self.group_name)
-
-
-def part_of(group: str) -> Part:
-    """A part by a hash of the group: 60% to fit on, 10% each to choose and to calibrate, 20% to test."""
-    at = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
-    for part in PARTS:
-        at -= _SHARES[part]
-        if at < 0:
-            return part
-    return PARTS[-1]
 
 
 def sample(labels: Sequence[LabelledCompletion], count: int, seed: int) -> list[LabelledCompletion]:
@@ -135,7 +129,9 @@ def data_hash(labels: Sequence[LabelledCompletion]) -> str:
     """sha256, in hex, of what was labelled and how: evidence of the data that a probe was made from."""
     digest = hashlib.sha256()
     for labelled in labels:
-        record: dict[str, Any] = labelled.model_dump(mode="json")
+        record: dict[str, Any] = labelled.model_dump(mode="json", exclude={"answer", *_NEWER})
+        # Left out where nobody set them, so that labels from before they were keep their hash.
+        record |= labelled.model_dump(mode="json", include=_NEWER, exclude_defaults=True)
         digest.update(json.dumps(record, sort_keys=True).encode())
     return digest.hexdigest()
 

@@ -2,7 +2,7 @@
 completions, by teacher forcing."""
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,11 @@ from models.decoder import Decoder
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from probes.arrays import Bools, Floats, Ints
-from probes.fitting.labels import LabelledCompletion
+from probes.fitting.labels import LabelledCompletion, data_hash
+from probes.fitting.rows import Row, RowsByPosition, Text, planned
+from probes.fitting.state_store import Plan, StateArrays, StateStore, in_memory
 from probes.inputs import CURRENT, signal_features, token_signals
-from probes.position import Position, split_steps
+from probes.position import Position
 
 Array = NDArray[np.float32]
 
@@ -27,8 +29,9 @@ class Table:
     """Readings at one position, one row per reading.
 
     Attributes:
-        layers: which layers `hidden` and `pooled` hold.
-        hidden: (n, layers, d) hidden states. pooled: the same, their mean over the tokens of the step so far.
+        layers: which layers `hidden` and `pooled` hold; those that were asked for are among them.
+        hidden: (n, layers, d) hidden states, in float32, or in float16 from files. pooled: the same, their
+            mean over the tokens of the step so far.
         signals: (n, S) features of `probes.inputs`.
         wrong: (n,) whether the step (at `prompt`: the answer) is wrong. kind: (n,) what is wrong, or "".
         about: (n, tokens) 1 where the token is needed, 0 where not, -1 where nothing is known.
@@ -66,20 +69,6 @@ class Table:
         return Table(position=self.position, layers=self.layers, **taken)
 
 
-@dataclass(frozen=True)
-class _Reading:
-    """One row, as long as it stands alone."""
-
-    hidden: Array
-    pooled: Array
-    signals: Floats
-    wrong: bool
-    kind: str
-    step: int
-    tokens_left: int
-    first_token: int
-
-
 def read(
     model: LanguageModel[Any],
     tokenizer: Tokenizer,
@@ -90,6 +79,7 @@ def read(
     about: Sequence[int] = (),
     workers: int = 2,
     on_progress: Callable[[int], None] = lambda _: None,
+    store: StateStore | None = None,
 ) -> dict[str, Table]:
     """Run the model over labelled completions and read at every position; a table per position's name.
 
@@ -98,89 +88,68 @@ def read(
         about: ids of the tokens that have a column in `Table.about`.
         workers: threads, for models that allow more than one.
         on_progress: called with the number of completions that were just read.
+        store: where the states go, and may be already; by default they stay in memory.
     """
-    rows: dict[str, list[tuple[int, _Reading]]] = {position.name: [] for position in positions}
+    kept = [keep(each) for each in labels]
+    texts, rows = planned(tokenizer, model.spec, labels, positions, keep)
+    plan = Plan(
+        labels=data_hash(labels) + hashlib.sha256(bytes(kept)).hexdigest()[:8],
+        positions=tuple(positions),
+        layers=tuple(layers),
+        counts={each.name: sum(len(found[each.name]) for found in rows) for each in positions},
+        d_model=model.spec.d_model,
+    )
+    arrays = in_memory(plan) if store is None else store.open(plan, len(labels))
+    on_progress(arrays.done)
+    places = {name: sum(len(found[name]) for found in rows[: arrays.done]) for name in plan.counts}
 
     def one(index: int) -> dict[str, list[_Reading]]:
-        return _read_one(model, tokenizer, labels[index], positions, layers, keep(labels[index]))
+        return _read_one(model, texts[index], rows[index], layers)
 
     # A network of transformers is read by hooks, which several threads would share.
     threads = workers if isinstance(model, Decoder) else 1
     with ThreadPoolExecutor(threads, initializer=lambda: torch.set_num_threads(1)) as pool:
-        for index, found in enumerate(pool.map(one, range(len(labels)))):
+        for index, found in enumerate(pool.map(one, range(arrays.done, len(labels))), arrays.done + 1):
             for name, readings in found.items():
-                rows[name].extend((index, reading) for reading in readings)
+                for reading in readings:
+                    arrays.put(name, places[name], reading.hidden, reading.pooled, reading.signals)
+                    places[name] += 1
+            arrays.note(index)
             on_progress(1)
+    arrays.finish(len(labels))
     columns = {token_id: column for column, token_id in enumerate(about)}
     abouts = [_about(tokenizer, each, columns) for each in labels]
-    return {
-        position.name: _table(position, layers, rows[position.name], labels, abouts, model.spec.d_model)
-        for position in positions
-    }
+    return {position.name: _table(position, arrays, rows, labels, abouts) for position in positions}
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What the model says at one row: (layers, d) states twice, and (S,) features."""
+
+    hidden: Array
+    pooled: Array
+    signals: Floats
 
 
 @torch.inference_mode()
 def _read_one(
-    model: LanguageModel[Any],
-    tokenizer: Tokenizer,
-    labelled: LabelledCompletion,
-    positions: Sequence[Position],
-    layers: Sequence[int],
-    keep_correct: bool,
+    model: LanguageModel[Any], text: Text, rows: RowsByPosition, layers: Sequence[int]
 ) -> dict[str, list[_Reading]]:
-    prompt = tokenizer.encode_prompt(labelled.prompt)
-    ids = list(labelled.completion_ids) or tokenizer.encode(labelled.completion)
-    ids = ids[: model.spec.context_length - len(prompt)]
-    output = model.score([*prompt, *ids][:-1], layers)
-    first = len(prompt) - 1
-    signals = token_signals(output.logits[first:], torch.tensor(ids, device=output.logits.device))
+    if not any(rows.values()):
+        return {}
+    output = model.score([*text.prompt_ids, *text.ids][:-1], layers)
+    first = len(text.prompt_ids) - 1
+    signals = token_signals(output.logits[first:], torch.tensor(text.ids, device=output.logits.device))
     hidden = torch.stack([output.hidden[layer][first:] for layer in layers], dim=1).cpu().numpy()
-    ends = _ends(tokenizer, ids, model.spec.end_token_ids)
-    closing = set(positions[0].closing)
-    found: dict[str, list[_Reading]] = {position.name: [] for position in positions}
-    for number, step in split_steps(ids, closing):
-        start, end = ends[step.start - 1] if step.start else 0, ends[step.stop - 1]
-        kind = _kind(labelled, start, end)
-        if labelled.judged is not None and start >= labelled.judged:
-            break
-        if end <= labelled.judged_from:
-            continue
-        for position in positions:
-            is_prompt = position.at == "prompt"
-            wrong = not labelled.is_correct if is_prompt else bool(kind)
-            if not (wrong or keep_correct):
-                continue
-            for at in step:
-                if position.is_read(ids[step.start : at], ids[at], number):
-                    reading = _Reading(
-                        hidden=hidden[at].copy(),  # a view would keep the whole text
-                        pooled=hidden[step.start : at + 1].mean(axis=0),
-                        signals=signal_features(
-                            signals[step.start : at], signals[at, : len(CURRENT)], number
-                        ),
-                        wrong=wrong,
-                        kind="wrong" if is_prompt and wrong else kind,
-                        step=number,
-                        tokens_left=step.stop - at,
-                        first_token=ids[step.start],
-                    )
-                    found[position.name].append(reading)
-    return found
 
+    def reading(row: Row) -> _Reading:
+        return _Reading(
+            hidden=hidden[row.at].copy(),  # a view would keep the whole text
+            pooled=hidden[row.start : row.at + 1].mean(axis=0),
+            signals=signal_features(signals[row.start : row.at], signals[row.at, : len(CURRENT)], row.step),
+        )
 
-def _ends(tokenizer: Tokenizer, ids: Sequence[int], end_token_ids: Collection[int]) -> list[int]:
-    """Characters of the completion up to and with each token; an end token has none."""
-    ends: list[int] = []
-    text = b""
-    for token_id in ids:
-        text += b"" if token_id in end_token_ids else tokenizer.token_bytes(token_id)
-        ends.append(len(text.decode(errors="ignore")))
-    return ends
-
-
-def _kind(labelled: LabelledCompletion, start: int, end: int) -> str:
-    """What is wrong with the characters `start` to `end`; empty if nothing is."""
-    return next((span.kind for span in labelled.wrong if span.start < end and start < span.end), "")
+    return {name: [reading(row) for row in found] for name, found in rows.items()}
 
 
 def _about(tokenizer: Tokenizer, labelled: LabelledCompletion, columns: dict[int, int]) -> NDArray[np.int8]:
@@ -198,28 +167,26 @@ def group_number(group: str) -> int:
 
 def _table(
     position: Position,
-    layers: Sequence[int],
-    rows: Sequence[tuple[int, _Reading]],
+    arrays: StateArrays,
+    rows: Sequence[RowsByPosition],
     labels: Sequence[LabelledCompletion],
     abouts: Sequence[NDArray[np.int8]],
-    d_model: int,
 ) -> Table:
-    readings = [reading for _, reading in rows]
-    owners = [labels[index] for index, _ in rows]
-    shape = (len(rows), len(layers), d_model)
+    found = [(index, row) for index, each in enumerate(rows) for row in each[position.name]]
+    owners = [labels[index] for index, _ in found]
     return Table(
         position=position,
-        layers=tuple(layers),
-        hidden=np.array([each.hidden for each in readings], dtype=np.float32).reshape(shape),
-        pooled=np.array([each.pooled for each in readings], dtype=np.float32).reshape(shape),
-        signals=np.array([each.signals for each in readings], dtype=np.float32),
-        wrong=np.array([each.wrong for each in readings], dtype=np.bool_),
-        kind=np.array([each.kind for each in readings], dtype=np.str_),
-        about=np.array([abouts[index] for index, _ in rows], dtype=np.int8),
+        layers=arrays.layers,
+        hidden=arrays.hidden[position.name],
+        pooled=arrays.pooled[position.name],
+        signals=arrays.signals[position.name],
+        wrong=np.array([row.wrong for _, row in found], dtype=np.bool_),
+        kind=np.array([row.kind for _, row in found], dtype=np.str_),
+        about=np.array([abouts[index] for index, _ in found], dtype=np.int8),
         group=np.array([group_number(owner.group_name) for owner in owners], dtype=np.int64),
-        step=np.array([each.step for each in readings], dtype=np.int64),
-        tokens_left=np.array([each.tokens_left for each in readings], dtype=np.int64),
-        first_token=np.array([each.first_token for each in readings], dtype=np.int64),
+        step=np.array([row.step for _, row in found], dtype=np.int64),
+        tokens_left=np.array([row.tokens_left for _, row in found], dtype=np.int64),
+        first_token=np.array([row.first_token for _, row in found], dtype=np.int64),
         own=np.array([owner.own for owner in owners], dtype=np.bool_),
         domain=np.array([owner.domain for owner in owners], dtype=np.str_),
         op=np.array([owner.tags.get("op", np.nan) for owner in owners], dtype=np.float32),

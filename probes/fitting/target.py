@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from probes.arrays import Bools
 from probes.errors import LabelsError
+from probes.fitting.labels import Part
 from probes.fitting.readings import Table
+from probes.fitting.sizes import shortage
 
 MIN_MISTAKES = 200
 """Mistakes of a kind in the fitting part below which it gets no probe of its own."""
@@ -35,14 +37,22 @@ class Target:
         return table.wrong if self.kind is None else table.kind == self.kind
 
 
-def targets(parts: Mapping[str, Tables], min_mistakes: int = MIN_MISTAKES) -> list[Target]:
+@dataclass(frozen=True)
+class Fittable:
+    """What can be fitted. refused: why not, by name of the targets that cannot be."""
+
+    targets: tuple[Target, ...]
+    refused: Mapping[str, str]
+
+
+def targets(parts: Mapping[Part, Tables], min_mistakes: int = MIN_MISTAKES) -> Fittable:
     """What can be fitted on these tables: any mistake, late and early; each frequent kind; the answer.
 
     Args:
         parts: `fit`, `validation` and `calibration`.
 
     Raises:
-        LabelsError: in some part there are no right readings, or no wrong ones.
+        LabelsError: nothing can be fitted.
     """
     early = "The step that has just been begun will be wrong: the first mistake."
     found = [
@@ -54,26 +64,28 @@ def targets(parts: Mapping[str, Tables], min_mistakes: int = MIN_MISTAKES) -> li
             ("question",),
         ),
     ]
-    for target in found:
-        for part, tables in parts.items():
-            labels = target.labels(tables[target.positions[0]])
-            if not _has_both(labels):
-                raise LabelsError(
-                    f"{target.name}: {int(labels.sum())} of {len(labels)} readings of the {part} part are "
-                    "wrong; there must be right and wrong ones, hundreds of each for a probe worth having"
-                )
-    counts = Counter(parts["fit"]["end"].kind.tolist())
+    found = [each for each in found if each.positions[0] in parts["fit"]]
+    refused = {target.name: why for target in found if (why := _shortage(target, parts)) is not None}
+    counts = Counter(parts["fit"]["end"].kind.tolist() if "end" in parts["fit"] else ())
     kinds = [kind for kind, count in sorted(counts.items()) if kind and count >= min_mistakes]
     if len(counts) > 2:  # a single kind is no other than any mistake
         for kind in kinds:
             meaning = f"The step is the answer's first mistake, of kind {kind}."
-            target = Target(kind, meaning, ("name", "end"), kind)
-            if all(
-                _has_both(target.labels(tables[at])) for tables in parts.values() for at in target.positions
-            ):
+            at = tuple(name for name in ("name", "end") if name in parts["fit"])
+            target = Target(kind, meaning, at, kind)
+            if _shortage(target, parts) is None:
                 found.insert(-1, target)
-    return found
+    if len(refused) == len(found):
+        reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
+        raise LabelsError(f"there are too few labels to fit a probe on. {reasons}")
+    return Fittable(tuple(each for each in found if each.name not in refused), refused)
 
 
-def _has_both(labels: Bools) -> bool:
-    return bool(labels.any()) and not bool(labels.all())
+def _shortage(target: Target, parts: Mapping[Part, Tables]) -> str | None:
+    """Why a part is too small for a target, the first one that is."""
+    for part, tables in parts.items():
+        for name in target.positions:
+            table = tables[name]
+            if (why := shortage(part, target.labels(table), table.group)) is not None:
+                return why
+    return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from probes.fitting.calibrate import calibrate
 from probes.fitting.candidates import Candidate
 from probes.fitting.labels import LabelledCompletion, Part
 from probes.fitting.readings import Table, read
+from probes.fitting.sizes import caution
+from probes.fitting.state_store import StateStore
 from probes.fitting.sweep import FittedProbe, SweepEntry, candidates_per_position, fit_probe
 from probes.fitting.target import Target, targets
 from probes.metrics.thresholds import thresholds
@@ -28,8 +30,20 @@ EVERY_PART: tuple[Part, ...] = (*FITTED_ON, "test")
 READ_IN_FULL = 7_000
 """Completions of the fitting part whose right steps are read too; of the others only the wrong ones are."""
 
+ALL_LAYERS_UP_TO = 12
+"""Blocks of a model of which every layer is tried."""
+
 Watch = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Shows the progress of something, by name and total."""
+
+
+@dataclass(frozen=True)
+class FittedProbes:
+    """What came of a fit. refused: why there is no probe, by name. cautions: of each probe that there is."""
+
+    probes: tuple[FittedProbe, ...]
+    refused: Mapping[str, str]
+    cautions: Mapping[str, tuple[str, ...]]
 
 
 def by_part(
@@ -42,8 +56,8 @@ def by_part(
     """
     parts: dict[Part, list[LabelledCompletion]] = {part: [] for part in wanted}
     for labelled in labels:
-        if labelled.assigned in parts:
-            parts[labelled.assigned].append(labelled)
+        if labelled.part in parts:
+            parts[labelled.part].append(labelled)
     if empty := [part for part, found in parts.items() if not found]:
         raise LabelsError(
             f"of {len(labels)} labelled completions none is in the part {' or '.join(empty)}; give more "
@@ -60,40 +74,74 @@ def fit_all_probes(
     min_mistakes: int,
     workers: int,
     watch: Watch,
-) -> list[FittedProbe]:
+    layers: Sequence[int] | None = None,
+    store: StateStore | None = None,
+) -> FittedProbes:
     """Every probe that the labels allow; see `probes.fitting.target.targets`.
+
+    Args:
+        layers: which are tried; by default those of `default_layers`.
+        store: where hidden states go; by default they stay in memory.
 
     Raises:
         LabelsError: too few labels.
     """
+    layers = default_layers(model) if layers is None else layers
     parts = by_part(labels, FITTED_ON)
     about = tuple(sorted({tokenizer.phrase_id(text) for each in parts["fit"] for text in each.about}))
-    tables = {
-        part: _tables(model, tokenizer, positions, parts[part], about, part, workers, watch) for part in parts
+    tables: dict[Part, dict[str, Table]] = {
+        part: _tables(model, tokenizer, positions, layers, parts[part], about, part, workers, watch, store)
+        for part in parts
     }
     fitting, validation, calibration = tables["fit"], tables["validation"], tables["calibration"]
     fitted: list[FittedProbe] = []
-    for target in targets(tables, min_mistakes):
-        total = candidates_per_position(range(model.spec.n_layers + 1)) * len(target.positions)
+    fittable = targets(tables, min_mistakes)
+    for target in fittable.targets:
+        total = candidates_per_position(layers) * len(target.positions)
         with watch(f"fitting {target.name}", total) as done:
             fitted.append(fit_probe(target, fitting, validation, calibration, workers, done))
-    if about:
-        with watch(f"fitting {necessary.NAME}", model.spec.n_layers + 1) as done:
+    if about and "start" in positions:
+        with watch(f"fitting {necessary.NAME}", len(layers)) as done:
             fitted.append(
                 _fit_necessary(about, fitting["start"], validation["start"], calibration["start"], done)
             )
-    return fitted
+    return FittedProbes(tuple(fitted), fittable.refused, _cautions(fittable.targets, tables))
+
+
+def default_layers(model: LanguageModel[Any]) -> tuple[int, ...]:
+    """All layers of a small model; of others layer 0 and eight at equal distances, the last included."""
+    last = model.spec.n_layers
+    if last <= ALL_LAYERS_UP_TO:
+        return tuple(range(last + 1))
+    return (0, *(round(last * step / 8) for step in range(1, 9)))
+
+
+def _cautions(
+    fitted: Sequence[Target], tables: Mapping[Part, Mapping[str, Table]]
+) -> dict[str, tuple[str, ...]]:
+    """What to say of parts that are too small to choose among candidates, or to calibrate on, by target."""
+    found: dict[str, tuple[str, ...]] = {}
+    for target in fitted:
+        said = [
+            caution(part, target.labels(table), table.group)
+            for part in ("validation", "calibration")
+            for table in [tables[part][target.positions[0]]]
+        ]
+        found[target.name] = tuple(each for each in said if each is not None)
+    return found
 
 
 def _tables(
     model: LanguageModel[Any],
     tokenizer: Tokenizer,
     positions: Mapping[str, Position],
+    layers: Sequence[int],
     labels: Sequence[LabelledCompletion],
     about: Sequence[int],
     part: Part,
     workers: int,
     watch: Watch,
+    store: StateStore | None,
 ) -> dict[str, Table]:
     share = READ_IN_FULL / max(1, sum(each.own for each in labels))
     random = np.random.default_rng(0)
@@ -104,11 +152,12 @@ def _tables(
             tokenizer,
             labels,
             list(positions.values()),
-            range(model.spec.n_layers + 1),
+            layers,
             keep=lambda labelled: id(labelled) in full,
             about=about,
             workers=workers,
             on_progress=done,
+            store=store,
         )
 
 

@@ -13,6 +13,7 @@ from probes.arrays import Bools, Floats, Ints
 from probes.fitting.candidates import Candidate
 from probes.fitting.labels import LabelledCompletion, sample
 from probes.fitting.readings import Table, read
+from probes.fitting.state_store import StateStore
 from probes.fitting.sweep import SweepEntry
 from probes.fitting.target import Target
 from probes.judging.baselines import (
@@ -93,6 +94,7 @@ def judge_plain(
     workers: int = 2,
     resamples: int = 1000,
     on_progress: Callable[[int], None] = lambda _: None,
+    store: StateStore | None = None,
 ) -> tuple[ProbeResult, ...]:
     """Judge probes by the completions of the test part, beside baselines and controls on the same rows.
 
@@ -100,12 +102,16 @@ def judge_plain(
         fitting, calibration, test: labelled completions of these parts.
         untrained: the same kind of network with random weights, for one of the controls.
         on_progress: called with the number of completions that were just read.
+        store: where the model's hidden states go, and may be already; by default they stay in memory.
     """
     positions = list({each.probe.position.name: each.probe.position for each in subjects}.values())
     layers = sorted({0, *(layer for each in subjects for layer in each.probe.layers)})
 
     def tables(network: LanguageModel[Any], labels: Sequence[LabelledCompletion]) -> dict[str, Table]:
-        return read(network, tokenizer, labels, positions, layers, workers=workers, on_progress=on_progress)
+        return read(
+            network, tokenizer, labels, positions, layers, workers=workers, on_progress=on_progress,
+            store=store if network is model else None,
+        )  # fmt: skip
 
     some = sample(fitting, REFITTED, seed=0)
     learned, calibrated = tables(model, some), tables(model, calibration)

@@ -57,14 +57,18 @@ class FittingData:
         return cls(description, dict(origin), parts["calibration"][:EXAMPLES])
 
 
-def card_of(fitted: FittedProbe, loaded: LoadedCheckpoint, data: FittingData) -> ProbeCard:
-    """The card of a probe that was just fitted."""
+def card_of(
+    fitted: FittedProbe, loaded: LoadedCheckpoint, data: FittingData, cautions: Sequence[str] = ()
+) -> ProbeCard:
+    """The card of a probe that was just fitted. cautions: what it has to say of labels that are too few."""
     making = Making(target=fitted.target, candidate=fitted.candidate, sweep=fitted.sweep)
     evidence: dict[str, JsonValue] = {
         "making": making.model_dump(mode="json"),
         "data": data.description,
         "origin": data.origin,
     }
+    if cautions:
+        evidence["cautions"] = list(cautions)
     return probe_card(
         fitted.probe,
         loaded,

@@ -1,6 +1,6 @@
 """The evaluation of all stored probes of a checkpoint, the planning probe and drift included."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import torch
@@ -16,13 +16,16 @@ from models.training.initialise import initialise
 from probes.card import ProbeCard
 from probes.fitting import necessary
 from probes.fitting.labels import LabelledCompletion, data_hash
+from probes.fitting.sizes import WIDE
+from probes.fitting.state_store import StateStore
 from probes.fitting.workflow import Watch, by_part
 from probes.judging import intervention
 from probes.judging.base_rates import base_rates
-from probes.judging.plain_probes import judge_plain, plain_reads
+from probes.judging.plain_probes import Subject, judge_plain, plain_reads
 from probes.judging.planning import judge_planning, planning_reads
 from probes.judging.record import data_summary, subject_of
 from probes.judging.results import EvaluationReport, ProbeResult
+from probes.judging.verdict import verdict_of
 from probes.store import StoredProbe
 
 REWRITTEN_FROM = 3000
@@ -37,8 +40,12 @@ def judge_stored(
     resamples: int,
     workers: int,
     watch: Watch,
+    store: StateStore | None = None,
 ) -> EvaluationReport:
     """Judge stored probes by the test part of labelled completions; results in the order of the probes.
+
+    Args:
+        store: where hidden states go, and may be already; by default they stay in memory.
 
     Raises:
         ProbeFileError: a card does not say how its probe was made.
@@ -55,7 +62,7 @@ def judge_stored(
             result.name: result
             for result in judge_plain(
                 loaded.model, loaded.tokenizer, plain, parts["fit"], parts["calibration"], parts["test"],
-                untrained, workers, resamples, done,
+                untrained, workers, resamples, done, store,
             )
         }  # fmt: skip
     for subject in subjects:
@@ -77,8 +84,23 @@ def judge_stored(
             f"The test part has {len(parts['test'])} completions (sha256 "
             f"{data_hash(parts['test'])}) and is read by this evaluation only.",
             "Intervals are 95%, from resampling whole problems.",
+            *_cautions(subjects, results),
         ),
     )
+
+
+def _cautions(subjects: Sequence[Subject], results: Mapping[str, ProbeResult]) -> list[str]:
+    """Of which probes the test part is too small to say much."""
+    said: list[str] = []
+    for subject in subjects:
+        for domain in results[subject.probe.name].domains:
+            half = (domain.metrics.auroc.high - domain.metrics.auroc.low) / 2
+            if not half <= WIDE:  # nor where it is no number
+                said.append(
+                    f"{subject.probe.name} has {domain.positives} positives of {domain.rows} readings in the "
+                    f"test part ({domain.domain}), from {domain.problems} problems: its figures say little."
+                )
+    return said
 
 
 def with_evaluation(card: ProbeCard, result: ProbeResult, test: Sequence[LabelledCompletion]) -> ProbeCard:
@@ -86,10 +108,12 @@ def with_evaluation(card: ProbeCard, result: ProbeResult, test: Sequence[Labelle
     domains: dict[str, JsonValue] = {
         domain.domain: domain.model_dump(mode="json") for domain in result.domains
     }
+    verdict = verdict_of({domain.domain: domain for domain in result.domains})
     evaluated: dict[str, JsonValue] = {
         "domains": domains,
         "thresholds": [each.model_dump(mode="json") for each in result.thresholds],
         "calibration_drift": [each.model_dump(mode="json") for each in result.calibration_drift],
+        "verdict": {"beats_free": verdict.beats_free, "reason": verdict.reason},
     }
     known = card.evidence.get("data")
     data: dict[str, JsonValue] = {**(known if isinstance(known, dict) else {}), "test": data_summary(test)}

@@ -65,7 +65,7 @@ def test_probes_come_with_the_checkpoint_unless_others_or_none_are_named(
         ("REQUEST_TIMEOUT_SECONDS", "nan", "0.1 to 86400"),
         ("REQUEST_TIMEOUT_SECONDS", "90000", "0.1 to 86400"),
         ("MAX_REQUEST_CHOICES", "0", "1 to 65536"),
-        ("DEVICE", "gpu", "cpu, mps, cuda or cuda:N"),
+        ("DEVICE", "gpu", "cpu, mps, cuda, cuda:N, or auto"),
         ("LOG_LEVEL", "loud", "debug"),
         ("API_KEY", "", "DEMUR_API_KEY is empty"),
         ("MAX_BODY_BYTES", "10", "1024 or more"),

@@ -57,6 +57,7 @@ class Cache:
 
     def __init__(self, slots: int, length: int) -> None:
         self.slots, self.length = slots, length
+        self.held_bytes = self.most_bytes = 0
         self.answers: dict[int, tuple[int, Sequence[int]]] = {}
 
     def copy(self, source: int, target: int, start: int, end: int) -> None:

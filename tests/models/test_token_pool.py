@@ -36,7 +36,7 @@ class Model:
     """A pool of one layer beside what each slot should hold."""
 
     def __init__(self, slots: int, length: int) -> None:
-        self.pool = TokenPool(slots, length)
+        self.pool = TokenPool(slots, length, 2 * HEADS * SIZE * 4)
         self.held: list[list[float]] = [[] for _ in range(slots)]
         self.written = 0.0
 
@@ -91,17 +91,18 @@ def bytes_of(positions: int) -> int:
 
 def test_memory_follows_the_tokens_in_use() -> None:
     model = Model(slots=32, length=32_000)
-    assert model.pool.bytes == 0
+    assert model.pool.held_bytes == 0
+    assert model.pool.most_bytes == bytes_of(32 * 32_000)
     for slot in range(32):
         model.write(slot, 0, 10)
-    assert model.pool.bytes <= bytes_of(32 * 10 * 8)
+    assert model.pool.held_bytes <= bytes_of(32 * 10 * 8)
     model.write(5, 10, 1000)
     enough = bytes_of(2 * (32 * 64 + 1000))
-    assert model.pool.bytes <= enough
+    assert model.pool.held_bytes <= enough
     for start in range(0, 500, 10):
         model.write(start % 32, 0, 10)  # new short texts, one of them where the long one was
     model.write(7, 10, 900)
-    assert model.pool.bytes <= enough
+    assert model.pool.held_bytes <= enough
 
 
 def test_a_pool_that_cannot_grow_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

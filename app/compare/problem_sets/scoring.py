@@ -8,6 +8,7 @@ import regex
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.compare.answers import SEARCH_SECONDS, is_right, last_number, require_pattern
+from app.invalid import Listed
 
 _CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 _AROUND = " \t\r\n()[]{}*_`\"'.,:;"
@@ -65,7 +66,7 @@ class SameChoice(BaseModel):
     model_config = _CONFIG
 
     kind: Literal["choice"]
-    choices: list[_Label] = Field(
+    choices: Listed[_Label] = Field(
         default=["A", "B", "C", "D"],
         min_length=2,
         max_length=100,
@@ -153,7 +154,7 @@ class JudgeCommand(BaseModel):
     model_config = _CONFIG
 
     kind: Literal["command"]
-    command: list[Annotated[str, Field(min_length=1, max_length=4096)]] = Field(
+    command: Listed[Annotated[str, Field(min_length=1, max_length=4096)]] = Field(
         min_length=1, max_length=64, description="The program and its arguments; no shell reads them."
     )
     seconds: float = Field(default=10.0, ge=0.1, le=600, description="How long it may take.")

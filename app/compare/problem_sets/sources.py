@@ -183,7 +183,7 @@ class GivenProblems(BaseModel):
 
 Number = Annotated[int, Field(ge=-(2**53), le=2**53)] | Annotated[float, Field(ge=-1e15, le=1e15)]
 Word = Annotated[str, Field(max_length=64)]
-Setting = bool | Number | Word | Annotated[list[Number | Word], Field(max_length=64)]
+Setting = bool | Number | Word | Annotated[Listed[Number | Word], Field(max_length=64)]
 
 
 class GymProblems(BaseModel):

@@ -43,6 +43,25 @@ class Measurement(BaseModel):
     seed: int
 
 
+class TextMeasurement(BaseModel):
+    """What was measured of a model without a corpus: texts that came with prompts, or its own.
+
+    prompts: sha256 of the prompts. texts: how many were read. given: of those that were asked for, how many
+    came with their prompts. The others the model wrote, at this temperature and no longer than `max_tokens`;
+    there the token that is drawn stands for the right one.
+    """
+
+    model_config = _RECORD
+
+    prompts: str = Field(pattern=_SHA256)
+    texts: int = Field(ge=1)
+    given: int = Field(ge=0)
+    temperature: float = Field(ge=0)
+    max_tokens: int = Field(ge=1)
+    stop: tuple[str, ...] = ()
+    seed: int
+
+
 class SignalSummary(BaseModel):
     """One signal over all tokens, in its own unit.
 
@@ -92,7 +111,7 @@ class SignalCalibration(BaseModel):
 
     version: Literal[1] = 1
     checkpoint: CheckpointIdentity
-    measurement: Measurement
+    measurement: Measurement | TextMeasurement
     tokens: int = Field(ge=1)
     signals: Mapping[str, SignalSummary]
     adadec: LearnedThreshold
@@ -121,7 +140,7 @@ def refuse_uncalibrated(kind: str, fields: str) -> NoReturn:
     """
     raise MissingError(
         f"strategy {kind!r} was given no {fields}, and the checkpoint has no {CALIBRATION_FILE} to take it "
-        "from; give it in the request. Of a model of `demur pretrain`, `demur calibrate` learns it.",
+        "from; give it in the request, or let `demur calibrate` learn it.",
         param="strategy",
     )
 

@@ -38,13 +38,18 @@ class RiskCounts(BaseModel):
 class RiskTable(BaseModel):
     """Counts by score of doubt, of greedy answers to problems of one split, each problem drawn on its own.
 
-    An answer is wrong unless the corpus checker finds the number right, whatever its steps.
+    An answer is wrong unless the corpus checker finds the number right, whatever its steps; of a user's
+    problems (split `given`, without ops), unless it is the one that came with the problem.
+
+    max_tokens, stop: how the answers were ended, besides by the model itself.
     """
 
     model_config = _RECORD
 
     split: str
-    op_min: int
-    op_max: int
+    op_min: int | None = None
+    op_max: int | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
     seed: int
     scores: Mapping[DoubtName, RiskCounts]

@@ -13,6 +13,7 @@ from app.api.body import StrictJsonRoute
 from app.api.errors import ApiError
 from app.api.json_body import parse_json
 from app.api.metrics import Metrics
+from app.api.model_house import ModelHouse
 from app.api.schemas.requests import ChatRequest, CompletionRequest, ScoreRequest
 from app.api.service import Service
 from app.settings import Settings
@@ -38,7 +39,8 @@ def echoing() -> TestClient:
         return body.model_dump()
 
     app = FastAPI()
-    app.state.service = Service(Settings(), Metrics())
+    house = ModelHouse([], lambda source: pytest.fail(f"{source.name} is opened"), lambda _: 0)
+    app.state.service = Service(Settings(), Metrics(), house)
     app.include_router(router)
 
     @app.exception_handler(ApiError)

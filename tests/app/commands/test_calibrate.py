@@ -2,14 +2,19 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.decoding.calibration.calibration import CALIBRATION_FILE, read_calibration
+from app.commands.strategy_flag import strategy_of_flag
+from app.decoding.calibration.calibration import CALIBRATION_FILE, Measurement, read_calibration
 from app.decoding.core.signals import SIGNALS
+from app.decoding.core.types import StoppingParams
+from app.decoding.sampling.params import SamplingParams
+from app.engine.types import GenerationRequest
 from app.errors import CalibrationError
 from app.main import start_engine
 from app.settings import Settings
@@ -50,6 +55,7 @@ def test_it_measures_every_signal_and_says_of_what(folder: Path) -> None:
     assert set(stored.signals) == set(SIGNALS)
     assert stored.tokens == stored.adadec.tokens > 3 * 5
     measured = stored.measurement
+    assert isinstance(measured, Measurement)
     assert (measured.split, measured.problems, measured.seed) == ("validation", 3, 4)
     assert (measured.op_min, measured.op_max) == (1, 2)
     assert stored.signals["entropy"].quantile(100) <= torch.tensor(200.0).log()
@@ -83,11 +89,6 @@ def test_mistakes_are_messages(folder: Path) -> None:
     wrong = CliRunner().invoke(app, [*command, "--op-min", "4", "--op-max", "2"])
     assert wrong.exit_code == 2
     assert "--op-min is 4 and --op-max 2" in wrong.output
-    card = folder / checkpoint.CARD_FILE
-    card.write_text("{}")
-    foreign = CliRunner().invoke(app, command)
-    assert foreign.exit_code == 2
-    assert "names no igsm corpus" in foreign.output
 
 
 def test_wrong_answers_are_counted_where_they_are_asked_for(folder: Path) -> None:
@@ -109,3 +110,75 @@ def test_wrong_answers_are_counted_where_they_are_asked_for(folder: Path) -> Non
     table = calibrate(folder, "--risk-problems", "6")
     assert "lowest level" in table
     assert "100.00%" in table
+
+
+@pytest.fixture
+def foreign(folder: Path) -> Path:
+    """The same checkpoint, but nothing says what it was trained on."""
+    (folder / checkpoint.CARD_FILE).write_text("{}")
+    return folder
+
+
+def calibrate_foreign(folder: Path, *options: str) -> dict[str, Any]:
+    command = ["calibrate", "--checkpoint", str(folder), "--json", "--max-tokens", "5", *options]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_model_without_a_corpus_is_measured_on_texts_of_its_own(foreign: Path) -> None:
+    hot = ("-n", "6", "--temperature", "100")  # the random model is sure of what it writes
+    measured = calibrate_foreign(foreign, *hot, "--seed", "4")
+    stored = read_calibration(foreign, checkpoint.load(foreign).identity)
+    assert stored is not None
+    assert stored.model_dump(mode="json") == measured
+    assert set(stored.signals) == set(SIGNALS)
+    asked = measured["measurement"]
+    assert (asked["texts"], asked["given"], asked["max_tokens"], asked["seed"]) == (6, 0, 5, 4)
+    assert 6 <= measured["tokens"] <= 30
+    assert measured["risk"] is None
+    assert calibrate_foreign(foreign, *hot, "--seed", "4") == measured
+    assert calibrate_foreign(foreign, *hot, "--seed", "5")["signals"] != measured["signals"]
+    # Strategies that a request gives no threshold take theirs from it.
+    serving = start_engine(Settings(checkpoint=foreign, no_probes=True))
+    try:
+        for kind in ("entropix", "entropy_stop"):
+            strategy = strategy_of_flag(kind)
+            serving.engine.check(GenerationRequest((3, 4), strategy, SamplingParams(), StoppingParams(3)))
+    finally:
+        serving.engine.stop()
+
+
+def test_completions_that_come_with_prompts_are_read_and_answers_are_counted(
+    foreign: Path, tmp_path: Path
+) -> None:
+    lines: list[dict[str, str]] = [
+        {"prompt": "Boats are 3. ", "completion": "Kites are 2.", "answer": "never said"},
+        {"prompt": "Kites are 2. ", "id": "other keys are passed over"},
+    ]
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    measured = calibrate_foreign(foreign, "--prompts", str(prompts), "-n", "4", "--stop", "\\n")
+    assert (measured["measurement"]["texts"], measured["measurement"]["given"]) == (4, 2)
+    assert measured["measurement"]["stop"] == ["\n"]
+    risk = measured["risk"]
+    assert (risk["split"], risk["op_min"], risk["max_tokens"], risk["stop"]) == ("given", None, 5, ["\n"])
+    assert risk["scores"]["surprisal"]["tuning"]["wrong"][-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("", "holds no prompt"),
+        ("{}", "line 1: prompt: Field required"),
+        ('{"prompt": "' + "3 " * 200 + '"}', "takes 1 to"),
+    ],
+)
+def test_prompts_that_cannot_be_used_are_refused(
+    foreign: Path, tmp_path: Path, line: str, message: str
+) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text(line)
+    result = CliRunner().invoke(app, ["calibrate", "--checkpoint", str(foreign), "--prompts", str(prompts)])
+    assert result.exit_code == 2
+    assert message in result.output.replace("\n", " ")

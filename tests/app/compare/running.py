@@ -7,6 +7,7 @@ from typing import Any
 from app.compare.about import about
 from app.compare.folder import RunFolder
 from app.compare.outcome import Outcome
+from app.compare.problems import AT_A_TERMINAL, Allowance
 from app.compare.runner import Comparison
 from app.compare.spec import ComparisonSpec, parse_spec
 from app.engine.engine import Engine
@@ -50,13 +51,24 @@ def engine_for(checkpoint: LoadedCheckpoint, rows: int = 8) -> Engine:
     return Engine(checkpoint, EngineLimits(max_rows=rows))
 
 
-def run(checkpoint: LoadedCheckpoint, spec: ComparisonSpec, path: Path, rows: int = 8) -> list[Outcome]:
+def run(
+    checkpoint: LoadedCheckpoint,
+    spec: ComparisonSpec,
+    path: Path,
+    rows: int = 8,
+    allowance: Allowance | None = None,
+) -> list[Outcome]:
     """Run a comparison, or the rest of it."""
     with engine_for(checkpoint, rows) as engine:
-        comparison = Comparison(engine, checkpoint, spec)
+        comparison = Comparison(engine, checkpoint, spec, allowance)
         with RunFolder.create_or_resume(path, spec, about(spec, checkpoint), comparison.problems) as folder:
             assert comparison.run(folder)
             return list(folder.outcomes)
+
+
+def run_at_a_terminal(checkpoint: LoadedCheckpoint, spec: ComparisonSpec, path: Path) -> list[Outcome]:
+    """Run a comparison as `demur compare` does, which may run commands."""
+    return run(checkpoint, spec, path, allowance=AT_A_TERMINAL)
 
 
 def lasting(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], dict[str, Any]]:

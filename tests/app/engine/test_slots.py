@@ -21,6 +21,8 @@ class RecordingCache:
 
     slots: int
     length: int = 100
+    held_bytes: int = 0
+    most_bytes: int = 0
     copies: list[tuple[int, int, int, int]] = field(default_factory=list[tuple[int, int, int, int]])
 
     def copy(self, source: int, target: int, start: int, end: int) -> None:

@@ -5,10 +5,10 @@ import pytest
 from numpy.typing import NDArray
 
 from probes.errors import LabelsError
-from probes.fitting import families
+from probes.fitting import candidates, families
 from probes.fitting.candidates import Candidate, FittedCandidate, choose, fit_all, richer, single_layer
 from probes.fitting.families import Weights
-from probes.fitting.labels import LabelledCompletion, WrongSpan
+from probes.fitting.labels import LabelledCompletion, Part, WrongSpan
 from probes.fitting.readings import Table, read
 from probes.fitting.sweep import fit_probe
 from probes.fitting.target import Target, targets
@@ -132,11 +132,18 @@ def test_sweep_has_no_candidate_twice() -> None:
     assert {len(each.layers) for each in candidates} == {0, 1, 6}
 
 
-def test_targets_are_what_there_are_mistakes_of(parts: tuple[Tables, Tables, Tables]) -> None:
+def by_part(parts: tuple[Tables, Tables, Tables]) -> dict[Part, Tables]:
     train, held_out, calibration = parts
-    by_name = {"fit": train, "validation": held_out, "calibration": calibration}
-    names = [target.name for target in targets(by_name, min_mistakes=10)]
-    assert names == ["step_error", "step_error_early", "answer_error"]
+    return {"fit": train, "validation": held_out, "calibration": calibration}
+
+
+def test_targets_are_what_there_are_mistakes_of(parts: tuple[Tables, Tables, Tables]) -> None:
+    tables_of = by_part(parts)
+
+    def names(given: dict[Part, Tables], min_mistakes: int = 10) -> list[str]:
+        return [target.name for target in targets(given, min_mistakes).targets]
+
+    assert names(tables_of) == ["step_error", "step_error_early", "answer_error"]
 
     def with_kinds(tables: Tables) -> Tables:
         named = np.where(np.arange(len(tables["end"])) % 2, "number", "name")
@@ -144,14 +151,37 @@ def test_targets_are_what_there_are_mistakes_of(parts: tuple[Tables, Tables, Tab
             at: replace(tables[at], kind=np.where(tables[at].wrong, named, "")) for at in ("end", "name")
         }
 
-    mixed = {part: with_kinds(tables) for part, tables in by_name.items()}
-    assert [target.name for target in targets(mixed, min_mistakes=10)] == [
-        "step_error", "step_error_early", "name", "number", "answer_error",
-    ]  # fmt: skip
-    assert len(targets(mixed, min_mistakes=100_000)) == 3
-    rest = targets({**mixed, "validation": held_out}, min_mistakes=10)  # whose mistakes are all of one kind
-    assert [target.name for target in rest if target.kind] == ["number"]
-    end = held_out["end"]
-    right = {**by_name, "validation": {**held_out, "end": end.take(~end.wrong)}}
-    with pytest.raises(LabelsError, match=r"step_error: 0 of \d+ readings of the validation part are wrong"):
-        targets(right, min_mistakes=10)
+    mixed: dict[Part, Tables] = {part: with_kinds(tables) for part, tables in tables_of.items()}
+    assert names(mixed) == ["step_error", "step_error_early", "name", "number", "answer_error"]
+    assert len(names(mixed, 100_000)) == 3
+    rest = targets({**mixed, "validation": tables_of["validation"]}, min_mistakes=10)
+    # The mistakes there are all of one kind.
+    assert [target.name for target in rest.targets if target.kind] == ["number"]
+
+
+def test_what_there_are_too_few_labels_for_is_said_and_all_else_is_fitted(
+    parts: tuple[Tables, Tables, Tables],
+) -> None:
+    tables_of = by_part(parts)
+    held_out = tables_of["validation"]
+    right = {name: table.take(~table.wrong) for name, table in held_out.items()}
+    found = targets({**tables_of, "validation": {**held_out, "end": right["end"]}}, min_mistakes=10)
+    assert [target.name for target in found.targets] == ["step_error_early", "answer_error"]
+    assert "0 problems of the validation part have a wrong reading" in found.refused["step_error"]
+    with pytest.raises(LabelsError, match="too few labels to fit a probe on"):
+        targets({**tables_of, "validation": right}, min_mistakes=10)
+    only: dict[Part, Tables] = {part: {"question": tables["question"]} for part, tables in tables_of.items()}
+    assert [target.name for target in targets(only).targets] == ["answer_error"]
+
+
+def test_what_would_not_go_into_memory_is_fitted_on_some_rows(
+    parts: tuple[Tables, Tables, Tables], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = parts[0]["end"]
+    candidate = Candidate("end", "logistic", (2,))
+    whole = candidate.fit(train, train.wrong)
+    monkeypatch.setattr(candidates, "MAX_INPUTS", 100 * candidate.width(train))
+    some = candidate.fit(train, train.wrong)
+    assert not np.allclose(whole.weight, some.weight)
+    scores = candidate.scores(some, train)
+    assert scores[train.wrong].mean() > scores[~train.wrong].mean()

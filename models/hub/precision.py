@@ -1,0 +1,49 @@
+"""In what numbers a network of transformers computes."""
+
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from models.errors import SpecError
+
+if TYPE_CHECKING:
+    import torch  # settings name a precision, and need no torch for it
+
+Precision = Literal["auto", "float32", "bfloat16", "float16", "int8"]
+"""`auto` is what the weights are stored in on a GPU, and float32 on a CPU, where that is mostly fastest; with
+`int8` the weights of linear layers are int8, and all else is bfloat16."""
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+NUMBER_BYTES = {"auto": 4, "float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
+"""Memory of a weight, at most but for the few that `int8` leaves as they are."""
+
+TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+"""How far logits may be from each other that differ by rounding only, of the largest absolute logit. What a
+token should not see makes a difference of the same order as the logits."""
+
+
+def dtype_of(precision: Precision, stored: "torch.dtype | None", device: str) -> "torch.dtype":
+    """What activations are computed in.
+
+    Args:
+        stored: the dtype that a config names, if it does.
+
+    Raises:
+        SpecError: no such precision.
+    """
+    import torch
+
+    if precision not in PRECISIONS:
+        raise SpecError(f"dtype {precision!r} is none of {', '.join(PRECISIONS)}")
+    if precision == "auto":
+        return torch.float32 if stored is None or device == "cpu" else stored
+    return {"int8": torch.bfloat16}.get(precision) or getattr(torch, precision)
+
+
+def name_of(dtype: "torch.dtype") -> str:
+    """As `Precision` and configs have it."""
+    return str(dtype).removeprefix("torch.")
+
+
+def tolerance_of(network: Any) -> float:
+    """Of a network's logits; see `TOLERANCES`."""
+    return TOLERANCES.get(name_of(network.dtype), TOLERANCES["bfloat16"])

@@ -1,0 +1,120 @@
+"""When an answer is right."""
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from app.compare.answers import LastNumber, last_number
+from app.compare.problem_sets.scoring import Comparing, number_in
+
+ADAPTER: TypeAdapter[Comparing] = TypeAdapter(Comparing)
+
+
+def score(found: str, expected: str, **scoring: Any) -> float:
+    return ADAPTER.validate_python(scoring).score(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("so it is $1,200.50.", "1,200.50"),
+        ("10-3 = 7", "7"),
+        ("5-3", "3"),
+        ("-3", "-3"),
+        ("x=-3.5kg", "-3.5"),
+        ("3/4 of it", "3/4"),
+        ("1e-3", "1e-3"),
+        (".5", ".5"),
+        ("no number", None),
+        ("12,34", "34"),
+    ],
+)
+def test_the_last_number_is_read_as_it_is_written(text: str, number: str | None) -> None:
+    assert last_number(text) == number
+    assert LastNumber(rule="last_number").read(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1,200.50", Fraction("1200.5")),
+        ("3/4", Fraction(3, 4)),
+        ("\N{MINUS SIGN}7", Fraction(-7)),
+        ("1/0", None),
+        ("1e999999999", None),
+        ("9" * 5000, None),
+        ("none", None),
+    ],
+)
+def test_a_number_is_what_it_says(text: str, number: Fraction | None) -> None:
+    assert number_in(text) == number
+
+
+def test_a_number_that_is_nearly_nothing_is_read_at_once() -> None:
+    assert number_in("1e-999999999") == 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=200))
+def test_any_text_has_a_score_by_every_rule(text: str) -> None:
+    for kind in ("text", "number", "choice", "set"):
+        assert score(text, "A 1", kind=kind) in (0.0, 1.0)
+    assert 0 <= score(text, "a,b", kind="set", credit="f1") <= 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(-(10**9), 10**9))
+def test_a_whole_number_is_found_again(number: int) -> None:
+    assert number_in(f"It is {number:,}.") == number
+    assert score(f"about {number}", str(number), kind="number") == 1
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "scoring", "worth"),
+    [
+        ("72 apples", "#### 72", {"kind": "number"}, 1),
+        ("72.4", "72", {"kind": "number", "tolerance": 0.5}, 1),
+        ("72.6", "72", {"kind": "number", "tolerance": 0.5}, 0),
+        ("101", "100", {"kind": "number", "relative_tolerance": 0.01}, 1),
+        ("0.75", "3/4", {"kind": "number"}, 1),
+        ("many", "72", {"kind": "number"}, 0),
+        (" Paris\n", "paris", {"kind": "text", "ignore_case": True}, 1),
+        ("Paris", "paris", {"kind": "text"}, 0),
+        ("(b)", "B", {"kind": "choice"}, 1),
+        ("B. Paris", "B", {"kind": "choice"}, 1),
+        ("Because", "B", {"kind": "choice"}, 0),
+        ("**C**", "C", {"kind": "choice"}, 1),
+        ("E", "B", {"kind": "choice"}, 0),
+        ("yes, it is", "yes", {"kind": "choice", "choices": ["yes", "no"]}, 1),
+        ("not so", "no", {"kind": "choice", "choices": ["no", "not so"]}, 0),
+        ("b, a, a", "{a, b}", {"kind": "set"}, 1),
+        ("a", "a, b", {"kind": "set"}, 0),
+        ("a, c", "a, b", {"kind": "set", "credit": "f1"}, 0.5),
+        ("", "", {"kind": "set", "credit": "f1"}, 1),
+        ("the 3rd", r"(the )?\d\w+", {"kind": "regex"}, 1),
+        ("the 3rd of May", r"(the )?\d\w+", {"kind": "regex"}, 0),
+    ],
+)
+def test_an_answer_is_worth(found: str, expected: str, scoring: dict[str, Any], worth: float) -> None:
+    assert score(found, expected, **scoring) == worth
+
+
+def test_a_pattern_that_would_never_end_is_not_matched() -> None:
+    assert score("x" * 60, r"(x+x+)+(?=y)z", kind="regex") == 0
+
+
+def test_an_expected_answer_has_to_fit_its_rule() -> None:
+    for scoring, expected in (
+        ({"kind": "number"}, "many"),
+        ({"kind": "choice"}, "E"),
+        ({"kind": "regex"}, "("),
+        ({"kind": "regex"}, "(?:(?:a{999}){999}){999}"),
+    ):
+        with pytest.raises(ValueError, match=r"holds no|none of|no regular|comes to"):
+            ADAPTER.validate_python(scoring).require(expected)
+    with pytest.raises(ValidationError):
+        ADAPTER.validate_python({"kind": "number", "tolerance": -1})

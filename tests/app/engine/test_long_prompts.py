@@ -1,0 +1,62 @@
+"""Prompts that one pass cannot read: they are read in pieces, and nobody waits for more than a piece."""
+
+import pytest
+
+from tests.app.engine.test_batching import same
+from tests.app.engine.test_fairness import Watched
+from tests.app.engine.tiny import ask, collect, tiny_engine
+
+LONG = ask(range(1, 41), max_tokens=3)
+SHORT = ask([2, 7, 1], max_tokens=5, seed=5)
+PIECE = 8
+
+
+def test_streams_go_on_at_every_pass_while_a_long_prompt_is_read() -> None:
+    watched = Watched(max_rows=8, max_prefill_tokens=PIECE)
+    (running,) = watched.submit([ask([3, 1, 4], max_tokens=30)])
+    watched.tick(2)
+    (long,) = watched.submit([LONG])
+    for passes in range(40 // PIECE - 1):
+        said = running.held
+        watched.tick()
+        assert running.held > said, passes
+        assert not long.held
+    assert watched.ticks_until_spoken(long) <= 2
+
+
+@pytest.mark.parametrize("before", range(5))
+def test_a_short_prompt_does_not_wait_until_a_long_one_is_read(before: int) -> None:
+    watched = Watched(max_rows=8, max_prefill_tokens=PIECE)
+    watched.submit([LONG])
+    watched.tick(before)
+    (short,) = watched.submit([SHORT])
+    assert watched.ticks_until_spoken(short) <= 2  # the last piece of the long one may be first
+
+
+def test_a_long_prompt_is_read_whatever_short_ones_come() -> None:
+    watched = Watched(max_rows=8, max_prefill_tokens=PIECE)
+    (long,) = watched.submit([LONG])
+    for passes in range(200):
+        if long.held:
+            break
+        watched.submit([ask([7, 1, passes + 1], max_tokens=2)])
+        watched.tick()
+    assert long.held
+
+
+def test_of_several_long_prompts_one_after_the_other_is_read() -> None:
+    watched = Watched(max_rows=8, max_prefill_tokens=PIECE)
+    streams = watched.submit([ask(range(start, start + 40), max_tokens=1) for start in (1, 90, 170)])
+    spoken = [watched.ticks_until_spoken(stream) for stream in streams]
+    assert spoken[0] <= 40 // PIECE
+    assert all(ticks >= 40 // PIECE - 1 for ticks in spoken[1:])
+
+
+def test_pieces_do_not_change_a_text() -> None:
+    with tiny_engine(max_prefill_tokens=PIECE) as engine:
+        streams = [engine.submit(request) for request in (LONG, SHORT, LONG)]
+        in_pieces = [collect(stream) for stream in streams]
+    with tiny_engine() as engine:
+        whole = [collect(engine.submit(request)) for request in (LONG, SHORT, LONG)]
+    for one, other in zip(in_pieces, whole, strict=True):
+        same(one, other)

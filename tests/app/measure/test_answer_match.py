@@ -1,0 +1,35 @@
+"""Answers that are found in a text where nobody said how to read it."""
+
+import pytest
+
+from app.measure.answer_match import holds_answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("12 + 8 = 20\n20 + 12 = 32\n\n", "32"),
+        ("The answer is 1,234.50 dollars.", "1234.5"),
+        ("$7", "7"),
+        ("so x = -3.", "-3"),
+        ("It was written by  jane\nAUSTEN, in 1813", "Jane Austen"),
+        ("C++ it is", "C++"),
+    ],
+)
+def test_held(text: str, answer: str) -> None:
+    assert holds_answer(text, answer)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("32, but no: 31", "32"),
+        ("no number", "3"),
+        ("132", "32"),
+        ("Romeo", "Rome"),
+        ("", "Rome"),
+        ("Rome", " "),
+    ],
+)
+def test_not_held(text: str, answer: str) -> None:
+    assert not holds_answer(text, answer)

@@ -1,0 +1,114 @@
+"""Networks of other makes in other numbers than float32, and on other devices than the CPU."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from models.checkpoint import load, weight_bytes
+from models.errors import ArtifactError, SpecError
+from models.hub.batched import BatchedModel
+from models.hub.int8 import Int8Linear, round_weights
+from models.hub.loading import load_hub_network
+from models.hub.precision import PRECISIONS, Precision, dtype_of
+from models.tokenizer import Tokenizer
+from tests.models.architectures import network_of
+from tests.models.hub import write_checkpoint
+from tests.models.tiny import random_ids
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
+    path = tmp_path_factory.mktemp("precision") / "llama"
+    write_checkpoint("llama", path, tokenizer)
+    return path
+
+
+# Of the standard deviation of the logits: what rounding to 8 bits of mantissa or 255 steps, may do
+@pytest.mark.parametrize(("precision", "most"), [("float32", 1e-5), ("bfloat16", 0.2), ("int8", 0.2)])
+def test_logits_are_float32_and_near_the_exact_ones(folder: Path, precision: Precision, most: float) -> None:
+    exact = load(folder).model.score(random_ids(12), (1,))
+    model = load(folder, precision=precision).model
+    assert isinstance(model, BatchedModel)
+    found = model.score(random_ids(12), (1,))
+    assert found.logits.dtype == found.hidden[1].dtype == torch.float32
+    difference = (found.logits - exact.logits).square().mean().sqrt() / exact.logits.std()
+    assert difference < most
+    assert precision == "float32" or difference > 1e-4
+
+
+def test_what_auto_is() -> None:
+    assert dtype_of("auto", torch.bfloat16, "cpu") == torch.float32
+    assert dtype_of("auto", torch.bfloat16, "cuda") == torch.bfloat16
+    assert dtype_of("auto", None, "cuda:1") == torch.float32
+    assert [dtype_of(each, None, "cpu") for each in PRECISIONS[1:]] == [
+        torch.float32,
+        torch.bfloat16,
+        torch.float16,
+        torch.bfloat16,
+    ]
+    wrong: Any = "int4"
+    with pytest.raises(SpecError, match="dtype 'int4' is none of auto, float32, bfloat16, float16, int8"):
+        dtype_of(wrong, None, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("device", "need"), [("cuda", "finds a cuda GPU"), ("mps", "finds a mps GPU"), ("auto", "accelerate")]
+)
+def test_a_device_that_is_not_there_is_named(
+    folder: Path, device: str, need: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr("models.hub.loading.find_spec", lambda _name: None)
+    with pytest.raises(SpecError, match=rf"device '{device}' needs .*{need}"):
+        load_hub_network(folder, device)
+
+
+def test_a_network_that_overflows_is_told_so(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    network = network_of("llama")
+    network.get_output_embeddings().weight.mul_(1e6)
+    network.save_pretrained(tmp_path)
+    tokenizer.save(tmp_path)
+    with pytest.raises(ArtifactError, match=r"in float16 .*no numbers|holds NaN or infinity"):
+        load_hub_network(tmp_path, "cpu", "float16")
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_int8_layer_is_the_product_with_the_rounded_weights(bias: bool, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(1)
+    layer = nn.Linear(96, 40, bias=bias)
+    with torch.no_grad():
+        layer.weight.normal_(generator=generator)
+        layer.weight[3] = 0.0
+    small = Int8Linear(layer.weight.to(dtype), None if layer.bias is None else layer.bias.to(dtype))
+    x = torch.randn(2, 5, 96, generator=generator).to(dtype)
+    rounded = small.weight.float() * small.scale.float()[:, None]
+    assert (rounded - layer.weight).abs().amax() <= layer.weight.abs().amax() / 100
+    expected = x.float() @ rounded.T + (0 if layer.bias is None else layer.bias)
+    found = small(x)
+    assert found.dtype == dtype
+    assert found.shape == (2, 5, 40)
+    assert (found.float() - expected).abs().amax() <= (1e-4 if dtype == torch.float32 else 0.5)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_every_linear_layer_is_rounded(kind: str) -> None:
+    network = network_of(kind)
+    before = network(torch.tensor([[3, 4, 5]])).logits
+    round_weights(network)
+    kinds = [type(module).__name__ for module in network.modules()]
+    assert "Linear" not in kinds
+    assert "Conv1D" not in kinds
+    after = network(torch.tensor([[3, 4, 5]])).logits
+    assert 0 < (after - before).square().mean().sqrt() < 0.2 * before.std()
+
+
+def test_memory_of_the_weights_is_foretold(folder: Path) -> None:
+    whole = weight_bytes(folder)
+    assert weight_bytes(folder, "bfloat16") * 2 == weight_bytes(folder, "int8") * 4 == whole
