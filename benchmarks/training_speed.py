@@ -3,8 +3,8 @@
 Both train a network of the same depth and width on the same problems, and take turns in one process, round by
 round, so that whatever else the machine does hits both alike. The plain loop is what a newcomer would
 write: `GPT2LMHeadModel`, `torch.optim.AdamW`, batches padded to their longest document, float32. Only real
-tokens count, for both. The last line sets our step's multiplications against the rate of a large bfloat16
-matrix product, measured in the same minutes.
+tokens count, for both. The last line sets our step's multiplications against the rate of a large matrix
+product in the precision that the trainer uses here, measured in the same minutes.
 
     python benchmarks/training_speed.py [--rounds 6] [--steps 10]
 """
@@ -27,6 +27,7 @@ from models.pretrain import new_network, stepper
 from models.tokenizer import END_OF_TEXT, Tokenizer
 from models.training.config import PretrainConfig
 from models.training.optimisers import Optimisers
+from models.training.precision import has_bfloat16
 from models.training.processes import Processes
 
 
@@ -77,9 +78,9 @@ def plain(config: PretrainConfig, tokenizer: Tokenizer, documents_per_step: int)
     return train_steps
 
 
-def gemm_rate(size: int = 2048, repeats: int = 8) -> float:
-    """Floating-point operations per second of a bfloat16 matrix product of this size."""
-    a = torch.randn(size, size).bfloat16()
+def gemm_rate(dtype: torch.dtype, size: int = 2048, repeats: int = 8) -> float:
+    """Floating-point operations per second of a matrix product of this size."""
+    a = torch.randn(size, size, dtype=dtype)
     torch.mm(a, a)
     began = time.perf_counter()
     for _ in range(repeats):
@@ -113,6 +114,7 @@ def main() -> None:
     }
     speeds: dict[str, list[float]] = {name: [] for name in loops}
     gemm: list[float] = []
+    dtype = torch.bfloat16 if has_bfloat16(torch.device("cpu")) else torch.float32
     with console.status("compiling and warming up"):
         for loop in loops.values():
             loop(range(2))
@@ -122,7 +124,7 @@ def main() -> None:
                 began = time.perf_counter()
                 tokens = loop(range(2 + index * arguments.steps, 2 + (index + 1) * arguments.steps))
                 speeds[name].append(tokens / (time.perf_counter() - began))
-            gemm.append(gemm_rate())
+            gemm.append(gemm_rate(dtype))
 
     table = Table(
         title=f"Training, {config.n_layers} layers x {config.d_model}, {torch.get_num_threads()} threads"
@@ -138,7 +140,7 @@ def main() -> None:
     rate = statistics.median(gemm)
     used = statistics.median(speeds["demur pretrain"]) * flops_per_token(config, tokenizer.vocab_size)
     console.print(
-        f"bfloat16 matrix product: {rate / 1e9:.0f} GFLOP/s; products with our weights: "
+        f"matrix product in {dtype}: {rate / 1e9:.0f} GFLOP/s; products with our weights: "
         f"{used / 1e9:.0f} GFLOP/s, {used / rate:.0%} of it"
     )
 

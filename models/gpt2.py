@@ -130,11 +130,14 @@ class GPT2(nn.Module):
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
-    """Softmax attention (B, heads, T, head size), written out.
+    """Softmax attention (B, heads, T, head size) where the mask (B, 1, T, T) is true.
 
-    For rows this short the compiler's fused softmax between two batched products beats the flash kernel of
-    `scaled_dot_product_attention` on a CPU, above all backwards (benchmarks/training_speed.py).
+    For rows this short in bfloat16 the compiler's fused softmax between two batched products beats the kernel
+    of `scaled_dot_product_attention` on a CPU; in float32 that kernel is faster, above all on rows of 256
+    (benchmarks/training_speed.py).
     """
+    if query.dtype == torch.float32:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     scores = (query @ key.mT) * query.shape[-1] ** -0.5
     weights = torch.softmax(scores.float().masked_fill(~mask, -1e30), dim=-1)
     return weights.to(value.dtype) @ value

@@ -34,10 +34,10 @@ def load_tokenizer(folder: Path, is_ours: bool) -> Tokenizer:
     settings = read_json(settings_file) if settings_file.exists() else {}
     if is_ours and settings == OWN_CONFIG:
         return Tokenizer.load(path, _own_template(folder))
-    read_json(path)  # so that what is wrong with the file is said in our words
     try:
         return _through_transformers(folder)
     except ArtifactError as error:
+        read_json(path)  # so that what is wrong with the file is said in our words
         raise ArtifactError(f"{path}: {error}") from error
 
 

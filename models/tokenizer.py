@@ -271,7 +271,7 @@ def _speller(backend: tokenizers.Tokenizer, alphabet: Set[str]) -> Callable[[str
 
 def _spell_sentencepiece(token: str) -> bytes:
     """Bytes of a SentencePiece token: a space is written as a low line, a lone byte as `<0x0A>`."""
-    if _BYTE.fullmatch(token):
+    if token.startswith("<0x") and _BYTE.fullmatch(token):
         return bytes([int(token[3:5], 16)])
     return token.replace(_SPACE, " ").encode()
 

@@ -22,7 +22,7 @@ from app.engine.scoring import ScoreJob, Scorer
 from app.engine.slots import SlotTable
 from app.engine.stream import Stream
 from app.engine.tasks import Task, run
-from app.engine.text import TextStream, vocabulary_of
+from app.engine.text import TextStream, full_vocabulary_of, vocabulary_of
 from app.engine.turns import LiveOrder, PrefillPace, Turn, Turns
 from app.engine.types import Counters, EngineLimits, GenerationRequest, PromptScored, Served
 from app.engine.under_way import UnderWay
@@ -48,7 +48,7 @@ class DecodingLoop:
         spec = self.model.spec
         self.context_length = min(spec.context_length, limits.max_context or spec.context_length)
         self.vocabulary = vocabulary_of(served)
-        self.full_vocabulary = vocabulary_of(served, special=True)
+        self.full_vocabulary = full_vocabulary_of(served)
         self._encode = served.tokenizer.encode
         self._calibration = calibration
         self._corpus = corpus_of(served.card)

@@ -10,18 +10,21 @@ from app.engine.types import Served
 Piece = tuple[Token, str]
 
 
-def vocabulary_of(served: Served, *, special: bool = False) -> list[bytes]:
-    """Bytes of every id, for all that shows texts and their tokens. Ids that the tokenizer does not know have
-    no text.
+def vocabulary_of(served: Served) -> list[bytes]:
+    """Bytes of every id, for all that shows texts and their tokens. Special tokens, those that end a text,
+    and ids that the tokenizer does not know have no text."""
+    texts = full_vocabulary_of(served)
+    for silent in (*served.tokenizer.special_ids, *served.model.spec.end_token_ids):
+        if silent < len(texts):
+            texts[silent] = b""
+    return texts
 
-    Args:
-        special: whether special tokens, and those that end a text, have one.
-    """
+
+def full_vocabulary_of(served: Served) -> list[bytes]:
+    """The same with the names of special tokens."""
     spec, tokenizer = served.model.spec, served.tokenizer
-    silent = set[int]() if special else {*tokenizer.special_ids, *spec.end_token_ids}
     known = min(spec.vocab_size, tokenizer.vocab_size)
-    texts = [b"" if token_id in silent else tokenizer.token_bytes(token_id) for token_id in range(known)]
-    return texts + [b""] * (spec.vocab_size - known)
+    return [*map(tokenizer.token_bytes, range(known)), *[b""] * (spec.vocab_size - known)]
 
 
 class TextStream:

@@ -28,10 +28,17 @@ def _decoys(settings: Mapping[str, Any]) -> Corpus:
     return Decoys(DecoysSettings(**settings))
 
 
+def _bios(settings: Mapping[str, Any]) -> Corpus:
+    from models.corpora.bios.bios import Bios, BiosSettings
+
+    return Bios(BiosSettings(**settings))
+
+
 CORPORA: Mapping[str, Callable[[Mapping[str, Any]], Corpus]] = {
     "igsm": _igsm,
     "sums": _sums,
     "decoys": _decoys,
+    "bios": _bios,
 }
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from models.errors import ArtifactError, SpecError, first_line
 from models.hub.int8 import round_weights
@@ -47,7 +48,7 @@ def load_hub_network(folder: Path, device: str, precision: Precision = "auto") -
     if absent := sorted(report["missing_keys"]):
         raise ArtifactError(f"the weights lack {', '.join(absent[:3])}")
     for parameter_name, parameter in network.named_parameters():
-        if not bool(torch.isfinite(parameter).all()):
+        if not _is_finite(parameter):
             raise ArtifactError(f"{parameter_name} holds NaN or infinity")
     network.eval().requires_grad_(False)
     if precision == "int8":
@@ -56,6 +57,11 @@ def load_hub_network(folder: Path, device: str, precision: Precision = "auto") -
         network.to(torch.device(device))
     _check_causal(network)
     return network
+
+
+def _is_finite(parameter: Tensor) -> bool:
+    """Whether all numbers are. What is not finite stays so in a sum, which takes a thirtieth of the time."""
+    return bool(torch.isfinite(parameter.sum())) or bool(torch.isfinite(parameter).all())
 
 
 def _check_device(device: str) -> None:

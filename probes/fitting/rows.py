@@ -35,7 +35,7 @@ class Row:
 
 
 RowsByPosition = Mapping[str, Sequence[Row]]
-"""RowsByPosition of one completion by name of position."""
+"""Rows of one completion by name of position."""
 
 
 def text_of(tokenizer: Tokenizer, spec: ModelSpec, labelled: LabelledCompletion) -> Text:

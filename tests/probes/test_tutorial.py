@@ -2,24 +2,24 @@
 
 import json
 import re
+import runpy
 import shlex
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from fastapi.testclient import TestClient
-from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from app.cli import app
 from app.main import create_app
 from app.settings import Settings
-from models.corpora.igsm.spec import NOUNS
-from models.tokenizer import Tokenizer
-from tests.models.hub import write_checkpoint
 from tests.models.tokenizers import corpus_tokenizer
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "probes-tutorial.md"
+FOLLOWS = {"0": "+=\n", "1": "+=\n", "2": "+=\n", "+": "012", "=": "012", "\n": "0012"}
+"""What the model writes after a character, with equal odds: sums that are right once in a while."""
 
 
 def blocks(language: str) -> list[str]:
@@ -28,24 +28,41 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    tokenizer = corpus_tokenizer()
-    write_checkpoint("llama", tmp_path / "my-model", tokenizer)
-    _end_sentences(tmp_path / "my-model", tokenizer)
-    (tmp_path / "judge.py").write_text(blocks("python")[0])
-    prompts = [
-        {"prompt": f"{first.capitalize()} are {second}."} for first in NOUNS[:12] for second in NOUNS[:10]
-    ]
-    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps(prompt) + "\n" for prompt in prompts))
+    write_adding_model(tmp_path / "my-model")
+    prompts, judge = blocks("python")
+    (tmp_path / "make_prompts.py").write_text(prompts)
+    (tmp_path / "judge.py").write_text(judge)
     monkeypatch.chdir(tmp_path)
+    runpy.run_path("make_prompts.py")
     return tmp_path
 
 
-def _end_sentences(folder: Path, tokenizer: Tokenizer) -> None:
-    """Let the random model write a full stop every few tokens, and a few words again and again."""
-    weights = load_file(folder / "model.safetensors")
-    for text, factor in ((". ", 3.0), *((f" {noun}", 1.5) for noun in NOUNS[:8])):
-        weights["lm_head.weight"][tokenizer.phrase_id(text)] *= factor
-    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+def write_adding_model(folder: Path) -> None:
+    """A Llama whose blocks do next to nothing and whose next token depends on the last one alone."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = corpus_tokenizer()
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=tokenizer.vocab_size,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=512,
+        eos_token_id=tokenizer.end_token_id,
+    )
+    network = LlamaForCausalLM(config)
+    ids = {tokenizer.token_bytes(id_).decode("utf-8", "replace"): id_ for id_ in range(tokenizer.vocab_size)}
+    with torch.no_grad():
+        network.model.embed_tokens.weight.mul_(0.1)
+        network.lm_head.weight.zero_()
+        for place, (before, after) in enumerate(FOLLOWS.items()):
+            network.model.embed_tokens.weight[ids[before], place] = 4.0
+            for character in after:
+                network.lm_head.weight[ids[character], place] += 2.0 + 0.1 * after.count(character)
+    network.save_pretrained(folder)
+    tokenizer.save(folder)
 
 
 @pytest.mark.slow
@@ -54,11 +71,21 @@ def test_tutorial_ends_with_a_server_that_reads_the_probes(folder: Path) -> None
     commands = [line for block in blocks("sh") for line in block.splitlines()]
     assert commands[-1].startswith("demur serve")
     for command in commands[:-1]:
-        program, *arguments = shlex.split(command.replace("python judge.py", f"{sys.executable} judge.py"))
+        program, *arguments = shlex.split(re.sub(r"--layer \d+ ?", "", command))  # it has only two
         assert program == "demur"
+        if "install" in arguments:
+            arguments.append("--anyway")  # a sum that nobody computed is nothing that a probe could see
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, f"{command}: {result.output}"
     assert "<svg" in (folder / "run" / "report.html").read_text()
+    assert json.loads((folder / "my-model" / "calibration.json").read_text())["risk"]["split"] == "given"
+
+    own = [sys.executable, "judge.py"]
+    label = next(command for command in commands if " label " in command).replace("--run run", "--run other")
+    arguments = shlex.split(label.replace("--judge arithmetic", f"--judge {shlex.quote(shlex.join(own))}"))
+    result = CliRunner().invoke(app, arguments[1:])
+    assert result.exit_code == 0, result.output
+    assert '"kind": "long"' in (folder / "other" / "labels" / "prompts.jsonl").read_text()
 
     settings = Settings(checkpoint=folder / "my-model", probes=folder / "my-probes")
     with TestClient(create_app(settings), base_url="http://localhost") as client:
@@ -68,8 +95,9 @@ def test_tutorial_ends_with_a_server_that_reads_the_probes(folder: Path) -> None
         assert {"step_error", "answer_error"} <= {card["name"] for card in cards}
         request = {
             "model": "my-model",
-            "prompt": "Boats are kites.",
+            "prompt": "Add 1, 1.\n",
             "max_tokens": 24,
+            "strategy": {"kind": "entropix"},
             "signals": ["probe:answer_error", "probe:step_error"],
         }
         reply = client.post("/v1/completions", json=request)

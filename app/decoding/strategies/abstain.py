@@ -89,8 +89,8 @@ class Abstain(Strategy):
         if table is None or self.score not in table.scores:
             raise MissingError(
                 f"strategy {self.kind!r} by score {self.score!r} needs counts of wrong answers, which the "
-                "calibration lacks; run `demur calibrate --risk-problems 2000` with its probes, take "
-                "another score, or give a threshold (without a guarantee).",
+                "calibration lacks; run `demur calibrate --risk-problems 2000` with its probes, or with "
+                "--prompts that have answers, take another score, or give a threshold (without a guarantee).",
                 param="strategy",
             )
         return _policy(table.scores[self.score], self.risk, self.level, self.delta)

@@ -23,7 +23,7 @@ def corpus(request: pytest.FixtureRequest) -> Corpus:
 
 def test_a_right_solution_is_right_and_every_beginning_of_it_has_no_mistake(corpus: Corpus) -> None:
     for size in corpus.sizes.all:
-        for problem in draw_set(corpus, "train", size, 5, seed=0):
+        for problem in draw_set(corpus, "test", size, 5, seed=0):
             assert problem.size == size
             assert judge(corpus, problem.prompt + corpus.layout.solution_start, problem.solution).correct
             assert corpus.parse(problem.prompt).answer == problem.answer
@@ -84,11 +84,12 @@ def test_what_is_no_problem_gets_a_reason(corpus: Corpus) -> None:
 
 
 def test_unknown_names_are_told_the_known_ones() -> None:
-    with pytest.raises(SpecError, match="there is no corpus 'nothing'; choose one of igsm, sums, decoys"):
+    known = "igsm, sums, decoys, bios"
+    with pytest.raises(SpecError, match=f"there is no corpus 'nothing'; choose one of {known}"):
         corpus_named("nothing")
     for card in ({}, {"corpus": "none"}, {"corpus": {"name": "other", "modulus": 3}}):
         assert corpus_of(card) is None
-    assert "'other', which is not known here; known are igsm, sums, decoys" in why_none(
+    assert "'other', which is not known here; known are igsm, sums, decoys, bios" in why_none(
         {"corpus": {"name": "other"}}
     )
 
