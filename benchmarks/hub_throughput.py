@@ -24,7 +24,7 @@ from app.engine.engine import Engine
 from app.engine.types import GenerationRequest
 from app.measure.asking import collect
 from models import checkpoint
-from models.hub.precision import Precision
+from models.hub.dtypes import Precision
 
 Texts = list[list[int]]
 

@@ -10,9 +10,9 @@ from torch import nn
 from models.checkpoint import load, weight_bytes
 from models.errors import ArtifactError, SpecError
 from models.hub.batched import BatchedModel
+from models.hub.dtypes import PRECISIONS, Precision, dtype_of
 from models.hub.int8 import Int8Linear, round_weights
 from models.hub.loading import load_hub_network
-from models.hub.precision import PRECISIONS, Precision, dtype_of
 from models.tokenizer import Tokenizer
 from tests.models.architectures import network_of
 from tests.models.hub import write_checkpoint
