@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import corpus, probe
+from app.commands import corpus, probe, problems
 from app.commands.calibrate import calibrate
 from app.commands.command_line import CommandLine
 from app.commands.compare import EXAMPLES, compare
@@ -24,6 +24,7 @@ app.command()(pretrain)
 app.command()(calibrate)
 app.command()(convert)
 app.add_typer(corpus.app)
+app.add_typer(problems.app)
 app.add_typer(probe.app)
 
 

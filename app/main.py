@@ -19,7 +19,17 @@ from app.api.metrics import Metrics
 from app.api.middleware import ApiKeyGate, BodyTimeout, RequestContext
 from app.api.model_house import ModelHouse
 from app.api.problem_drawing import describe_corpus
-from app.api.routes import catalogue, chat, compare, completions, operations, problems, score, web
+from app.api.routes import (
+    catalogue,
+    chat,
+    compare,
+    completions,
+    operations,
+    problem_sets,
+    problems,
+    score,
+    web,
+)
 from app.api.service import Service, request_id_of
 from app.api.serving import Serving
 from app.compare.served_model import ServedModel
@@ -57,7 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service = service
     app.state.protocol = protocol(settings)  # of connections, for whoever runs uvicorn
-    for routes in (completions, chat, score, problems, compare, catalogue, operations, web):
+    for routes in (completions, chat, score, problems, problem_sets, compare, catalogue, operations, web):
         app.include_router(routes.router)
     app.add_exception_handler(DemurError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_error)

@@ -25,9 +25,9 @@ from transformers import GPT2LMHeadModel
 from models.corpora.drawing import problems
 from models.pretrain import new_network, stepper
 from models.tokenizer import END_OF_TEXT, Tokenizer
+from models.training.bfloat16 import has_bfloat16
 from models.training.config import PretrainConfig
 from models.training.optimisers import Optimisers
-from models.training.precision import has_bfloat16
 from models.training.processes import Processes
 
 

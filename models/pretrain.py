@@ -22,13 +22,13 @@ from models.errors import SpecError
 from models.evaluate import OpResult, evaluate
 from models.gpt2 import GPT2, GPT2Config
 from models.tokenizer import Tokenizer
+from models.training.bfloat16 import has_bfloat16
 from models.training.config import PretrainConfig
 from models.training.data import batch_source
 from models.training.initialise import initialise
 from models.training.log import LossRow, TrainingLog, ValidationRow
 from models.training.optimisers import Optimisers
 from models.training.packing import Batch
-from models.training.precision import has_bfloat16
 from models.training.processes import Processes, join
 from models.training.resume import resume
 from models.training.state import Progress, save_state

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 from app.api.errors import model_not_found, not_ready
 from app.api.serving import ModelFacts, Serving, facts_of
@@ -75,6 +76,15 @@ class ModelHouse:
         self._changed = threading.Condition()
         self._opener = ThreadPoolExecutor(1, thread_name_prefix="demur-open")
         self._closed = False
+
+    @classmethod
+    def empty(cls) -> "ModelHouse":
+        """One without models."""
+
+        def refuse(source: ModelSource) -> NoReturn:
+            raise model_not_found(source.name, ())
+
+        return cls((), refuse, refuse)
 
     @property
     def default(self) -> str:

@@ -43,9 +43,12 @@ class OffLoop:
         self._writing = Worker("write")
         self._drawing = Worker("draw")
 
-    async def read(self, body_bytes: int, work: Callable[[], T]) -> T:
-        """Do what has to be done with a request of this size before the engine sees it."""
-        return work() if body_bytes <= SMALL_BODY else await self._reading.run(work)
+    async def read(self, body_bytes: int, work: Callable[[], T], *, slow: bool = False) -> T:
+        """Do what has to be done with a request of this size before the engine sees it.
+
+        slow: it may take long, however small the request is.
+        """
+        return work() if body_bytes <= SMALL_BODY and not slow else await self._reading.run(work)
 
     async def write(self, weight: int, work: Callable[[], T]) -> T:
         """Make an answer that holds so many numbers and texts, about."""

@@ -34,14 +34,15 @@ class Service:
             it.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, house: ModelHouse) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, house: ModelHouse | None = None) -> None:
+        """Without a house there are no models, so it never gets ready."""
         self.settings = settings
         self.metrics = metrics
-        self.house = house
+        self.house = house or ModelHouse.empty()
         self.off_loop = OffLoop()
         self.comparisons = Comparisons(settings.comparisons)
         metrics.watch_comparisons(self.comparisons.counts)
-        metrics.watch_models(house.models)
+        metrics.watch_models(self.house.models)
         self.is_ready = False
         self.failure: str | None = None
         self.draining = False

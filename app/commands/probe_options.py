@@ -40,7 +40,8 @@ def load(checkpoint: Path | None, device: str | None = None) -> "LoadedCheckpoin
     from models import checkpoint as checkpoints
 
     folder = checkpoint if checkpoint is not None else EMBEDDED_CHECKPOINT
-    return checkpoints.load(folder, require_device(device or "cpu"))
+    # In the precision that cards of probes speak of, whatever the device.
+    return checkpoints.load(folder, require_device(device or "cpu"), "float32")
 
 
 def run_folder(run: Path | None, model: str) -> Path:

@@ -62,9 +62,16 @@ def remote_model(url: str, key: str | None, name: str | None = None) -> Generato
     base = url.rstrip("/").removesuffix("/v1")
     with httpx2.Client(base_url=base, headers=headers, timeout=_TIMEOUT_SECONDS) as http:
         server = Remote(http, base)
-        models = {each["id"]: each for each in server.call("GET", "/v1/models").json()["data"]}
+        models = _models(server)
         chosen = next(iter(models), None) if name is None else name
         if chosen is None or chosen not in models:
             raise RemoteRefusal(f"{base} has no model {chosen!r}, only {', '.join(models) or 'none'}")
+        if models[chosen]["identity"] is None:  # it is loaded by the first request that names it
+            server.call("POST", "/v1/completions", json={"model": chosen, "prompt": "a", "max_tokens": 1})
+            models = _models(server)
         identity = models[chosen]["identity"]
         yield RemoteModel(chosen, identity["weights"], identity["tokenizer"], server)
+
+
+def _models(server: Remote) -> dict[str, dict[str, Any]]:
+    return {each["id"]: each for each in server.call("GET", "/v1/models").json()["data"]}

@@ -21,7 +21,7 @@ class Allowance:
     """
 
     judge_commands: bool = False
-    draw_seconds: float = 60.0
+    draw_seconds: float = 20.0
 
 
 AT_A_TERMINAL = Allowance(judge_commands=True, draw_seconds=3600.0)

@@ -153,7 +153,7 @@ def _model(name: str, service: Service) -> ModelOut:
     Raises:
         ApiError: 404, there is none of this name.
     """
-    housed = service.house.find(name)
+    housed, settings = service.house.find(name), service.settings
     facts, serving = housed.facts, housed.serving
     spec = facts and facts.spec
     return ModelOut(
@@ -161,8 +161,8 @@ def _model(name: str, service: Service) -> ModelOut:
         created=serving.created if serving else 0,
         loaded=serving is not None,
         default=name == service.house.default,
-        device=service.settings.device,
-        dtype="float32",
+        device=settings.device,
+        dtype="float32" if (settings.device, settings.dtype) == ("cpu", "auto") else settings.dtype,
         context_length=spec and spec.context_length,
         vocab_size=spec and spec.vocab_size,
         parameters=spec and spec.parameters,

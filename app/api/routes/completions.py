@@ -34,7 +34,9 @@ async def complete(
     service = service_of(request)
     body = with_recommended(body, serving)
     prompts = await service.off_loop.read(
-        await size_of(request), lambda: take_completion(body, serving, service.settings)
+        await size_of(request),
+        lambda: take_completion(body, serving, service.settings),
+        slow=not body.parse_special,  # the first time a second tokenizer is made
     )
     planned = plan(
         body,

@@ -35,7 +35,9 @@ async def score(
     service = service_of(request)
     timeout = timeout_of(body.timeout, service.settings)
     texts = await service.off_loop.read(
-        await size_of(request), lambda: take_texts(body, serving, service.settings)
+        await size_of(request),
+        lambda: take_texts(body, serving, service.settings),
+        slow=not body.parse_special,  # the first time a second tokenizer is made
     )
     scored = await unless_disconnected(
         request,

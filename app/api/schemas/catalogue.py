@@ -17,7 +17,7 @@ class ModelOut(BaseModel):
     loaded: bool = Field(description="Whether it is in memory. A request that names it loads it first.")
     default: bool = Field(description="Whether it answers requests that name no model.")
     device: str = Field(description="Where it runs.")
-    dtype: str = Field(description="What its weights are computed with.")
+    dtype: str = Field(description="What it computes in; auto is what its weights are stored in.")
     context_length: int | None
     vocab_size: int | None
     parameters: int | None

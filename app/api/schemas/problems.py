@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.schemas.generation import REQUEST_CONFIG, ModelName
+from app.compare.problem_sets.catalogue import SetDescription, SetExample
 from models.corpora.splits import Split
 
 MAX_PROBLEMS = 1000
@@ -97,6 +98,21 @@ class ProblemList(BaseModel):
     data: list[ProblemOut]
     ops: OpRange
     sizes: SizesOut
+
+
+class ProblemSetOut(SetDescription):
+    """Answer of GET /v1/problem_sets/{name}."""
+
+    object: Literal["problem_set"] = "problem_set"
+    example: SetExample
+
+
+class ProblemSetList(BaseModel):
+    """Answer of GET /v1/problem_sets."""
+
+    object: Literal["list"] = "list"
+    data: list[SetDescription]
+    reasoning_gym: bool = Field(description="Whether its generators are installed here, and listed.")
 
 
 class CheckRequest(BaseModel):

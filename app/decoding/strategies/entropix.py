@@ -31,7 +31,7 @@ from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies.base import Strategy
 from app.decoding.strategies.parts.branches import fork_each
 from app.decoding.strategies.parts.lookahead import look_ahead, mean_logprob
-from app.decoding.strategies.parts.steps import STEP_ENDS, StepEnds, is_step_end
+from app.decoding.strategies.parts.steps import STEP_ENDS, StepEnds, closes_step
 from app.errors import ConflictError
 
 Quadrant = Literal["argmax", "pause", "branch", "resample", "sample"]
@@ -198,7 +198,7 @@ class Entropix(Strategy):
         return branches[best]
 
     async def _finish_step(self, branch: Sequence) -> None:
-        while not (branch.finished or is_step_end(branch.spec, branch.tokens[-1].id, self.step_ends)):
+        while not (branch.finished or closes_step(branch.spec, branch.tokens, self.step_ends)):
             await branch.next()
 
     def _best(self, sequence: Sequence, branches: list[Sequence]) -> int:

@@ -1,6 +1,7 @@
 """What /v1/compare refuses, and what it says then."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -84,3 +85,14 @@ def test_an_unknown_id_is_not_found(corpus: httpx2.Client, id: str) -> None:
         answer = corpus.request(method, f"/v1/compare/{id}{what}")
         assert answer.status_code in (404, 405), answer.text
         error_of(answer)
+
+
+def test_a_server_runs_no_judge_of_a_client(corpus: httpx2.Client, tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    scoring = {"kind": "command", "command": ["touch", str(touched)]}
+    problems = {"source": "given", "items": [{"prompt": "a"}], "scoring": scoring}
+    answer = corpus.post("/v1/compare", json={"arms": ARMS, "problems": problems})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "problems.scoring"
+    assert "a server never runs commands" in answer.json()["error"]["message"]
+    assert not touched.exists()

@@ -62,6 +62,8 @@ def test_openapi_names_every_route_and_both_bodies(http: httpx2.Client) -> None:
         "/v1/probes",
         "/v1/problems",
         "/v1/problems/check",
+        "/v1/problem_sets",
+        "/v1/problem_sets/{name}",
         "/v1/compare",
         "/v1/compare/{id}",
         "/v1/compare/{id}/spec",

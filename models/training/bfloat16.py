@@ -1,4 +1,4 @@
-"""Which precision a device multiplies matrices in fast."""
+"""Where products of matrices in bfloat16 are fast."""
 
 import torch
 
