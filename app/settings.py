@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import DemurError
-from models.hub.precision import Precision
+from models.hub.dtypes import Precision
 
 _HOUSE = Path(__file__).resolve().parent.parent
 EMBEDDED_CHECKPOINT = _HOUSE / "models" / "checkpoints" / "igsm"

@@ -25,8 +25,8 @@ from models.decoder import Decoder
 from models.errors import ArtifactError
 from models.files import read_bytes, read_json, rewriting, write_json
 from models.gpt2 import GPT2
+from models.hub.dtypes import NUMBER_BYTES, Precision
 from models.hub.loading import EVERY_DEVICE, load_hub_network
-from models.hub.precision import NUMBER_BYTES, Precision
 from models.hub_tokenizer import load_tokenizer
 from models.language_model import LanguageModel
 from models.tokenizer import TOKENIZER_FILE, Tokenizer

@@ -11,8 +11,8 @@ import torch
 from models.errors import ArtifactError, first_line
 from models.hub.batched import BatchedModel
 from models.hub.description import describe
+from models.hub.dtypes import tolerance_of
 from models.hub.masks import WINDOW_NAMES
-from models.hub.precision import tolerance_of
 from models.hub.residual_stream import ResidualStream
 from models.hub.row_by_row import RowByRowModel, check_past
 from models.language_model import EndTokens, LanguageModel, PrefillRow

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from models.errors import ArtifactError, SpecError, first_line
+from models.hub.dtypes import Precision, dtype_of, name_of, tolerance_of
 from models.hub.int8 import round_weights
-from models.hub.precision import Precision, dtype_of, name_of, tolerance_of
 
 EVERY_DEVICE = "auto"
 """All GPUs that there are, the layers shared out among them, and the CPU for what has no room there."""

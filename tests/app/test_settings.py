@@ -101,4 +101,6 @@ def test_the_page_of_limits_has_the_settings_own_defaults() -> None:
     assert len(rows) > 10
     for name, told in rows:
         default = Settings.model_fields[name].default
-        assert told == ("none" if default == () else f"{default:g}" if default < 1e6 else str(default)), name
+        assert told == (
+            "none" if default in ((), None) else f"{default:g}" if default < 1e6 else str(default)
+        ), name

@@ -10,9 +10,9 @@ from torch import nn
 from models.checkpoint import load, weight_bytes
 from models.errors import ArtifactError, SpecError
 from models.hub.batched import BatchedModel
+from models.hub.dtypes import PRECISIONS, Precision, dtype_of
 from models.hub.int8 import Int8Linear, round_weights
 from models.hub.loading import load_hub_network
-from models.hub.precision import PRECISIONS, Precision, dtype_of
 from models.tokenizer import Tokenizer
 from tests.models.architectures import network_of
 from tests.models.hub import write_checkpoint
@@ -56,6 +56,10 @@ def test_what_auto_is() -> None:
         dtype_of(wrong, None, "cpu")
 
 
+def nothing(_name: str) -> None:
+    """What `find_spec` finds."""
+
+
 @pytest.mark.parametrize(
     ("device", "need"), [("cuda", "finds a cuda GPU"), ("mps", "finds a mps GPU"), ("auto", "accelerate")]
 )
@@ -64,7 +68,7 @@ def test_a_device_that_is_not_there_is_named(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    monkeypatch.setattr("models.hub.loading.find_spec", lambda _name: None)
+    monkeypatch.setattr("models.hub.loading.find_spec", nothing)
     with pytest.raises(SpecError, match=rf"device '{device}' needs .*{need}"):
         load_hub_network(folder, device)
 
@@ -86,11 +90,11 @@ def test_int8_layer_is_the_product_with_the_rounded_weights(bias: bool, dtype: t
     with torch.no_grad():
         layer.weight.normal_(generator=generator)
         layer.weight[3] = 0.0
-    small = Int8Linear(layer.weight.to(dtype), None if layer.bias is None else layer.bias.to(dtype))
+    small = Int8Linear(layer.weight.to(dtype), layer.bias.to(dtype) if bias else None)
     x = torch.randn(2, 5, 96, generator=generator).to(dtype)
     rounded = small.weight.float() * small.scale.float()[:, None]
     assert (rounded - layer.weight).abs().amax() <= layer.weight.abs().amax() / 100
-    expected = x.float() @ rounded.T + (0 if layer.bias is None else layer.bias)
+    expected = x.float() @ rounded.T + (layer.bias if bias else 0)
     found = small(x)
     assert found.dtype == dtype
     assert found.shape == (2, 5, 40)
