@@ -29,8 +29,9 @@ from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import Greedy, Sample, SelfConsistency
 from app.decoding.strategies.base import Runnable
-from app.engine.engine import Engine, GenerationRequest, Stream
-from app.engine.types import EngineLimits
+from app.engine.engine import Engine
+from app.engine.stream import Stream
+from app.engine.types import EngineLimits, GenerationRequest
 from app.measure.asking import collect
 from app.settings import EMBEDDED_CHECKPOINT
 from models.checkpoint import LoadedCheckpoint, load

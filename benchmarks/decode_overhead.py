@@ -26,8 +26,8 @@ from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import Greedy, Sample
 from app.decoding.strategies.base import Runnable
-from app.engine.engine import Engine, GenerationRequest, RequestDone
-from app.engine.types import EngineLimits, Served
+from app.engine.engine import Engine
+from app.engine.types import EngineLimits, GenerationRequest, RequestDone, Served
 from models.checkpoint import load
 from models.decoder import Decoder
 from models.gpt2 import GPT2, GPT2Config

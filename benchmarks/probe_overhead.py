@@ -29,8 +29,8 @@ from app.decoding.core.signals import PROBE_PREFIX, SIGNALS
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import Sample
-from app.engine.engine import Engine, GenerationRequest, RequestDone
-from app.engine.types import EngineLimits
+from app.engine.engine import Engine
+from app.engine.types import EngineLimits, GenerationRequest, RequestDone
 from app.settings import EMBEDDED_CHECKPOINT, load_settings
 from models.checkpoint import LoadedCheckpoint, load
 from probes.inputs import FEATURES

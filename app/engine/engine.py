@@ -21,19 +21,7 @@ from app.engine.reading import Reading
 from app.engine.requests import RequestGroup
 from app.engine.scoring import ScoreJob, fail
 from app.engine.stream import Stream
-from app.engine.types import (
-    ChoiceDone,
-    EngineLimits,
-    EngineStats,
-    Failed,
-    GenerationRequest,
-    PromptScored,
-    RequestDone,
-    Served,
-    StreamItem,
-    TokenOut,
-    Usage,
-)
+from app.engine.types import EngineLimits, EngineStats, GenerationRequest, Served
 from app.engine.validation import check_request, check_texts, check_thresholds
 from app.errors import DemurError, EngineStoppedError
 from probes.probe import Probe
@@ -296,19 +284,3 @@ class Engine:
             # A fault of the engine itself: nobody's request can be trusted to go on.
             logger.exception("The engine failed.")
             self._loop.fail_all(engine_failure(fault))
-
-
-__all__ = [
-    "ChoiceDone",
-    "Engine",
-    "EngineLimits",
-    "EngineStats",
-    "Failed",
-    "GenerationRequest",
-    "PromptScored",
-    "RequestDone",
-    "Stream",
-    "StreamItem",
-    "TokenOut",
-    "Usage",
-]

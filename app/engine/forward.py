@@ -103,12 +103,15 @@ class Forward:
         self._probed_layers = probed_layers
         self._passed_over = 0
 
-    def is_long(self, pending: Pending, prefill_tokens: int) -> bool:
-        """Whether so much of the text is to be read that one pass does not do."""
-        assert pending.task.request is not None
-        sequence = pending.task.request.sequence
-        slot = self._slots.of(sequence)
-        return len(sequence.context.ids) - (0 if slot is None else slot.valid) > max(1, prefill_tokens)
+    def can_begin(self, pending: Pending, prefill_tokens: int) -> bool:
+        """Whether its request has no token yet and could have one after this pass: it has a slot of its own,
+        and no more is to be read than one pass does."""
+        request = pending.task.request
+        if request is None or not (pending.group.fresh and pending.choice.standing.entitled):
+            return False
+        slot = self._slots.of(request.sequence)
+        known = 0 if slot is None else slot.valid
+        return len(request.sequence.context.ids) - known <= max(1, prefill_tokens)
 
     def select(
         self, pending: Iterable[Pending], turn: Turn, prefill_tokens: int

@@ -1,7 +1,7 @@
 """Who may use the engine next: lanes of live requests and of background ones, and texts to be read."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from app.engine.forward import Pending
@@ -123,9 +123,11 @@ class Unread:
         """All of them."""
         return [group for groups in self.clients.values() for group in groups]
 
-    def add(self, group: RequestGroup) -> None:
-        """The group has texts now, and had none before."""
-        self.clients.setdefault(group.client, deque()).append(group)
+    def add(self, group: RequestGroup, jobs: Iterable[ScoreJob | ActiveRequest]) -> None:
+        """Put texts of a group behind those that it has."""
+        if not group.unread:
+            self.clients.setdefault(group.client, deque()).append(group)
+        group.unread.extend(jobs)
 
     def take(self) -> tuple[RequestGroup, ScoreJob | ActiveRequest] | None:
         """The next text, if there is one; its group has its next turn after all others."""

@@ -96,14 +96,14 @@ class DecodingLoop:
         self._expect(group)
         self.under_way.add(active)
         if request.score_prompt:
-            self._read_later(group, [active])
+            self.unread.add(group, [active])
         else:
             self.under_way.enter(active)
 
     def score(self, group: RequestGroup, jobs: Iterable[ScoreJob]) -> None:
         """Queue texts to be read."""
         self._expect(group)
-        self._read_later(group, jobs)
+        self.unread.add(group, jobs)
 
     def cancel(self, stream: Stream) -> None:
         """Forget the request, if it is still running, and free its rows."""
@@ -218,14 +218,7 @@ class DecodingLoop:
         """Who goes on in a live turn: those without a token whose prompt one pass can read, or all; None
         where a text was read instead."""
         pending = self.live.pending
-        fresh = [
-            each
-            for each in pending
-            if each.group.fresh
-            and each.choice.standing.entitled
-            and each.task.request is not None
-            and not self._forward.is_long(each, prefill_tokens)
-        ]
+        fresh = [each for each in pending if self._forward.can_begin(each, prefill_tokens)]
         match self._order.next(len(fresh), len(pending), reading=bool(self.unread.clients)):
             case "fresh":
                 return fresh
@@ -259,11 +252,6 @@ class DecodingLoop:
         else:
             self.under_way.say(active, [PromptScored(tuple(tokens))])
             self.under_way.enter(active)
-
-    def _read_later(self, group: RequestGroup, jobs: Iterable[ScoreJob | ActiveRequest]) -> None:
-        if not group.unread:
-            self.unread.add(group)
-        group.unread.extend(jobs)
 
     # 6. Drawing
 

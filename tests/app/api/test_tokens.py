@@ -22,8 +22,9 @@ from app.api.rendering import TokenTexts
 from app.api.schemas.requests import ChatRequest, CompletionRequest
 from app.api.schemas.responses import Completion, CompletionChoice
 from app.decoding.core.sequence import Sequence as Text
-from app.engine.engine import Engine, GenerationRequest
+from app.engine.engine import Engine
 from app.engine.text import vocabulary_of
+from app.engine.types import GenerationRequest
 from models.tokenizer import Tokenizer
 from tests.app.engine.tiny import CONTEXT, END, VOCABULARY, TinyCheckpoint, ask, tiny_model
 

@@ -16,7 +16,8 @@ from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import Sample
 from app.decoding.strategies.greedy import Greedy
-from app.engine.engine import Engine, GenerationRequest
+from app.engine.engine import Engine
+from app.engine.types import GenerationRequest
 from app.errors import ComparisonFailedError, EngineStoppedError, RequestError
 from app.measure.asking import collect
 from models.checkpoint import LoadedCheckpoint

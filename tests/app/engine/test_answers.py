@@ -7,12 +7,7 @@ import pytest
 from app.decoding.core.sequence import Sequence
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import Greedy
-from app.engine.engine import (
-    ChoiceDone,
-    PromptScored,
-    RequestDone,
-    TokenOut,
-)
+from app.engine.types import ChoiceDone, PromptScored, RequestDone, TokenOut
 from tests.app.engine.tiny import CONTEXT, END, ask, collect, tiny_engine, tiny_model
 
 

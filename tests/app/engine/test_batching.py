@@ -10,7 +10,7 @@ from app.decoding.core.sequence import Sequence
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import Greedy, Sample
 from app.decoding.strategies.base import Runnable
-from app.engine.engine import GenerationRequest
+from app.engine.types import GenerationRequest
 from tests.app.engine.tiny import Result, Wanderer, ask, collect, fresh_logprobs, tiny_engine, tiny_model
 
 STRATEGIES: dict[str, Runnable] = {

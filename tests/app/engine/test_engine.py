@@ -9,13 +9,9 @@ import pytest
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.sampling.params import SamplingParams
-from app.engine.engine import (
-    Engine,
-    GenerationRequest,
-    Stream,
-    StreamItem,
-    TokenOut,
-)
+from app.engine.engine import Engine
+from app.engine.stream import Stream
+from app.engine.types import GenerationRequest, StreamItem, TokenOut
 from app.errors import (
     ContextLengthError,
     EngineStoppedError,

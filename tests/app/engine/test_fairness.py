@@ -8,12 +8,12 @@ import torch
 
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
-from app.engine.engine import Engine, GenerationRequest, TokenOut
+from app.engine.engine import Engine
 from app.engine.loop import DecodingLoop
 from app.engine.requests import RequestGroup
 from app.engine.stream import Stream
 from app.engine.turns import FRESH_IN_A_ROW
-from app.engine.types import EngineLimits, StreamItem
+from app.engine.types import EngineLimits, GenerationRequest, StreamItem, TokenOut
 from tests.app.engine.test_batching import same
 from tests.app.engine.tiny import TinyCheckpoint, Wanderer, ask, collect, tiny_engine, tiny_model
 

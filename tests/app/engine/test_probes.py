@@ -12,8 +12,8 @@ from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import Greedy, Sample
 from app.decoding.strategies.base import Runnable
-from app.engine.engine import Engine, GenerationRequest
-from app.engine.types import EngineLimits
+from app.engine.engine import Engine
+from app.engine.types import EngineLimits, GenerationRequest
 from app.errors import ParameterError, UnknownNameError
 from models.decoder import Decoder, SlotCache
 from models.language_model import Integers, ModelSpec, PrefillRow, StepOutput

@@ -10,10 +10,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from app.decoding.sampling.params import SamplingParams
-from app.engine.engine import GenerationRequest
 from app.engine.loop import DecodingLoop
 from app.engine.stream import Stream
-from app.engine.types import EngineLimits
+from app.engine.types import EngineLimits, GenerationRequest
 from tests.app.engine.tiny import TinyCheckpoint, ask, tiny_model
 from tests.probes.tiny import positions, random_probe
 

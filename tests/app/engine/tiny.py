@@ -13,8 +13,17 @@ from app.decoding.core.types import Event, StoppingParams, Token
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import Sample
 from app.decoding.strategies.base import Runnable
-from app.engine.engine import ChoiceDone, Engine, Failed, GenerationRequest, RequestDone, TokenOut, Usage
-from app.engine.types import EngineLimits, StreamItem
+from app.engine.engine import Engine
+from app.engine.types import (
+    ChoiceDone,
+    EngineLimits,
+    Failed,
+    GenerationRequest,
+    RequestDone,
+    StreamItem,
+    TokenOut,
+    Usage,
+)
 from models.decoder import Decoder
 from models.gpt2 import GPT2, GPT2Config
 from models.language_model import LanguageModel

@@ -12,7 +12,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from app.decoding.core.types import Event
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import STRATEGIES, RequestStrategy
-from app.engine.engine import Engine, EngineLimits, GenerationRequest
+from app.engine.engine import Engine
+from app.engine.types import EngineLimits, GenerationRequest
 from tests.app.decoding.calibrated import calibration, with_risk
 from tests.app.decoding.strategies.examples import EXAMPLES, Example
 from tests.app.engine.tiny import VOCABULARY, Result, TinyCheckpoint, ask, collect, tiny_model

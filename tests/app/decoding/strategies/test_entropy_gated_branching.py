@@ -8,7 +8,8 @@ import pytest
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies.entropy_gated_branching import EntropyGatedBranching
 from app.decoding.strategies.sample import Sample
-from app.engine.engine import Engine, EngineLimits
+from app.engine.engine import Engine
+from app.engine.types import EngineLimits
 from app.errors import ParameterError, UnknownNameError
 from tests.app.decoding.calibrated import calibration
 from tests.app.decoding.strategies.by_hand import BIAS, PROMPT, STOP, Text, ends_step, look, write_step

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from app.decoding.core.live import Dropped, Forked, Happening, RolledBack
-from app.engine.engine import ChoiceDone, Engine, EngineLimits, TokenOut
-from app.engine.types import LiveOut
+from app.engine.engine import Engine
+from app.engine.types import ChoiceDone, EngineLimits, LiveOut, TokenOut
 from tests.app.decoding.calibrated import calibration, with_risk
 from tests.app.decoding.strategies.test_contract import KINDS, PROBES, outcome, request_of
 from tests.app.engine.replay import Replay

@@ -12,7 +12,8 @@ from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import Greedy, OracleRetry
 from app.decoding.strategies.base import Runnable
-from app.engine.engine import Engine, GenerationRequest
+from app.engine.engine import Engine
+from app.engine.types import GenerationRequest
 from app.errors import ParameterError
 from app.settings import EMBEDDED_CHECKPOINT
 from models import checkpoint

@@ -11,7 +11,8 @@ from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import ProbeBeam, Sample
 from app.decoding.strategies.base import Runnable
-from app.engine.engine import Engine, EngineLimits
+from app.engine.engine import Engine
+from app.engine.types import EngineLimits
 from tests.app.decoding.strategies.scripted import END, drive
 from tests.app.engine.tiny import Result, TinyCheckpoint, ask, collect, tiny_model
 from tests.probes.tiny import every_family

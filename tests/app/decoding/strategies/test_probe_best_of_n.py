@@ -8,7 +8,8 @@ import pytest
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import ProbeBestOfN, Sample
 from app.decoding.strategies.base import Runnable
-from app.engine.engine import Engine, EngineLimits
+from app.engine.engine import Engine
+from app.engine.types import EngineLimits
 from tests.app.decoding.strategies.scripted import attempts, drive
 from tests.app.engine.tiny import Answer, Result, TinyCheckpoint, ask, collect, tiny_model
 from tests.probes.tiny import every_family

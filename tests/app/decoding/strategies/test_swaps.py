@@ -10,8 +10,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from app.decoding.strategies import Strategy
-from app.engine.engine import Engine, EngineLimits
-from app.engine.types import GenerationRequest
+from app.engine.engine import Engine
+from app.engine.types import EngineLimits, GenerationRequest
 from app.errors import RequestError
 from tests.app.decoding.calibrated import calibration, with_risk
 from tests.app.decoding.strategies.test_contract import KINDS, PROBES, SEEDS, outcome, request_of
