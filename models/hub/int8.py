@@ -42,6 +42,17 @@ class Int8Linear(nn.Module):
         return y if self.bias is None else y + self.bias
 
 
+def count_parameters(network: Any) -> int:
+    """Of a network as it was before its weights were rounded: those of rounded layers are buffers, and a head
+    that shared the embedding's has its own since."""
+    config = network.config.get_text_config(decoder=True)
+    copied = network.get_output_embeddings() if getattr(config, "tie_word_embeddings", False) else None
+    rounded = [each for each in network.modules() if isinstance(each, Int8Linear) and each is not copied]
+    numbers = [*network.parameters(), *(each.weight for each in rounded)]
+    numbers += [each.bias for each in rounded if each.bias is not None]
+    return sum(each.numel() for each in numbers)
+
+
 @torch.no_grad()
 def round_weights(network: Any) -> None:
     """Put an `Int8Linear` in the place of every linear layer, the head among them. Embeddings, norms, and
