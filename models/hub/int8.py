@@ -1,7 +1,8 @@
 """Linear layers whose weights are int8, with a scale for every output.
 
 Activations are not rounded ("weight-only"), so nothing is calibrated. On a CPU a kernel of torch
-reads the weights as they are; elsewhere they are widened for each product, which saves memory and no time."""
+reads the weights as they are, if a row of them is a multiple of `GRAIN`; elsewhere they are widened for each
+product, which saves memory and no time."""
 
 from typing import Any
 
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 LARGEST = 127
+
+GRAIN = 32
+"""The kernel reads inputs in pieces of 8 or 16, whatever the processor; of others it reads beyond the end."""
 
 
 class Int8Linear(nn.Module):
@@ -33,8 +37,8 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) to (..., out), in the dtype of x."""
-        if x.device.type == "cpu" and x.dtype == torch.bfloat16:
-            rows = x.reshape(-1, x.shape[-1])
+        if x.device.type == "cpu" and x.dtype == torch.bfloat16 and x.shape[-1] % GRAIN == 0:
+            rows = x.reshape(-1, x.shape[-1]).contiguous()
             y = torch.ops.aten._weight_int8pack_mm(rows, self.weight, self.scale)
             y = y.view(*x.shape[:-1], -1)
         else:

@@ -132,6 +132,17 @@ def test_int8_layer_is_the_product_with_the_rounded_weights(bias: bool, dtype: t
     assert (found.float() - expected).abs().amax() <= (1e-4 if dtype == torch.float32 else 0.5)
 
 
+@pytest.mark.parametrize("inputs", [1, 33, 36, 64])
+@pytest.mark.parametrize("transposed", [True, False])
+def test_an_int8_layer_may_have_any_size_and_its_input_any_layout(inputs: int, transposed: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    small = Int8Linear(torch.randn(7, inputs, generator=generator).bfloat16(), None)
+    x = torch.randn(inputs, 3, generator=generator).bfloat16().T
+    expected = x.float() @ (small.weight.float() * small.scale.float()[:, None]).T
+    found = small(x if transposed else x.contiguous())
+    assert (found.float() - expected).abs().amax() <= 0.02 * expected.abs().amax()
+
+
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
 def test_every_linear_layer_is_rounded(kind: str) -> None:
     network = network_of(kind)
