@@ -224,6 +224,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"model is {','.join(self.model)}: {served[0]!r} is the checkpoint's name already"
             )
+        if self.probes is not None and self.model and "checkpoint" not in self.model_fields_set:
+            raise ValueError(
+                f"probes is {self.probes}, which goes with a checkpoint, but only model is given; say whose "
+                f"they are with model_probes, such as {served[0]}={self.probes}"
+            )
         for name, _ in map(_named_folder, self.model_probes):
             if name not in served:
                 raise ValueError(f"model_probes names {name!r}, which is not served; there are {served}")

@@ -78,7 +78,7 @@ def _take(
 
 def require_short(given: str | list[int], param: str, serving: Serving) -> None:
     """Raise `ApiError` for what cannot fit the model's context, as can be told without a tokenizer."""
-    context = serving.checkpoint.model.spec.context_length
+    context = serving.engine.context_length
     if isinstance(given, list):
         if len(given) > context:
             raise ApiError(

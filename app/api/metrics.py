@@ -106,8 +106,9 @@ class _ModelCollector(Collector):
         for name, model in self._models.items():
             where = [name][: len(labels)]
             tables = [_of_model(model)]
-            if model.serving is not None:
-                stats = model.serving.engine.stats()
+            serving = model.serving  # which may be let go meanwhile
+            if serving is not None:
+                stats = serving.engine.stats()
                 tables.append(_of_engine(stats))
                 _add_batch_sizes(batches, where, stats)
             for gauges, counters in tables:

@@ -111,10 +111,10 @@ class ModelHouse:
             OverloadedError: others are in use, and there is no memory for one more.
             EngineStoppedError: the house is closed.
         """
-        model = self._borrow(name)
+        model, opening = self._borrow(name)
         try:
-            if model.opening is not None:
-                await _opened(model.opening, model.source.name)
+            if opening is not None:
+                await _opened(opening, model.source.name)
             yield self._serving(model)
         finally:
             self._return(model)
@@ -122,10 +122,10 @@ class ModelHouse:
     @contextmanager
     def lend_to_thread(self, name: str | None = None) -> Generator[Serving]:
         """As `lend`, for a thread that may wait. Raises whatever loading the model raises."""
-        model = self._borrow(name)
+        model, opening = self._borrow(name)
         try:
-            if model.opening is not None:
-                model.opening.result()
+            if opening is not None:
+                opening.result()
             yield self._serving(model)
         finally:
             self._return(model)
@@ -133,12 +133,13 @@ class ModelHouse:
     def keep_default(self) -> Serving:
         """The default model, which is never let go from now on. Raises whatever loading it raises."""
         with self.lend_to_thread() as serving:
-            self.find(None).loans += 1
+            self._borrow(None)
             return serving
 
     def open(self) -> list[Serving]:
         """The models that are open now."""
-        return [model.serving for model in self.models.values() if model.serving is not None]
+        there = [model.serving for model in self.models.values()]
+        return [serving for serving in there if serving is not None]
 
     def close(self) -> None:
         """Stop every engine, and open nothing more."""
@@ -149,16 +150,21 @@ class ModelHouse:
         for serving in self.open():
             serving.engine.stop()
 
-    def _borrow(self, name: str | None) -> HousedModel:
-        """Count one more who uses a model, and begin to open it if it is closed."""
+    def _borrow(self, name: str | None) -> tuple[HousedModel, Future[None] | None]:
+        """Count one more who uses a model, and begin to open it if it is closed. Returns what to wait for
+        too: once the lock is free, the model may not be `opening` any more, whether it is open or failed."""
         model = self.find(name)
         with self._changed:
-            if self._closed:
-                raise EngineStoppedError("The server is stopping.")
+            self._require_open()
             if model.serving is None and model.opening is None:
                 model.opening = self._opener.submit(self._open, model)
             model.loans += 1
-        return model
+            return model, model.opening
+
+    def _require_open(self) -> None:
+        """Raise `EngineStoppedError` once the house is closed."""
+        if self._closed:
+            raise EngineStoppedError("The server is stopping.")
 
     def _serving(self, model: HousedModel) -> Serving:
         """What was opened for a borrower stays open."""
@@ -175,6 +181,7 @@ class ModelHouse:
         """In the thread that opens one after the other."""
         name = model.source.name
         try:
+            self._require_open()
             if self._max_bytes is not None:
                 self._make_room(name, self._weigh(model.source), self._max_bytes)
             begun = time.monotonic()
@@ -210,8 +217,7 @@ class ModelHouse:
                 lambda: self._closed or self._taken(only_lent=True) + weight_bytes <= most,
                 self._max_wait_seconds,
             )
-            if self._closed:
-                raise EngineStoppedError("The server is stopping.")
+            self._require_open()
             if self._taken(only_lent=True) + weight_bytes > most:
                 raise OverloadedError(
                     f"There is no memory for {name} beside the models that are in use "

@@ -117,7 +117,7 @@ def timeout_of(asked: float | None, settings: Settings) -> float:
 
 def require_context(prompt: Prompt, serving: Serving, room: int) -> None:
     """Raise `ApiError` unless the prompt leaves `room` tokens of the model's context free."""
-    context = serving.checkpoint.model.spec.context_length
+    context = serving.engine.context_length
     if len(prompt.token_ids) + room > context:
         raise ApiError(
             f"{prompt.param} has {len(prompt.token_ids)} tokens; the model's context holds {context}, "
@@ -130,7 +130,7 @@ def require_context(prompt: Prompt, serving: Serving, room: int) -> None:
 def _room(prompt: Prompt, limit: Limit, serving: Serving) -> int:
     """Tokens that the context holds after the prompt; there is one at least, unless none is asked for."""
     require_context(prompt, serving, room=0 if limit.tokens == 0 else 1)
-    return serving.checkpoint.model.spec.context_length - len(prompt.token_ids)
+    return serving.engine.context_length - len(prompt.token_ids)
 
 
 def _warnings(limit: Limit, rooms: Sequence[int], serving: Serving) -> tuple[str, ...]:
@@ -138,7 +138,7 @@ def _warnings(limit: Limit, rooms: Sequence[int], serving: Serving) -> tuple[str
     with, LangChain for 256, whatever the context."""
     if limit.tokens is None or limit.tokens <= min(rooms):
         return ()
-    context = serving.checkpoint.model.spec.context_length
+    context = serving.engine.context_length
     begins = f"{limit.param} is {limit.tokens}, but the model's context of {context} holds"
     if len(rooms) == 1:
         return (f"{begins} {rooms[0]} more tokens after the prompt; at most so many are written",)

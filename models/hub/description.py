@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from models.errors import ArtifactError
+from models.hub.int8 import count_parameters
 from models.language_model import EndTokens, ModelSpec, end_token_ids
 
 _CONTEXT_NAMES = ("max_position_embeddings", "seq_length", "max_seq_len")
@@ -28,7 +29,7 @@ def describe(network: Any, name: str, *ends: EndTokens) -> ModelSpec:
         context_length=_context_length(config),
         d_model=_size(config, "hidden_size"),
         n_layers=_size(config, "num_hidden_layers"),
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        parameters=count_parameters(network),
         end_token_ids=end_token_ids(*of_configs, *ends, vocab_size=vocab_size),
     )
 

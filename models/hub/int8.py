@@ -1,7 +1,8 @@
 """Linear layers whose weights are int8, with a scale for every output.
 
 Activations are not rounded ("weight-only"), so nothing is calibrated. On a CPU a kernel of torch
-reads the weights as they are; elsewhere they are widened for each product, which saves memory and no time."""
+reads the weights as they are, if a row of them is a multiple of `GRAIN`; elsewhere they are widened for each
+product, which saves memory and no time."""
 
 from typing import Any
 
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 LARGEST = 127
+
+GRAIN = 32
+"""The kernel reads inputs in pieces of 8 or 16, whatever the processor; of others it reads beyond the end."""
 
 
 class Int8Linear(nn.Module):
@@ -33,13 +37,24 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) to (..., out), in the dtype of x."""
-        if x.device.type == "cpu" and x.dtype == torch.bfloat16:
-            rows = x.reshape(-1, x.shape[-1])
+        if x.device.type == "cpu" and x.dtype == torch.bfloat16 and x.shape[-1] % GRAIN == 0:
+            rows = x.reshape(-1, x.shape[-1]).contiguous()
             y = torch.ops.aten._weight_int8pack_mm(rows, self.weight, self.scale)
             y = y.view(*x.shape[:-1], -1)
         else:
             y = F.linear(x, self.weight.to(x.dtype)) * self.scale
         return y if self.bias is None else y + self.bias
+
+
+def count_parameters(network: Any) -> int:
+    """Of a network as it was before its weights were rounded: those of rounded layers are buffers, and a head
+    that shared the embedding's has its own since."""
+    config = network.config.get_text_config(decoder=True)
+    copied = network.get_output_embeddings() if getattr(config, "tie_word_embeddings", False) else None
+    rounded = [each for each in network.modules() if isinstance(each, Int8Linear) and each is not copied]
+    numbers = [*network.parameters(), *(each.weight for each in rounded)]
+    numbers += [each.bias for each in rounded if each.bias is not None]
+    return sum(each.numel() for each in numbers)
 
 
 @torch.no_grad()

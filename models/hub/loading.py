@@ -52,6 +52,7 @@ def load_hub_network(folder: Path, device: str, precision: Precision = "auto") -
             raise ArtifactError(f"{parameter_name} holds NaN or infinity")
     network.eval().requires_grad_(False)
     if precision == "int8":
+        _require_here(network, device)
         round_weights(network)
     if not placed:
         network.to(torch.device(device))
@@ -60,8 +61,25 @@ def load_hub_network(folder: Path, device: str, precision: Precision = "auto") -
 
 
 def _is_finite(parameter: Tensor) -> bool:
-    """Whether all numbers are. What is not finite stays so in a sum, which takes a thirtieth of the time."""
+    """Whether all numbers are, of what is not only fetched when it is used. What is not finite stays so in a
+    sum, which takes a thirtieth of the time."""
+    if parameter.is_meta:
+        return True
     return bool(torch.isfinite(parameter.sum())) or bool(torch.isfinite(parameter).all())
+
+
+def _require_here(network: Any, device: str) -> None:
+    """Refuse to round what is fetched when it is used: nobody would fetch what it was rounded to.
+
+    Raises:
+        SpecError: some weights are not in memory.
+    """
+    away = [name for name, parameter in network.named_parameters() if parameter.is_meta]
+    if away:
+        raise SpecError(
+            f"device {device!r} has no room for all weights, such as {away[0]}, and what is fetched when it "
+            "is used cannot be int8; ask for bfloat16, or name one device"
+        )
 
 
 def _check_device(device: str) -> None:

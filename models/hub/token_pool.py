@@ -78,7 +78,7 @@ class TokenPool:
         self._move(Region(origin + start, origin + end), self._regions[target].start + start)
 
     def reserve(self, needs: Sequence[Need]) -> None:
-        """Make room for what a pass writes. If memory runs out, nothing has changed."""
+        """Make room for what a pass writes. If memory runs out, every slot keeps what it has."""
         moves: list[tuple[Need, Region]] = []
         for need in needs:
             old = self._regions[need.slot]
@@ -139,6 +139,8 @@ def _line_like(tensor: Tensor, positions: int) -> Tensor:
 
 
 def _longer(line: Tensor, positions: int) -> Tensor:
+    if line.shape[1] >= positions:  # it grew when memory ran out for another layer
+        return line
     longer = line.new_zeros(line.shape[0], positions, line.shape[2])
     longer[:, : line.shape[1]] = line
     return longer

@@ -95,6 +95,14 @@ def test_every_bad_value_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) ->
     assert len(str(raised.value).splitlines()) == 2
 
 
+def test_probes_that_would_be_of_no_model_are_refused(tmp_path: Path) -> None:
+    given = {"model": ("a=/models/a",), "probes": tmp_path}
+    with pytest.raises(SettingsError, match=f"model_probes, such as a={tmp_path}"):
+        load_settings(given)
+    first, second = load_settings({**given, "checkpoint": Path("/models/b")}).sources
+    assert (first.name, first.probes, second.probes) == ("b", tmp_path, None)
+
+
 def test_the_page_of_limits_has_the_settings_own_defaults() -> None:
     page = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (\S+) \|", page, re.MULTILINE)

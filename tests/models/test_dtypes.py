@@ -11,7 +11,7 @@ from models.checkpoint import load, weight_bytes
 from models.errors import ArtifactError, SpecError
 from models.hub.batched import BatchedModel
 from models.hub.dtypes import PRECISIONS, Precision, dtype_of
-from models.hub.int8 import Int8Linear, round_weights
+from models.hub.int8 import Int8Linear, count_parameters, round_weights
 from models.hub.loading import load_hub_network
 from models.tokenizer import Tokenizer
 from tests.models.architectures import network_of
@@ -73,6 +73,37 @@ def test_a_device_that_is_not_there_is_named(
         load_hub_network(folder, device)
 
 
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Device `auto` has room for all but one layer."""
+    pytest.importorskip("accelerate")
+    from transformers import AutoModelForCausalLM
+
+    real: Any = AutoModelForCausalLM.from_pretrained
+    here = ("model.embed_tokens", "model.layers.0", "model.norm", "model.rotary_emb", "lm_head")
+    places = {**dict.fromkeys(here, "cpu"), "model.layers.1": "disk"}
+
+    def placed(folder: Path, **given: Any) -> Any:
+        where = {"device_map": places, "offload_folder": tmp_path} if "device_map" in given else {}
+        return real(folder, **{**given, **where})
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", placed)
+
+
+@pytest.mark.usefixtures("on_disk")
+def test_what_has_no_room_is_fetched_when_it_is_used(folder: Path) -> None:
+    ids = random_ids(12)
+    model = load(folder, "auto").model
+    assert isinstance(model, BatchedModel)
+    assert torch.equal(model.score(ids).logits, load(folder).model.score(ids).logits)
+
+
+@pytest.mark.usefixtures("on_disk")
+def test_what_has_no_room_cannot_be_int8(folder: Path) -> None:
+    with pytest.raises(SpecError, match=r"device 'auto' has no room for all weights.*cannot be int8"):
+        load_hub_network(folder, "auto", "int8")
+
+
 def test_a_network_that_overflows_is_told_so(tmp_path: Path, tokenizer: Tokenizer) -> None:
     network = network_of("llama")
     network.get_output_embeddings().weight.mul_(1e6)
@@ -101,6 +132,17 @@ def test_int8_layer_is_the_product_with_the_rounded_weights(bias: bool, dtype: t
     assert (found.float() - expected).abs().amax() <= (1e-4 if dtype == torch.float32 else 0.5)
 
 
+@pytest.mark.parametrize("inputs", [1, 33, 36, 64])
+@pytest.mark.parametrize("transposed", [True, False])
+def test_an_int8_layer_may_have_any_size_and_its_input_any_layout(inputs: int, transposed: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    small = Int8Linear(torch.randn(7, inputs, generator=generator).bfloat16(), None)
+    x = torch.randn(inputs, 3, generator=generator).bfloat16().T
+    expected = x.float() @ (small.weight.float() * small.scale.float()[:, None]).T
+    found = small(x if transposed else x.contiguous())
+    assert (found.float() - expected).abs().amax() <= 0.02 * expected.abs().amax()
+
+
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
 def test_every_linear_layer_is_rounded(kind: str) -> None:
     network = network_of(kind)
@@ -111,6 +153,15 @@ def test_every_linear_layer_is_rounded(kind: str) -> None:
     assert "Conv1D" not in kinds
     after = network(torch.tensor([[3, 4, 5]])).logits
     assert 0 < (after - before).square().mean().sqrt() < 0.2 * before.std()
+
+
+@pytest.mark.parametrize(("kind", "tied"), [("gpt2", True), ("llama", True), ("llama", False)])
+def test_rounded_weights_are_parameters_too(kind: str, tied: bool) -> None:
+    network = network_of(kind, tie_word_embeddings=tied)
+    many = count_parameters(network)
+    assert many == sum(parameter.numel() for parameter in network.parameters())
+    round_weights(network)
+    assert count_parameters(network) == many
 
 
 def test_memory_of_the_weights_is_foretold(folder: Path) -> None:

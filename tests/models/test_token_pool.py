@@ -70,6 +70,30 @@ class Model:
             assert layer.values[:, at].tolist() == [[[-each] * SIZE for each in held]] * HEADS
 
 
+def test_a_layer_that_grew_before_memory_ran_out_grows_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = TokenPool(2, 100 * GRAIN, 2 * HEADS * SIZE * 4)
+    pool.reserve([Need(0, 0, 1)])
+    states = torch.ones(1, HEADS, 1, SIZE)
+    layers = [pool.layer(number, states, states) for number in range(2)]
+    made = torch.Tensor.new_zeros
+    given = [made(states, 1)] * 2
+
+    def run_out(line: Tensor, *size: int) -> Tensor:
+        if not given:
+            raise MemoryError
+        given.pop()
+        return made(line, *size)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "new_zeros", run_out)
+        with pytest.raises(MemoryError):
+            pool.reserve([Need(1, 0, 50 * GRAIN)])
+    for end in (3 * GRAIN, 60 * GRAIN):
+        pool.reserve([Need(1, 0, end)])
+        place = int(pool.places(torch.tensor([1]).numpy(), torch.tensor([[end - 1]]).numpy())[0, 0])
+        assert all(place < line.shape[1] for layer in layers for line in (layer.keys, layer.values))
+
+
 @given(st.data())
 def test_slots_hold_what_was_written_whatever_grows_and_moves(data: st.DataObject) -> None:
     slots, length = 3, 5 * GRAIN

@@ -163,7 +163,7 @@ def _model(name: str, service: Service) -> ModelOut:
         default=name == service.house.default,
         device=settings.device,
         dtype="float32" if (settings.device, settings.dtype) == ("cpu", "auto") else settings.dtype,
-        context_length=spec and spec.context_length,
+        context_length=spec and min(spec.context_length, settings.max_context or spec.context_length),
         vocab_size=spec and spec.vocab_size,
         parameters=spec and spec.parameters,
         layers=spec and spec.n_layers,

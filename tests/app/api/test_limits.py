@@ -73,6 +73,23 @@ def test_a_timeout_out_of_range_is_refused(http: httpx2.Client, route: str, time
     assert response.json()["error"]["param"] == "timeout"
 
 
+def test_the_context_is_what_the_server_allows(checkpoint_folder: Path) -> None:
+    with (
+        server_here(checkpoint_folder, max_context=16) as running,
+        httpx2.Client(base_url=running.url, timeout=30) as http,
+    ):
+        assert http.get("/v1/models/tiny").json()["context_length"] == 16
+        asked = {"prompt": [5] * 10, "max_tokens": 20, "ignore_eos": True}
+        answer = http.post("/v1/completions", json=asked).json()
+        assert answer["usage"]["completion_tokens"] == 6
+        (warning,) = answer["warnings"]
+        assert warning.startswith("max_tokens is 20, but the model's context of 16 holds 6 more tokens")
+        for route, field in (("completions", "prompt"), ("score", "input")):
+            refused = http.post(f"/v1/{route}", json={field: [5] * 17}).json()["error"]
+            assert refused["code"] == "context_length_exceeded"
+            assert refused["message"].endswith("the model's context holds 16, so send at most 16")
+
+
 def test_a_request_that_takes_too_long_gets_504(http: httpx2.Client, strict: Here) -> None:
     with http.stream("POST", "/v1/completions", json={**LONG, "stream": True}) as running:
         next(events(running))

@@ -2,15 +2,18 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Generator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.api.errors import ApiError
-from app.api.model_house import ModelHouse
+from app.api.metrics import Metrics
+from app.api.model_house import HousedModel, ModelHouse
 from app.api.serving import Serving
 from app.errors import EngineStoppedError, OverloadedError
 from app.main import start_engine
@@ -38,11 +41,13 @@ class Engines:
         self.broken = ""
         self.may_open = threading.Event()
         self.may_open.set()
+        self.begun = False
 
     def house(self, max_bytes: int | None = None, max_wait_seconds: float = 0.0) -> ModelHouse:
         return ModelHouse(SOURCES, self._open, lambda _: WEIGHT, max_bytes, max_wait_seconds)
 
     def _open(self, source: ModelSource) -> Serving:
+        self.begun = True
         assert self.may_open.wait(30)
         if source.name == self.broken:
             raise ArtifactError("/srv/models/b/config.json is damaged")
@@ -160,6 +165,82 @@ def test_one_that_cannot_be_opened_says_why_and_can_be_tried_again(engines: Engi
     use(house, "a")
     engines.broken = ""
     asyncio.run(ask())
+
+
+def test_one_that_failed_before_it_was_waited_for_says_why(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = engines.house()
+    engines.broken = "b"
+    borrow = ModelHouse._borrow  # pyright: ignore[reportPrivateUsage]
+
+    def until_over(self: ModelHouse, name: str | None) -> object:
+        borrowed = borrow(self, name)
+        while self.models["b"].opening is not None:
+            time.sleep(0.001)
+        return borrowed
+
+    monkeypatch.setattr(ModelHouse, "_borrow", until_over)
+
+    async def ask() -> None:
+        async with house.lend("b"):
+            pass
+
+    with pytest.raises(ApiError, match="'b' cannot be loaded"):
+        asyncio.run(ask())
+    with pytest.raises(ArtifactError, match="is damaged"):
+        use(house, "b")
+    assert house.models["b"].loans == 0
+
+
+def test_a_closed_house_opens_none_of_those_that_wait(engines: Engines, checkpoint_folder: Path) -> None:
+    engines.serving = start_engine(Settings(checkpoint=checkpoint_folder, no_probes=True))
+    house = engines.house()
+    engines.may_open.clear()
+
+    async def ask(name: str) -> None:
+        async with house.lend(name):
+            pass
+
+    async def close_meanwhile() -> list[BaseException | None]:
+        asked = [asyncio.create_task(ask(name)) for name in ("a", "b", "c")]
+        await asyncio.sleep(0)
+        while not engines.begun:
+            await asyncio.sleep(0.001)
+        house.close()
+        engines.may_open.set()
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    answers = asyncio.run(close_meanwhile())
+    assert engines.opened == ["a"]
+    assert not engines.serving.engine.running
+    assert [type(each) for each in answers[1:]] == [EngineStoppedError, EngineStoppedError]
+
+
+class Leaving(HousedModel):
+    """One that is let go after so many looks at it."""
+
+    looks = 1
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if name == "serving":
+            self.looks -= 1
+            if self.looks == 0:
+                self.serving = None
+        return value
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3])
+def test_one_that_is_let_go_while_it_is_looked_at_troubles_nobody(engines: Engines, looks: int) -> None:
+    house = engines.house()
+    house.models["a"] = model = Leaving(SOURCES[0], engines.serving)
+    model.looks = looks
+    assert names(house) == ["tiny"]
+    model.serving, model.looks = engines.serving, looks
+    metrics = Metrics()
+    metrics.watch_models({"a": model})
+    assert metrics.registry.get_sample_value("demur_model_open") is not None
 
 
 def test_a_closed_house_lends_nothing(engines: Engines, checkpoint_folder: Path) -> None:
