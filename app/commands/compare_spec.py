@@ -117,7 +117,7 @@ def read_items(path: Path) -> list[dict[str, Any]]:
             continue
         try:
             item = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ParameterError(f"{path}, line {number} is not JSON: {error}", param="problems") from error
         if not isinstance(item, dict) or not {"prompt", "question"} & item.keys():
             raise ParameterError(
