@@ -104,6 +104,16 @@ def test_a_misspelt_answer_is_told_and_fields_that_are_none_are_no_failure(run: 
         assert "items[0].fields" in refused.stderr
 
 
+def test_a_bound_is_broken_where_the_judge_failed_on_everything(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"prompt": "1 + 1 ="}\n{"prompt": "1 + 2 ="}\n')
+    command = ("-s", "greedy", "-s", "sample", "--problems", str(file), "--judge", "false")
+    small = ("--max-tokens", "1", "--latency-problems", "0")
+    failed = run(*command, *small, "--fail-under", "greedy=0.5")
+    assert failed.exit_code == 1
+    assert "greedy has no accuracy" in " ".join(failed.stderr.split())
+
+
 def test_a_bound_decides_the_exit_status(run: Any) -> None:
     command = ("-s", "greedy", *SMALL)
     assert run(*command, "--fail-under", "greedy=0").exit_code == 0
