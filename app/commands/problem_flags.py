@@ -1,5 +1,6 @@
 """Which problems `demur compare` asks, how it writes prompts and when answers are right: from flags."""
 
+import os
 import re
 import shlex
 from collections import Counter
@@ -96,10 +97,18 @@ def scoring_of_flags(
         fields["choices"] = [each.strip() for each in choices.split(",")]
     if judge is not None:
         try:
-            fields["command"] = shlex.split(judge)
+            fields["command"] = _findable(shlex.split(judge))
         except ValueError as error:
             raise ParameterError(f"--judge is {judge!r}: {error}.", param="judge") from error
     return fields
+
+
+def _findable(command: Sequence[str]) -> list[str]:
+    """A command whose files are found from another folder, too; the program itself may be one of PATH."""
+    return [
+        os.path.abspath(each) if os.path.isfile(each) and (place or os.sep in each) else each
+        for place, each in enumerate(command)
+    ]
 
 
 def unescaped(given: str) -> str:
