@@ -55,7 +55,7 @@ def read_calibration_prompts(path: Path | None) -> list[CalibrationPrompt]:
     if path is None:
         return [CalibrationPrompt(prompt=prompt) for prompt in BUILTIN_PROMPTS]
     found: list[CalibrationPrompt] = []
-    for number, line in enumerate(read_bytes(path).decode(errors="replace").splitlines(), 1):
+    for number, line in enumerate(read_bytes(path).decode(errors="replace").split("\n"), 1):
         if line.strip():
             try:
                 found.append(CalibrationPrompt.model_validate_json(line))

@@ -204,6 +204,7 @@ def compare(
     from app.commands.problem_flags import (
         GYM,
         gym_of_flag,
+        near_misses,
         scoring_of_flags,
         stops_of_flag,
         template_of_flags,
@@ -245,7 +246,7 @@ def compare(
             asked = spec_of(json.loads(read_spec(out).model_dump_json()), flags, ())
         else:
             asked = spec_of({} if spec is None else read_spec_file(spec), flags, strategy or ())
-        for warning in asked.warnings:
+        for warning in (*near_misses(items or ()), *asked.warnings):
             typer.echo(f"Warning: {warning}", err=True)
         bounds = bounds_of_flags(fail_under or (), asked)
         folder = out if out is not None else Path("runs") / "comparisons" / name_of(asked)

@@ -117,7 +117,7 @@ def read_items(path: Path) -> list[dict[str, Any]]:
             continue
         try:
             item = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ParameterError(f"{path}, line {number} is not JSON: {error}", param="problems") from error
         if not isinstance(item, dict) or not {"prompt", "question"} & item.keys():
             raise ParameterError(
@@ -180,7 +180,8 @@ class Bound:
     def broken(self, report: ComparisonReport) -> str | None:
         """What to say if the arm is below it, None if it is not."""
         accuracy = report.arm(self.arm).accuracy
-        assert accuracy is not None, "bounds are for comparisons that judge answers"
+        if accuracy is None:
+            return f"{self.arm} has no accuracy, as the judge failed on all of its answers"
         if accuracy.value >= self.least:
             return None
         return f"{self.arm} has an accuracy of {accuracy.value:.4g}, less than {self.least:g}"

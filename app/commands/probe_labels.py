@@ -63,13 +63,15 @@ def label_prompts(
 
     What is written goes to `completions`, what is judged to `labels`; a run that was stopped goes on.
     """
-    from probes.fitting.completions import Asking, read_prompts, write_all
+    from probes.fitting.completions import Asking, read_prompts, require_answers, write_all
     from probes.fitting.label_source import claim
     from probes.fitting.labels import write_labels
     from probes.fitting.splits import settled_parts
 
     judge = _judge(labelling)
     prompts = read_prompts(labelling.prompts)
+    if labelling.judge in ("answer", "facts"):  # before anything is written
+        require_answers(prompts)
     claim(folder / "labels", source)
     name = labelling.prompts.stem
     written: list[LabelledCompletion] = []
@@ -94,6 +96,7 @@ def label_prompts(
 def _judge(labelling: PromptLabelling) -> "Judge":
     import shlex
 
+    from models.errors import SpecError
     from probes.fitting.judge_program import ask_judge
     from probes.fitting.judges import answer_judge, arithmetic_judge, facts_judge
 
@@ -108,7 +111,13 @@ def _judge(labelling: PromptLabelling) -> "Judge":
         case "facts":
             return facts_judge(score, labelling.known_from)
         case program:
-            return lambda completions: ask_judge(completions, shlex.split(program))
+            try:
+                command = shlex.split(program)
+            except ValueError as error:
+                raise SpecError(f"--judge is {program!r}: {error}") from error
+            if not command:
+                raise SpecError("--judge is empty; give answer, arithmetic, facts or a program")
+            return lambda completions: ask_judge(completions, command)
 
 
 def scale_and_seed(folder: Path, scale: float | None, seed: int | None) -> tuple[float, int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from app.commands.compare_remote import Remote, RemoteRefusal
+from app.commands.compare_remote import Remote, RemoteError, RemoteRefusal
 from probes.fitting.completions import Ask, Asking, Writer, Written
 
 _TIMEOUT_SECONDS = 600.0
@@ -70,8 +70,14 @@ def remote_model(url: str, key: str | None, name: str | None = None) -> Generato
             server.call("POST", "/v1/completions", json={"model": chosen, "prompt": "a", "max_tokens": 1})
             models = _models(server)
         identity = models[chosen]["identity"]
+        if identity is None:
+            raise RemoteError(f"{base} does not say which weights {chosen!r} has; is it a server of demur?")
         yield RemoteModel(chosen, identity["weights"], identity["tokenizer"], server)
 
 
 def _models(server: Remote) -> dict[str, dict[str, Any]]:
-    return {each["id"]: each for each in server.call("GET", "/v1/models").json()["data"]}
+    try:
+        listed = server.call("GET", "/v1/models").json()["data"]
+        return {each["id"]: {"identity": None, **each} for each in listed}
+    except (ValueError, KeyError, TypeError) as error:
+        raise RemoteError(f"{server.base} lists no models as demur does; is it a server of demur?") from error

@@ -1,8 +1,11 @@
 """Which problems `demur compare` asks, how it writes prompts and when answers are right: from flags."""
 
+import os
 import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import yaml
@@ -94,10 +97,18 @@ def scoring_of_flags(
         fields["choices"] = [each.strip() for each in choices.split(",")]
     if judge is not None:
         try:
-            fields["command"] = shlex.split(judge)
+            fields["command"] = _findable(shlex.split(judge))
         except ValueError as error:
             raise ParameterError(f"--judge is {judge!r}: {error}.", param="judge") from error
     return fields
+
+
+def _findable(command: Sequence[str]) -> list[str]:
+    """A command whose files are found from another folder, too; the program itself may be one of PATH."""
+    return [
+        os.path.abspath(each) if os.path.isfile(each) and (place or os.sep in each) else each
+        for place, each in enumerate(command)
+    ]
 
 
 def unescaped(given: str) -> str:
@@ -119,9 +130,26 @@ def with_fields(item: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("id", "answer"):
         if isinstance(known.get(name), int | float | list) and not isinstance(known[name], bool):
             known[name] = as_text(known[name])
-    if rest:
-        known["fields"] = {**rest, **known.get("fields", {})}
+    fields = known.get("fields")
+    if rest and (fields is None or isinstance(fields, dict)):  # what is neither is refused with the item
+        known["fields"] = {**rest, **(fields or {})}
     return known
+
+
+def near_misses(items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What to tell of items without an answer that have a field of nearly that name."""
+    counts = Counter(
+        name
+        for item in items
+        if item.get("answer") is None and isinstance(item.get("fields"), dict)
+        for name in item["fields"]
+        if get_close_matches(name.lower(), ("answer",), cutoff=0.8)
+    )
+    return [
+        f"--problems: lines without an answer, {count} of them, have {name!r}, which is taken for a field of "
+        "templates; if it is the answer, call it 'answer'."
+        for name, count in counts.items()
+    ]
 
 
 def as_text(value: object) -> str:

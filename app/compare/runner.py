@@ -13,6 +13,7 @@ from app.compare.problems import Allowance, problem_set_of
 from app.compare.prompts import Prompts
 from app.compare.spec import Arm, ComparisonSpec
 from app.engine.engine import Engine
+from app.errors import ComparisonFolderError
 from models.checkpoint import LoadedCheckpoint
 
 _LOOK_SECONDS = 0.2
@@ -70,9 +71,10 @@ class Comparison:
 
         Raises:
             ComparisonFailedError: an arm failed on a problem; the outcomes before that are in the folder.
-            ComparisonFolderError: the folder cannot be written, or was taken away.
+            ComparisonFolderError: the folder cannot be written, was taken away, or is of other problems.
             EngineStoppedError: the engine was stopped.
         """
+        self._require_same_problems(folder)
 
         def keep(outcome: Outcome) -> None:
             folder.append(outcome)
@@ -144,6 +146,17 @@ class Comparison:
             arms = [arm for arm in self.spec.arms if (problem.id, arm.name) not in have]
             if arms:
                 yield [(problem, arm) for arm in arms]
+
+    def _require_same_problems(self, folder: RunFolder) -> None:
+        """Another version of a generator draws other problems under the same spec and the same ids."""
+        answers = {problem.id: problem.answer for problem in self.problems}
+        for outcome in folder.outcomes:
+            if outcome.problem not in answers or answers[outcome.problem] != outcome.expected:
+                raise ComparisonFolderError(
+                    f"{folder.path} has outcomes of a problem {outcome.problem!r} with the answer "
+                    f"{outcome.expected!r}, which is not drawn now; the problem set is another than when the "
+                    "run was begun. Go on with the version of then, or choose another folder."
+                )
 
     def _has_room(self, under_way: int, more: int) -> bool:
         """Whether to ask more requests beside those under way.

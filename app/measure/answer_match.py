@@ -3,7 +3,10 @@
 import re
 from decimal import Decimal
 
-_NUMBER = re.compile(r"(?<![\w.,])[-\u2212]?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w])")
+_NUMBER = re.compile(
+    r"(?<![\w.,])[-\u2212]?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+    r"(?!\d|[eE][-+]?\d|(?:st|nd|rd|th)\b)"
+)
 
 
 def holds_answer(text: str, answer: str) -> bool:

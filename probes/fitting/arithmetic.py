@@ -102,6 +102,8 @@ def _left(tokens: Sequence[_Token], sign: int) -> Sequence[_Token]:
     start = sign
     while start and tokens[start - 1].kind in ("num", "op", "paren"):
         if start < sign and _is_apart(tokens[start - 1], tokens[start]):
+            if _belongs(tokens[start - 1], tokens[start], tokens[start + 1]):
+                return ()
             break
         start -= 1
     before = tokens[start - 1] if start else None
@@ -152,6 +154,13 @@ def _is_apart(left: _Token, right: _Token) -> bool:
     ends = left.kind == "num" or left.text == ")"
     begins = right.kind == "num" or right.text == "("
     return ends and begins
+
+
+def _belongs(before: _Token, first: _Token, second: _Token) -> bool:
+    """Whether what is apart is of one expression all the same, one that is not read: `2(3 + 4)`, `1 3/4`."""
+    glued = before.end == first.start and first.text == "("
+    mixed = before.kind == "num" and first.kind == "num" and second.text == "/"
+    return glued or mixed
 
 
 def _agree(left: Sequence[_Token], right: Sequence[_Token]) -> bool | None:

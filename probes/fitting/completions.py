@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.files import read_bytes
+from models.files import read_bytes, write_atomically
 from probes.errors import LabelsError
 from probes.fitting.labels import LabelledCompletion, Part
 
@@ -102,7 +102,7 @@ def write_all(
     asked = asks(prompts, asking)
     there = _resume(path, asking)[: len(asked)]
     on_progress(len(there))
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         for written in writer(asked[len(there) :]):
             file.write(written.model_dump_json(exclude_defaults=True) + "\n")
             file.flush()
@@ -119,7 +119,7 @@ def read_prompts(path: Path) -> list[Prompt]:
         LabelsError: a line is not a prompt; the message names it.
     """
     prompts: list[Prompt] = []
-    for number, line in enumerate(read_bytes(path).decode(errors="replace").splitlines(), 1):
+    for number, line in enumerate(read_bytes(path).decode(errors="replace").split("\n"), 1):
         if line.strip():
             try:
                 prompts.append(Prompt.model_validate_json(line))
@@ -135,11 +135,26 @@ def read_prompts(path: Path) -> list[Prompt]:
     return prompts
 
 
+def require_answers(prompts: Sequence[Prompt]) -> None:
+    """Raise LabelsError where a prompt has no answer to judge by."""
+    for each in prompts:
+        if not each.answer:
+            raise LabelsError(no_answer(each.prompt))
+
+
+def no_answer(prompt: str) -> str:
+    """What to say of a prompt whose answer is needed and not known."""
+    return (
+        f"the prompt {prompt[:40]!r} has no answer to judge by; give one in its line: "
+        '{"prompt": "...", "answer": "..."}'
+    )
+
+
 def _resume(path: Path, asking: Asking) -> list[Written]:
     """What a file holds; begun, if there is none, and cut where a kill left half a line."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(asking.model_dump_json() + "\n")
+        write_atomically(path, (asking.model_dump_json() + "\n").encode())
         return []
     content = read_bytes(path)
     whole = content[: content.rfind(b"\n") + 1]

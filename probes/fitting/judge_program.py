@@ -21,13 +21,15 @@ def ask_judge(labels: Sequence[LabelledCompletion], command: Sequence[str]) -> l
     lines = "".join(labelled.model_dump_json(exclude_defaults=True) + "\n" for labelled in labels)
     name = " ".join(command)
     try:
-        ran = subprocess.run(command, input=lines, capture_output=True, text=True, check=False)
+        ran = subprocess.run(
+            command, input=lines, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except OSError as error:
         raise LabelsError(f"the judge {name!r} cannot be run: {error.strerror or error}") from error
     if ran.returncode:
         last = (ran.stderr.strip().splitlines() or ["no message"])[-1]
         raise LabelsError(f"the judge {name!r} failed with status {ran.returncode}: {last}")
-    answers = ran.stdout.splitlines()
+    answers = ran.stdout.removesuffix("\n").split("\n") if ran.stdout else []  # not at U+2028
     if len(answers) != len(labels):
         raise LabelsError(f"the judge {name!r} wrote {len(answers)} lines for {len(labels)} completions")
     judged: list[LabelledCompletion] = []

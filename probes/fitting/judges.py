@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from probes.errors import LabelsError
 from probes.fitting.arithmetic import equations
+from probes.fitting.completions import no_answer
 from probes.fitting.labels import LabelledCompletion, WrongSpan
 
 AnswerScorer = Callable[[LabelledCompletion], float]
@@ -81,8 +82,5 @@ def facts_judge(score: AnswerScorer, known_from: float) -> Judge:
 def _is_right(completion: LabelledCompletion, score: AnswerScorer) -> bool:
     """Raises LabelsError where the answer is not known."""
     if not completion.answer:
-        raise LabelsError(
-            f"the prompt {completion.prompt[:40]!r} has no answer to judge by; give one in its line: "
-            '{"prompt": "...", "answer": "..."}'
-        )
+        raise LabelsError(no_answer(completion.prompt))
     return score(completion) >= RIGHT_FROM

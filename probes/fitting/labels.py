@@ -101,7 +101,7 @@ def read_labels(path: Path) -> list[LabelledCompletion]:
         ArtifactError: the file cannot be read.
     """
     labels: list[LabelledCompletion] = []
-    for number, line in enumerate(read_bytes(path).decode(errors="replace").splitlines(), 1):
+    for number, line in enumerate(read_bytes(path).decode(errors="replace").split("\n"), 1):
         if not line.strip():
             continue
         try:

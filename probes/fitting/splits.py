@@ -37,6 +37,7 @@ def with_parts(
     labels: Sequence[LabelledCompletion], known: Mapping[str, Part] | None = None
 ) -> list[LabelledCompletion]:
     """The completions, each with a part; those that have one keep it, and so do groups that are known.
+    What has none goes where its group's others are.
 
     Groups are sorted by what is wrong in them, and within that by a hash, and dealt out in this order so that
     every part has its share at any moment. So mistakes are as frequent in one part as in another, also where
@@ -52,6 +53,7 @@ def with_parts(
     digests = {name: _digest(name) for name in groups}
     known = known or {}
     dealt: dict[str, Part] = {name: known[digest] for name, digest in digests.items() if digest in known}
+    dealt |= {name: part for name, part in _parts(labels).items() if name in groups}
     due: dict[Part, float] = dict.fromkeys(PARTS, 0.0)
     for name in sorted(groups.keys() - dealt, key=lambda name: (_stratum(groups[name]), digests[name])):
         due = {part: owed + SHARES[part] for part, owed in due.items()}
@@ -61,6 +63,11 @@ def with_parts(
         each if each.part is not None else each.model_copy(update={"part": dealt[each.group_name]})
         for each in labels
     ]
+
+
+def _parts(labels: Sequence[LabelledCompletion]) -> dict[str, Part]:
+    """Parts of groups, by name, where a completion says it."""
+    return {each.group_name: each.part for each in labels if each.part is not None}
 
 
 def _known(path: Path, stored: dict[str, Any]) -> dict[str, Part]:

@@ -19,6 +19,12 @@ class GivenSet:
 
     def draw(self) -> list[Problem]:
         asked = self.source.asked
+        if not asked and self.source.split is None:
+            raise ParameterError(
+                f"problems.items has none but the {self.source.examples} that are shown as examples; give "
+                "others to ask.",
+                param="problems.items",
+            )
         if not asked:
             raise ParameterError(
                 f"problems.split is {self.source.split!r}, and no item falls into it; give more items, or "

@@ -53,4 +53,6 @@ def _read(output: str) -> tuple[float, str | None]:
         said = float(said)
     if not isinstance(said, int | float) or not 0 <= said <= 1:
         raise ValueError(f"its score is {output.strip()[:_SHOWN]!r}; it is to write {wanted}")
-    return float(said), None if answer is None else str(answer)[:_MAX_ANSWER]
+    if answer is not None:  # half of a pair of surrogates, which JSON may hold, is in no file's encoding
+        answer = str(answer)[:_MAX_ANSWER].encode(errors="replace").decode()
+    return float(said), answer

@@ -2,16 +2,17 @@
 
 import re
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import regex
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.compare.answers import SEARCH_SECONDS, is_right, last_number, require_pattern
-from app.invalid import Listed
+from app.invalid import Listed, refusal
 
 _CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 _AROUND = " \t\r\n()[]{}*_`\"'.,:;"
+_BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _Label = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -49,10 +50,9 @@ class SameNumber(BaseModel):
         number, right = number_in(found), number_in(expected)
         if number is None or right is None:
             return 0.0
-        near = abs(number - right) <= max(
-            Fraction(self.tolerance), Fraction(self.relative_tolerance) * abs(right)
-        )
-        return float(near)
+        # As they were written: the float 0.3 is a little less than 0.3, and 1.3 is 0.3 off 1.
+        absolute, relative = Fraction(str(self.tolerance)), Fraction(str(self.relative_tolerance))
+        return float(abs(number - right) <= max(absolute, relative * abs(right)))
 
     def require(self, expected: str) -> None:
         """Raise `ValueError` unless there is a number in it."""
@@ -73,6 +73,17 @@ class SameChoice(BaseModel):
         description="The labels that an answer may have; capitals do not count.",
     )
 
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        for label, plain in zip(self.choices, self._labels, strict=True):
+            if not plain or self._labels.count(plain) > 1:
+                raise refusal(
+                    "choices",
+                    f"choices has {label!r}, which {'is like another' if plain else 'is empty'} but for "
+                    "capitals, white space, brackets and punctuation around it; give labels that differ",
+                )
+        return self
+
     def score(self, found: str, expected: str) -> float:
         """1 or 0; a text that begins with no label is wrong."""
         chosen = self._chosen(found)
@@ -86,13 +97,16 @@ class SameChoice(BaseModel):
     def _chosen(self, text: str) -> str | None:
         """The longest label that the text begins with, where a word of the text ends."""
         said = text.strip(_AROUND).casefold()
-        labels = (each.strip(_AROUND).casefold() for each in self.choices)
         fitting = [
             label
-            for label in labels
+            for label in self._labels
             if said.startswith(label) and not said[len(label) : len(label) + 1].isalnum()
         ]
         return max(fitting, key=len, default=None)
+
+    @property
+    def _labels(self) -> list[str]:
+        return [each.strip(_AROUND).casefold() for each in self.choices]
 
 
 class SameSet(BaseModel):
@@ -118,8 +132,7 @@ class SameSet(BaseModel):
         """Any text will do; one without members is the empty set."""
 
     def _members(self, text: str) -> frozenset[str]:
-        inner = text.strip().strip("{}[]()")
-        parts = (each.strip().strip("'\"").casefold() for each in inner.split(self.separator))
+        parts = (each.strip().strip("'\"").casefold() for each in _bare(text).split(self.separator))
         return frozenset(each for each in parts if each)
 
 
@@ -154,7 +167,7 @@ class JudgeCommand(BaseModel):
     model_config = _CONFIG
 
     kind: Literal["command"]
-    command: Listed[Annotated[str, Field(min_length=1, max_length=4096)]] = Field(
+    command: Listed[Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]] = Field(
         min_length=1, max_length=64, description="The program and its arguments; no shell reads them."
     )
     seconds: float = Field(default=10.0, ge=0.1, le=600, description="How long it may take.")
@@ -165,6 +178,32 @@ class JudgeCommand(BaseModel):
 
 Comparing = SameText | SameNumber | SameChoice | SameSet | Matching
 Scoring = Annotated[Comparing | JudgeCommand, Field(discriminator="kind")]
+
+
+def _bare(text: str) -> str:
+    """A text without the brackets around all of it, two pairs at most, or one that has no partner."""
+    for _ in range(2):
+        text = text.strip()
+        if _is_bracketed(text):
+            text = text[1:-1]
+    for opening, closing in _BRACKETS.items():
+        surplus = text.count(opening) - text.count(closing)
+        if surplus > 0:
+            text = text.removeprefix(opening)
+        elif surplus < 0:
+            text = text.removesuffix(closing)
+    return text
+
+
+def _is_bracketed(text: str) -> bool:
+    """Whether the bracket that a text begins with is closed by its last character."""
+    closing = _BRACKETS.get(text[:1])
+    depth = 0
+    for place, character in enumerate(text if closing else ""):
+        depth += (character == text[0]) - (character == closing)
+        if not depth:
+            return place == len(text) - 1
+    return False
 
 
 def number_in(text: str) -> Fraction | None:

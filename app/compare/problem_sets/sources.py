@@ -105,7 +105,7 @@ class GivenProblems(BaseModel):
         ge=0,
         le=MAX_EXAMPLES,
         description="So many of the first items are shown with their answers before each question, and not "
-        "asked.",
+        "asked, nor is an item with the same prompt and fields.",
     )
     split: Split | None = Field(
         default=None, description="Only those whose prompt falls into it, by its hash. Default: all."
@@ -174,11 +174,16 @@ class GivenProblems(BaseModel):
     @property
     def asked(self) -> list[int]:
         """Places of the items that are asked."""
-        rest = range(self.examples, len(self.items))
+        shown = self.items[: self.examples]
+        rest = [
+            place
+            for place, item in enumerate(self.items[self.examples :], self.examples)
+            if not any((item.prompt, item.fields) == (each.prompt, each.fields) for each in shown)
+        ]
         split = self.split
         if split is not None:
             rest = [place for place in rest if split_of_question(self.items[place].prompt) == split]
-        return list(rest[: self.count])
+        return rest[: self.count]
 
 
 Number = Annotated[int, Field(ge=-(2**53), le=2**53)] | Annotated[float, Field(ge=-1e15, le=1e15)]

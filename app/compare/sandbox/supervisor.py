@@ -52,7 +52,15 @@ def run(command: list[str], limits: dict[str, int | float]) -> str:
         status = started.wait(limits["seconds"])
     except subprocess.TimeoutExpired:
         return "time"
-    return f"exit {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
+    return f"exit {status}" if status >= 0 else f"signal {signal_name(-status)}"
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal; most of those for real time have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
 
 
 def adopt_orphans() -> None:

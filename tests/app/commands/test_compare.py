@@ -89,6 +89,31 @@ def test_lines_of_a_problem_file_end_where_jsons_do(tmp_path: Path) -> None:
     assert read_items(file) == items
 
 
+def test_a_misspelt_answer_is_told_and_fields_that_are_none_are_no_failure(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    lines = [{"prompt": "1 + 1 =", "anwser": 2, "fields": None}, {"prompt": "b", "answer": "2", "answers": 2}]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = run("-s", "greedy", "--problems", str(file), "--max-tokens", "1", "--latency-problems", "0")
+    assert result.exit_code == 0, result.output
+    assert "1 of them, have 'anwser'" in result.stderr.replace("\n", " ")
+    assert "'answers'" not in result.stderr
+    for fields in ([1], "x"):
+        file.write_text(json.dumps({"prompt": "b", "x": 1, "fields": fields}))
+        refused = run("-s", "greedy", "--problems", str(file))
+        assert refused.exit_code == 2
+        assert "items[0].fields" in refused.stderr
+
+
+def test_a_bound_is_broken_where_the_judge_failed_on_everything(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"prompt": "1 + 1 ="}\n{"prompt": "1 + 2 ="}\n')
+    command = ("-s", "greedy", "-s", "sample", "--problems", str(file), "--judge", "false")
+    small = ("--max-tokens", "1", "--latency-problems", "0")
+    failed = run(*command, *small, "--fail-under", "greedy=0.5")
+    assert failed.exit_code == 1
+    assert "greedy has no accuracy" in " ".join(failed.stderr.split())
+
+
 def test_a_bound_decides_the_exit_status(run: Any) -> None:
     command = ("-s", "greedy", *SMALL)
     assert run(*command, "--fail-under", "greedy=0").exit_code == 0

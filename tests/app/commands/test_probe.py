@@ -2,13 +2,18 @@
 
 import json
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import app
+from app.commands.compare_remote import RemoteError
 from app.commands.probe_installing import worth_installing
+from app.commands.probe_remote import remote_model
 from models import checkpoint
 from probes.errors import ProbesError
 from probes.fitting.labels import LabelledCompletion, read_labels
@@ -77,6 +82,8 @@ def test_a_server_writes_what_this_machine_would(
         ((), "--prompts needs --judge"),
         (("--judge", "answer", "--answer-marker", "a", "--answer-pattern", "b"), "leave out one"),
         (("--judge", "answer", "--answer-pattern", "("), "no regular expression"),
+        (("--judge", "my 'judge"), "No closing quotation"),
+        (("--judge", ""), "--judge is empty"),
     ],
 )
 def test_mistakes_are_messages(
@@ -85,6 +92,41 @@ def test_mistakes_are_messages(
     outcome = label(prompts, tmp_path / "run", "--checkpoint", str(checkpoint_folder), *options)
     assert outcome.exit_code == 2
     assert message in " ".join(outcome.output.split())
+
+
+def test_answers_that_are_missing_are_found_before_anything_is_written(
+    checkpoint_folder: Path, tmp_path: Path
+) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text('{"prompt": "a", "answer": "b"}\n{"prompt": "c"}\n')
+    model = ("--checkpoint", str(checkpoint_folder))
+    outcome = label(prompts, tmp_path / "run", *model, "--judge", "answer")
+    assert outcome.exit_code == 1
+    assert "has no answer to judge by" in outcome.output.replace("\n", " ")
+    assert not (tmp_path / "run" / "completions").exists()
+
+
+@pytest.mark.parametrize("models", [{}, {"data": [{"id": "a"}]}, []])
+def test_a_server_that_is_none_of_demur_is_told(models: object) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = json.dumps(models).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = answer
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        with pytest.raises(RemoteError, match="is it a server of demur"), remote_model(url, None):
+            pass
+        server.shutdown()
 
 
 def with_verdict(each: StoredProbe, results: dict[str, DomainResult]) -> StoredProbe:

@@ -18,7 +18,7 @@ from app.decoding.strategies import Sample
 from app.decoding.strategies.greedy import Greedy
 from app.engine.engine import Engine
 from app.engine.types import GenerationRequest
-from app.errors import ComparisonFailedError, EngineStoppedError, RequestError
+from app.errors import ComparisonFailedError, ComparisonFolderError, EngineStoppedError, RequestError
 from app.measure.asking import collect
 from models.checkpoint import LoadedCheckpoint
 from tests.app.compare.running import (
@@ -246,3 +246,19 @@ def test_a_stopped_engine_ends_the_run_and_leaves_the_folder_whole(
                 comparison.run(folder, on_outcome=lambda _: engine.stop())
             assert folder.outcomes
     assert len(run(checkpoint, spec, tmp_path / "run")) == 30
+
+
+@pytest.mark.parametrize(
+    ("drawn", "other"), [('"expected":"2"', '"expected":"3"'), ('"problem":"b"', '"problem":"c"')]
+)
+def test_a_run_on_other_problems_is_not_gone_on_with(
+    checkpoint: LoadedCheckpoint, tmp_path: Path, drawn: str, other: str
+) -> None:
+    items = [{"id": "a", "prompt": "1 + 0 =", "answer": "1"}, {"id": "b", "prompt": "1 + 1 =", "answer": "2"}]
+    spec = make_spec(GREEDY, **given(items))
+    run(checkpoint, spec, tmp_path / "run")
+    outcomes = tmp_path / "run" / "outcomes.jsonl"
+    assert drawn in outcomes.read_text()
+    outcomes.write_text(outcomes.read_text().replace(drawn, other))
+    with pytest.raises(ComparisonFolderError, match="another than when the run was begun"):
+        run(checkpoint, spec, tmp_path / "run")

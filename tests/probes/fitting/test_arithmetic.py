@@ -33,6 +33,8 @@ def checked(text: str) -> list[tuple[str, bool]]:
         ("7 = 3 + 4", [("3 + 4", True)]),
         ("5 - 3 = 2 - so two are left", [("2", True)]),
         ("3 + 4 = 7kg", [("7", True)]),
+        ("Step 2 3 + 4 = 7", [("7", True)]),
+        ("2) (3 + 4) / 7 = 1", [("1", True)]),
     ],
 )  # fmt: skip
 def test_each_equation_is_checked(text: str, expected: list[tuple[str, bool]]) -> None:
@@ -46,6 +48,7 @@ def test_each_equation_is_checked(text: str, expected: list[tuple[str, bool]]) -
         "20% + 1 = 4", "3 + 4 = 70%", "7 / 2 = 3 remainder 1", "7 / 2 = 3 R1", "3 + 4 <= 7", "3 + 4 == 8",
         "1 / 0 = 5", "7 = 7", "n = 5", "2^3 + 1 = 9", "3 + = 7", "3 + 4 =", "= 7", "",
         "9" * 40 + " + 1 = 2", "((((((" * 500 + " = 1 + 1", "f(2) = 3 + 4", "3 + 4 = f(2)",
+        "2(3 + 4) = 14", "(3 + 4)(2) = 14", "1 3/4 + 1 = 2.75",
     ],
 )  # fmt: skip
 def test_what_is_no_plain_arithmetic_is_passed_over(text: str) -> None:

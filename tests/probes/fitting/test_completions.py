@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from probes.errors import LabelsError
-from probes.fitting.completions import Ask, Asking, Prompt, Written, write_all
+from probes.fitting.completions import Ask, Asking, Prompt, Written, read_prompts, write_all
 
 PROMPTS = [Prompt(prompt=f"{number}.", answer=str(number), group="g") for number in range(4)]
 ASKING = Asking(
@@ -68,3 +68,24 @@ def test_completions_that_were_asked_for_otherwise_are_not_mixed_in(tmp_path: Pa
     path.write_text("{}\n")
     with pytest.raises(LabelsError, match="is damaged"):
         write_all(path, PROMPTS, ASKING, Echo())
+
+
+def test_a_line_of_prompts_ends_where_jsons_does(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.jsonl"
+    path.write_bytes('{"prompt": "one\u2028two\u0085three"}\r\n{"prompt": "four"}\n'.encode())
+    assert [each.prompt for each in read_prompts(path)] == ["one\u2028two\u0085three", "four"]
+
+
+def test_a_kill_while_a_file_is_begun_leaves_one_that_can_be_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jsonl"
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", killed)  # what was written may not be on disk yet
+        with pytest.raises(KeyboardInterrupt):
+            write_all(path, PROMPTS, ASKING, Echo())
+    assert len(write_all(path, PROMPTS, ASKING, Echo())) == 6

@@ -91,6 +91,14 @@ def test_judge_gets_the_completions_and_answers_in_their_order(tmp_path: Path) -
     assert all(each.wrong == (WrongSpan(start=0, end=1, kind="first"),) for each in judged)
 
 
+@pytest.mark.parametrize("text", ["a\u2028b", "a\x85b\x0c", "\u00e9"])
+def test_judge_may_write_a_completion_back_as_it_is(tmp_path: Path, text: str) -> None:
+    labels = [EXAMPLE.model_copy(update={"completion": text, "wrong": ()})] * 2
+    assert ask_judge(labels, ["cat"]) == labels
+    lines = [each.model_dump_json(exclude_defaults=True) for each in labels]
+    assert read_labels(write(tmp_path / "own.jsonl", *lines)) == labels
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
@@ -98,6 +106,7 @@ def test_judge_gets_the_completions_and_answers_in_their_order(tmp_path: Path) -
         (["python3", "-c", "raise SystemExit('out of order')"], "failed with status 1: out of order"),
         (["true"], "wrote 0 lines for 1 completions"),
         (["echo", "what?"], "wrote 'what\\?'"),
+        (["printf", "\\377"], "is not|Invalid JSON|expected"),
         (["echo", '{"prompt": "Say three.", "completion": "Else."}'], "changed or moved the completion"),
     ],
 )

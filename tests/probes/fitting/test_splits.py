@@ -54,3 +54,9 @@ def test_no_group_moves_when_there_are_more_labels(tmp_path: Path) -> None:
 def test_completions_that_bring_their_part_are_not_remembered(tmp_path: Path) -> None:
     settled_parts(tmp_path, [labelled(0, False, "fit")])
     assert not (tmp_path / PARTS_FILE).exists()
+
+
+def test_a_group_goes_where_somebody_put_one_of_its_completions() -> None:
+    given = [labelled(problem, False, "test") for problem in range(20)]
+    bare = [labelled(problem, False) for problem in range(20)]
+    assert {each.part for each in with_parts([*bare, *given])} == {"test"}

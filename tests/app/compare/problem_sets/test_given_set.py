@@ -77,3 +77,12 @@ def test_the_last_number_of_a_text_is_compared_as_a_number(checkpoint: LoadedChe
     assert problem_set.judge(problem, "nothing").correct is False
     assert measure_of(spec) == "correct"
     assert measure_of(make_spec(**given(ITEMS, scoring={"kind": "set", "credit": "f1"}))) == "score"
+
+
+def test_a_repeated_example_is_not_asked(checkpoint: LoadedCheckpoint) -> None:
+    items = [*ITEMS[:3], {**ITEMS[0], "id": "again"}, {**ITEMS[0], "id": "other", "fields": {"hint": "x"}}]
+    spec = make_spec(**given(items, examples=2))
+    assert [each.id for each in problem_set_of(spec, checkpoint).draw()] == ["2", "other"]
+    assert problems_of(spec) == 2
+    with pytest.raises(ParameterError, match="none but the 1 that are shown"):
+        problem_set_of(make_spec(**given([ITEMS[0], ITEMS[0]], examples=1)), checkpoint).draw()

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from app.compare.problem_sets.judge_command import judge_by_command
 from app.compare.problem_sets.problem import Problem, Verdict
@@ -80,3 +81,13 @@ def test_a_comparison_judged_by_a_command(checkpoint: LoadedCheckpoint, tmp_path
     assert greedy.accuracy.value == 0.5
     assert greedy.unjudged == 1
     assert any("the judge failed on 1 of 4" in each for each in report.warnings)
+
+
+def test_half_a_surrogate_pair_can_be_kept_with_the_outcome() -> None:
+    verdict = judged(r"""print('{"score": 1, "answer": "a\\ud800"}')""")
+    assert (verdict.answer, verdict.score) == ("a?", 1)
+
+
+def test_a_command_that_no_program_can_be_given_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        JudgeCommand(kind="command", command=["echo", "a\0b"])

@@ -31,6 +31,9 @@ def score(found: str, expected: str, **scoring: Any) -> float:
         (".5", ".5"),
         ("no number", None),
         ("12,34", "34"),
+        ("-$1,200", "-1,200"),
+        ("$-5", "-5"),
+        ("5-$3", "3"),
     ],
 )
 def test_the_last_number_is_read_as_it_is_written(text: str, number: str | None) -> None:
@@ -118,3 +121,25 @@ def test_an_expected_answer_has_to_fit_its_rule() -> None:
             ADAPTER.validate_python(scoring).require(expected)
     with pytest.raises(ValidationError):
         ADAPTER.validate_python({"kind": "number", "tolerance": -1})
+
+
+@pytest.mark.parametrize(("tolerance", "found"), [(0.3, "1.3"), (0.1, "1.1"), (0.07, "0.93")])
+def test_a_tolerance_is_the_number_that_was_written_not_the_float_beside_it(
+    tolerance: float, found: str
+) -> None:
+    assert score(found, "1", kind="number", tolerance=tolerance, relative_tolerance=0.0) == 1
+    assert score(found + "1" if found > "1" else "0.929", "1", kind="number", tolerance=tolerance) == 0
+
+
+def test_brackets_of_members_are_theirs() -> None:
+    assert score("g(y), f(x)", "f(x), g(y)", kind="set") == 1
+    assert score("(3,4);(1,2)", "[(1,2);(3,4)]", kind="set", separator=";") == 1
+    assert score("[{a, b}]", "b, a", kind="set") == 1
+    assert score("a, b]", "b, a", kind="set") == 1
+    assert score("(" * 3000 + ")" * 3000, "a", kind="set") == 0
+
+
+@pytest.mark.parametrize("choices", [["(", ")"], [".5", "5"], ["yes", "Yes"]])
+def test_choices_that_cannot_be_told_apart_are_refused(choices: list[str]) -> None:
+    with pytest.raises(ValidationError, match="give labels that differ"):
+        ADAPTER.validate_python({"kind": "choice", "choices": choices})

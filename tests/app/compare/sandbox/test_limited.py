@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -88,3 +89,8 @@ while not (os.path.exists({str(pids)!r}) and open({str(pids)!r}).read()):
         if pid:
             with pytest.raises(ProcessLookupError):
                 os.kill(pid, 0)
+
+
+def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+    finished = python("import os, signal; os.kill(os.getpid(), signal.SIGRTMIN + 1)")
+    assert finished.failure == f"it was ended by {signal.SIGRTMIN + 1}"
