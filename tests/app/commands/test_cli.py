@@ -110,7 +110,9 @@ def test_a_file_that_is_not_there_is_wrong_use(
 
 def test_an_interrupted_command_says_so_by_its_status() -> None:
     words = ("corpus", "problems", "-n", "1000000")
-    command = [sys.executable, "-c", "from app.cli import main; main()", *words]
+    # A shell that starts the tests in the background has them ignore SIGINT, and so would the command.
+    heeded = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{heeded}; from app.cli import main; main()", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
