@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.commands.probe_options import progress
 
@@ -50,22 +50,12 @@ def read_calibration_prompts(path: Path | None) -> list[CalibrationPrompt]:
     """
     from app.measure.builtin_prompts import BUILTIN_PROMPTS
     from models.errors import SpecError
-    from models.files import read_bytes
+    from probes.fitting.json_lines import read_records
 
     if path is None:
         return [CalibrationPrompt(prompt=prompt) for prompt in BUILTIN_PROMPTS]
-    found: list[CalibrationPrompt] = []
-    for number, line in enumerate(read_bytes(path).decode(errors="replace").split("\n"), 1):
-        if line.strip():
-            try:
-                found.append(CalibrationPrompt.model_validate_json(line))
-            except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(map(str, first["loc"]))
-                raise SpecError(
-                    f"{path}, line {number}: {where + ': ' if where else ''}{first['msg']}; a line is "
-                    '{"prompt": "..."}, with "completion" or "answer" where they are known'
-                ) from error
+    form = 'a line is {"prompt": "..."}, with "completion" or "answer" where they are known'
+    found = [prompt for _, prompt in read_records(path, CalibrationPrompt, SpecError, form)]
     if not found:
         raise SpecError(f"{path} holds no prompt")
     return found

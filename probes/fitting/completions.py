@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.files import read_bytes, write_atomically
 from probes.errors import LabelsError
+from probes.fitting.json_lines import read_records
 from probes.fitting.labels import LabelledCompletion, Part
 
 _RECORD = ConfigDict(extra="forbid", frozen=True)
@@ -118,18 +119,8 @@ def read_prompts(path: Path) -> list[Prompt]:
     Raises:
         LabelsError: a line is not a prompt; the message names it.
     """
-    prompts: list[Prompt] = []
-    for number, line in enumerate(read_bytes(path).decode(errors="replace").split("\n"), 1):
-        if line.strip():
-            try:
-                prompts.append(Prompt.model_validate_json(line))
-            except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(map(str, first["loc"]))
-                raise LabelsError(
-                    f"{path}, line {number}: {where + ': ' if where else ''}{first['msg']}; a line is "
-                    '{"prompt": "..."}, with "answer" where it is known'
-                ) from error
+    form = 'a line is {"prompt": "..."}, with "answer" where it is known'
+    prompts = [prompt for _, prompt in read_records(path, Prompt, LabelsError, form)]
     if not prompts:
         raise LabelsError(f"{path} holds no prompt")
     return prompts

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from models.files import read_bytes, write_atomically
+from models.files import write_atomically
 from probes.errors import LabelsError
+from probes.fitting.json_lines import read_records
 
 Part = Literal["fit", "validation", "calibration", "test"]
 PARTS: tuple[Part, ...] = ("fit", "validation", "calibration", "test")
@@ -101,18 +102,8 @@ def read_labels(path: Path) -> list[LabelledCompletion]:
         ArtifactError: the file cannot be read.
     """
     labels: list[LabelledCompletion] = []
-    for number, line in enumerate(read_bytes(path).decode(errors="replace").split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            labelled = LabelledCompletion.model_validate_json(line)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise LabelsError(
-                f"{path}, line {number}: {where + ': ' if where else ''}{first['msg']}; see `demur probe "
-                "label --help` for the format"
-            ) from error
+    form = "see `demur probe label --help` for the format"
+    for number, labelled in read_records(path, LabelledCompletion, LabelsError, form):
         check_spans(labelled, f"{path}, line {number}")
         labels.append(labelled)
     return labels
