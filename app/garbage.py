@@ -17,8 +17,8 @@ LOOK_SECONDS = 10.0
 """Between two looks whether anybody waits."""
 
 QUIET_SECONDS = 1.0
-"""So long nobody has waited before it is done: the objects of the last answer, half a million perhaps, are let go
-of by then, and need not be looked through."""
+"""So long nobody has waited before it is done. The objects of the last answer, half a million perhaps, are
+gone by then, and need not be looked at."""
 
 LATEST_SECONDS = 600.0
 """A server that is never idle pays for a collection after so long: what is in cycles would pile up."""
