@@ -4,9 +4,9 @@ import logging
 import threading
 import time
 from asyncio import shield, wrap_future
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -15,7 +15,7 @@ from app.api.serving import ModelFacts, Serving, facts_of
 from app.errors import EngineStoppedError, OverloadedError
 from app.redaction import without_folders
 from app.settings import ModelSource
-from models.errors import CapacityError
+from models.errors import CapacityError, ModelsError
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class ModelHouse:
         self._changed = threading.Condition()
         self._opener = ThreadPoolExecutor(1, thread_name_prefix="demur-open")
         self._closed = False
+        self._default_stays = False
 
     @classmethod
     def empty(cls) -> "ModelHouse":
@@ -95,19 +96,36 @@ class ModelHouse:
         """A model by name, the default without one.
 
         Raises:
-            ApiError: 404, there is none.
+            RequestError: there is none.
         """
         found = self.models.get(self.default if name is None else name)
         if found is None:
             raise model_not_found(str(name), tuple(self.models))
         return found
 
+    def excess(self, names: Iterable[str | None]) -> str | None:
+        """Why these models cannot be open together, beside the default if that is kept; None if they can."""
+        if self._max_bytes is None:
+            return None
+        needed = {each.source.name: each for each in map(self.find, names)}
+        if self._default_stays:
+            needed[self.default] = self.find(None)
+        weight_bytes = sum(map(self._weight, needed.values()))
+        if weight_bytes <= self._max_bytes:
+            return None
+        these = ", ".join(needed)
+        return (
+            f"the weights of {these} take {weight_bytes} bytes, and those of all models together may take "
+            f"{self._max_bytes} (DEMUR_MAX_MODEL_BYTES)"
+        )
+
     @asynccontextmanager
     async def lend(self, name: str | None) -> AsyncGenerator[Serving]:
         """A model for as long as the caller needs it. It is opened first if it is not there.
 
         Raises:
-            ApiError: 404, there is none of this name; 503, it cannot be loaded.
+            RequestError: there is none of this name.
+            ApiError: 503, it cannot be loaded.
             OverloadedError: others are in use, and there is no memory for one more.
             EngineStoppedError: the house is closed.
         """
@@ -134,6 +152,7 @@ class ModelHouse:
         """The default model, which is never let go from now on. Raises whatever loading it raises."""
         with self.lend_to_thread() as serving:
             self._borrow(None)
+            self._default_stays = True
             return serving
 
     def open(self) -> list[Serving]:
@@ -232,6 +251,12 @@ class ModelHouse:
         for serving in closed:
             serving.engine.stop()
             log.info("closed %s to make room for %s", serving.name, name)
+
+    def _weight(self, model: HousedModel) -> int:
+        """Bytes of a model's weights; 0 where its files do not tell, so that it cannot be loaded either."""
+        with suppress(ModelsError):
+            return model.weight_bytes or self._weigh(model.source)
+        return 0
 
     def _taken(self, *, only_lent: bool = False) -> int:
         """Bytes of the weights of all open models, or of those that somebody uses."""

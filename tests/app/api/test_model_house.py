@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from app.api.errors import ApiError
+from app.api.errors import ApiError, to_api_error
 from app.api.metrics import Metrics
 from app.api.model_house import HousedModel, ModelHouse
 from app.api.serving import Serving
-from app.errors import EngineStoppedError, OverloadedError
+from app.errors import EngineStoppedError, OverloadedError, RequestError
 from app.main import start_engine
 from app.settings import ModelSource, Settings
 from models.errors import ArtifactError, CapacityError
@@ -79,10 +79,13 @@ def test_a_model_is_opened_once_and_the_first_is_that_of_whoever_names_none(engi
 
 
 def test_an_unknown_name_is_told_those_that_there_are(engines: Engines) -> None:
-    with pytest.raises(ApiError, match="model is 'd', which is not served here; use 'a', 'b', 'c'") as told:
+    with pytest.raises(
+        RequestError, match="model is 'd', which is not served here; use 'a', 'b', 'c'"
+    ) as told:
         use(engines.house(), "d")
-    assert told.value.status == 404
-    assert told.value.envelope.error.code == "model_not_found"
+    answer = to_api_error(told.value, "")
+    assert answer.status == 404
+    assert answer.envelope.error.code == "model_not_found"
 
 
 def test_the_one_that_was_returned_first_goes_first(engines: Engines) -> None:
