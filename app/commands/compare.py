@@ -180,8 +180,8 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="NAME=FOLDER",
-            help="A model that arms name by the field model. Repeatable; arms that name none run on the checkpoint, "
-            "or without one on the first of these.",
+            help="A model that arms name in their field model. Repeatable; arms that name none run on the "
+            "checkpoint, or without one on the first of these.",
         ),
     ] = None,
     model_probes: Annotated[

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from typer import echo
 
 from app.api.compared_models import HouseLender
 from app.commands.compare_live import LiveTable
@@ -49,6 +50,9 @@ def run_here(
         )
     settings = load_settings(options)
     require_device(settings.device)
+    for source in settings.sources[1:]:
+        if source.name not in spec.models:
+            echo(f"Warning: no arm names the model {source.name!r}; give one the field model.", err=True)
     console = Console(stderr=True, highlight=False)
     with ExitStack() as stack:
         with console.status("Loading the model" if len(spec.models) == 1 else "Loading the models"):

@@ -18,7 +18,6 @@ class RanOn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str
     checkpoint: CheckpointIdentity
     calibration: str | None
     probes: dict[str, str]
@@ -50,7 +49,7 @@ def about(spec: ComparisonSpec, models: LentModels) -> About:
     ran_on = {name: _ran_on(spec, name, model) for name, model in models.by_name.items()}
     first = next(iter(ran_on.values()))
     return About(
-        model=first.model,
+        model=models.first.checkpoint.model.spec.name,
         checkpoint=first.checkpoint,
         calibration=first.calibration,
         probes=first.probes,
@@ -67,7 +66,6 @@ def _ran_on(spec: ComparisonSpec, name: str | None, model: ServedModel) -> RanOn
     arms = [arm for arm in spec.arms if arm.model == name]
     named = {*spec.signals, *(signal for arm in arms for signal in arm.strategy.needs)}
     return RanOn(
-        model=model.checkpoint.model.spec.name,
         checkpoint=identity_of(model.checkpoint.identity),
         calibration=None if model.calibration is None else _digest(model.calibration.model_dump_json()),
         probes={

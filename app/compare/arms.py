@@ -77,8 +77,9 @@ class Arms:
             except RequestError as error:
                 # What a strategy reads is checked as if the request had asked for it.
                 field = "strategy" if error.param in (None, "signals") else error.param
+                where = f"arms[{place}].{field.removeprefix(f'arms[{place}].')}"
                 raise ParameterError(
-                    f"arm {arm.name!r}: {error.message}", param=f"arms[{place}].{field}", code=error.code
+                    f"arm {arm.name!r}: {error.message}", param=where, code=error.code
                 ) from error
 
     def _check_problems(self, problems: Sequence[Problem], name: str | None) -> None:

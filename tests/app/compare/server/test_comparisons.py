@@ -67,6 +67,23 @@ def comparing(root: Path, checkpoint: LoadedCheckpoint) -> Generator[tuple[Compa
             comparisons.stop()
 
 
+@dataclass(frozen=True)
+class OneModelLater(OneModel):
+    """Has no memory for its model until it is told; a submission finds it there."""
+
+    free: threading.Event
+    asked: threading.Event
+
+    @contextmanager
+    def lend(self, name: str | None) -> Generator[ServedModel]:
+        if threading.current_thread().name == "demur-compare":
+            self.asked.set()
+            if not self.free.is_set():
+                raise OverloadedError("There is no memory.")
+        with super().lend(name) as lent:
+            yield lent
+
+
 def wait(comparisons: Comparisons, id: str, *, outcomes: int | None = None) -> ComparisonStatus:
     """Wait until a comparison has so many outcomes; else, until it is over."""
     changed = threading.Event()
@@ -167,6 +184,28 @@ def test_a_comparison_begun_on_other_weights_fails_and_says_so(
         assert status.status == "failed"
         assert "checkpoint.weights" in (status.error or "")
         assert wait(comparisons, comparisons.submit(make_spec()).id).status == "done"
+
+
+@pytest.mark.parametrize("then", ["free", "cancel", "stop"])
+def test_a_run_waits_for_memory(checkpoint: LoadedCheckpoint, tmp_path: Path, then: str) -> None:
+    free, asked = threading.Event(), threading.Event()
+    comparisons = Comparisons(tmp_path)
+    with engine_for(checkpoint) as engine:
+        comparisons.start(OneModelLater(engine, checkpoint, free, asked))
+        id = comparisons.submit(make_spec()).id
+        assert asked.wait(60)
+        assert comparisons.status(id).status == "running"
+        match then:
+            case "free":
+                free.set()
+                assert wait(comparisons, id).status == "done"
+            case "cancel":
+                comparisons.cancel(id)
+                assert wait(comparisons, id).status == "cancelled"
+            case _:
+                comparisons.stop()
+                assert read_state(tmp_path / id).status == "queued"
+        comparisons.stop()
 
 
 def test_one_process_has_the_folder(checkpoint: LoadedCheckpoint, tmp_path: Path) -> None:
