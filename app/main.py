@@ -46,6 +46,9 @@ from probes.store import load_all
 
 log = logging.getLogger(__name__)
 
+_RETRY_SECONDS = 10.0
+"""How long a model that could not be loaded is not tried again: that may take a minute, for every request."""
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application. It answers at once, and with 503 until the checkpoint is loaded.
@@ -148,6 +151,7 @@ def house_of(settings: Settings) -> ModelHouse:
         lambda source: checkpoint.weight_bytes(source.checkpoint, settings.dtype),
         settings.max_model_bytes,
         settings.max_queue_seconds,
+        _RETRY_SECONDS,
     )
 
 

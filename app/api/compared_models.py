@@ -32,16 +32,18 @@ class HouseLender:
             yield ServedModel(serving.engine, serving.checkpoint, serving.probes, serving.calibration)
 
     @asynccontextmanager
-    async def load(self, spec: ComparisonSpec) -> AsyncGenerator[None]:
-        """Have all models of a comparison loaded meanwhile, so that no thread waits for one.
+    async def load(self, spec: ComparisonSpec, seconds: float) -> AsyncGenerator[None]:
+        """Have all models of a comparison loaded meanwhile, so that no thread waits for one. seconds: that
+        each may take.
 
         Raises:
             RequestError: what `require` raises.
             ApiError: 503, one cannot be loaded.
+            DeadlineError: one is not loaded in time.
             OverloadedError: there is no memory for one beside those in use.
         """
         self.require(spec)
         async with AsyncExitStack() as loans:
             for name in spec.models:
-                await loans.enter_async_context(self.house.lend(name))
+                await loans.enter_async_context(self.house.lend(name, seconds))
             yield

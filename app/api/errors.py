@@ -61,9 +61,10 @@ class ApiError(DemurError):
         )
 
 
-def not_ready(reason: str) -> ApiError:
-    """The model is not there to answer, yet or any more."""
-    return ApiError(reason, status=503, type="server_error", code="not_ready", headers={"retry-after": "1"})
+def not_ready(reason: str, retry_after: int = 1) -> ApiError:
+    """The model is not there to answer, yet or any more. retry_after: in seconds."""
+    headers = {"retry-after": str(retry_after)}
+    return ApiError(reason, status=503, type="server_error", code="not_ready", headers=headers)
 
 
 def draining(seconds: float) -> ApiError:

@@ -66,7 +66,7 @@ async def submit(request: Request, spec: ComparisonSpec, kept: Kept, response: R
     background, after those that wait already; live requests come first. It survives a restart of the server.
     """
     service = service_of(request)
-    async with HouseLender(service.house).load(spec):
+    async with HouseLender(service.house).load(spec, service.settings.request_timeout_seconds):
         # Thousands of problems are drawn and checked.
         status = await service.off_loop.draw(lambda: kept.submit(spec))
     response.headers["location"] = f"/v1/compare/{status.id}"
