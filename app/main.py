@@ -123,7 +123,7 @@ async def _load(app: FastAPI, service: Service) -> None:
         service.is_ready = True
         log.info("serving %s from %s", serving.name, source.checkpoint)
         await asyncio.to_thread(_go_on_comparing, service)
-        await collect_when_idle(lambda: service.metrics.in_progress > 0)
+        await collect_when_idle(service.metrics.idle_seconds)
 
 
 def _go_on_comparing(service: Service) -> None:
