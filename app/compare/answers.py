@@ -8,6 +8,7 @@ import regex
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from app.invalid import refusal
+from app.measure.numbers import last_number
 from app.renamed import Renamed, TakesOldNames
 
 _CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -24,13 +25,6 @@ MAX_WRITTEN_OUT = 10_000
 
 _PART = re.compile(r"\\.|\[[^\[\]]*\]|\{(?P<count>\d+)[^{}]*\}|.", re.DOTALL)
 _ODD_SET = re.compile(r"\[\^?\]|\[[^\]]*\[")  # one whose end takes more to find
-_NUMBER = re.compile(
-    r"(?P<sign>(?:(?<![\w).])[-+\N{MINUS SIGN}](?=[$\N{EURO SIGN}\N{POUND SIGN}]?[\d.]))?)"
-    r"[$\N{EURO SIGN}\N{POUND SIGN}]?(?P<rest>"
-    r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-    r"(?:[eE][-+]?\d{1,9})?(?: ?/ ?\d+)?)",
-    re.ASCII,
-)
 _VERBOSE = re.compile(r"(?<!\\)\(\?[a-wyzA-Z0-9]*x")  # with it, counts may be spread over spaces and comments
 
 
@@ -147,11 +141,6 @@ def require_pattern(pattern: str) -> None:
         regex.compile(pattern)
     except (regex.error, RecursionError) as error:
         raise ValueError(f"is no regular expression: {error}") from error
-
-
-def last_number(text: str) -> str | None:
-    """The last number in a text, as it is written there, but for a sign of money before it."""
-    return next((found["sign"] + found["rest"] for found in [*_NUMBER.finditer(text)][-1:]), None)
 
 
 def is_right(found: str | None, expected: str) -> bool:
