@@ -9,6 +9,8 @@ from benchmarks.real_models.settings import Settings
 from models.files import write_json
 
 VALIDATION = ("validation-1", "validation-2")
+COST_FILE = "cost.json"
+"""What a comparison took; where it is there, the comparison is complete."""
 CHOSEN_FILE = "chosen.json"
 
 
@@ -22,6 +24,15 @@ def choose(settings: Settings, folder: Path) -> dict[str, str]:
             chosen[each.name] = best(tried, settings.near)
     write_json(folder / CHOSEN_FILE, dict(chosen))
     return chosen
+
+
+def is_tried(settings: Settings, model: str, folder: Path) -> bool:
+    """Whether the settings were tried on every set of a model."""
+    return all(
+        (folder / stage / each / COST_FILE).exists()
+        for stage in VALIDATION
+        for each in settings.models[model].sets
+    )
 
 
 def best(tried: Mapping[str, list[Outcome]], near: float) -> str:

@@ -19,6 +19,7 @@ from app.decoding.calibration.calibration import read_calibration
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits
 from app.errors import RequestError
+from benchmarks.real_models.choosing import COST_FILE
 from benchmarks.real_models.preparing import Prepared
 from benchmarks.real_models.question_sets import MARKER, Split
 from benchmarks.real_models.settings import Settings
@@ -31,7 +32,7 @@ _ARM = re.compile(r"arms\[(\d+)\]")
 _TELL_EVERY = 30.0
 ORACLE = "oracle"
 """The stage that asks the test split several times, every time with other draws."""
-REFUSED_FILE, COST_FILE = "refused.json", "cost.json"
+REFUSED_FILE = "refused.json"
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from app.compare.results import ArmResult, ComparisonReport, Estimate, PairResul
 from app.compare.spec import ComparisonSpec
 from app.compare.statistics import wilson
 from app.compare.summary import summarise
-from benchmarks.real_models.choosing import CHOSEN_FILE, VALIDATION, outcomes_of
-from benchmarks.real_models.comparing import COST_FILE, ORACLE, refused_in
+from benchmarks.real_models.choosing import CHOSEN_FILE, COST_FILE, VALIDATION, outcomes_of
+from benchmarks.real_models.comparing import ORACLE, refused_in
 from benchmarks.real_models.settings import ModelSettings, Settings, read_settings
 from benchmarks.strategies_table import percent, points, ratio
 from models.files import read_json

@@ -30,20 +30,21 @@ class Prepared:
     probes: Mapping[str, Path]
 
 
-def prepare(settings: Settings, name: str, folder: Path, out: Path) -> Prepared:
-    """Draw, calibrate and fit what is not there yet."""
+def prepare(settings: Settings, name: str, folder: Path, out: Path, only: Sequence[str] = ()) -> Prepared:
+    """Draw, calibrate and fit what is not there yet. only: the sets that are wanted; all of them if empty."""
     model = settings.models[name]
     sets = {each: splits_of(each, settings.sets[each], settings.counts, settings.seed) for each in model.sets}
     linked = _linked(folder, out / "model")
     _calibrate(settings, model, linked, out, sets)
     found: dict[str, Path] = {}
-    for each in model.sets:
+    wanted = [each for each in model.sets if not only or each in only]
+    for each in wanted:
         probes = out / "probes" / each / "installed"
         if not _is_done(out / "probes" / each):
             _fit(settings, model, each, linked, out / "probes" / each, sets[each]["train"])
         if probes.is_dir():
             found[each] = probes
-    return Prepared(out, linked, sets, found)
+    return Prepared(out, linked, {each: sets[each] for each in wanted}, found)
 
 
 def _linked(folder: Path, target: Path) -> Path:
@@ -73,7 +74,7 @@ def _calibrate(
 
 def _fit(settings: Settings, model: ModelSettings, name: str, linked: Path, run: Path, train: Split) -> None:
     """Label, fit, judge and install the probes of a set; too few labels to fit on are a result too."""
-    prompts = _write_prompts(run / "train.jsonl", train.items())
+    prompts = _write_prompts(run / "train.jsonl", train.items()[: settings.labelled])
     on = ["--checkpoint", str(linked), "--run", str(run)]
     most = settings.sets[name].max_tokens
     label = ["--prompts", str(prompts), "--judge", _JUDGE, "--max-tokens", str(most), "--stop", STOP]

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.real_models.choosing import VALIDATION, choose
+from benchmarks.real_models.choosing import VALIDATION, choose, is_tried
 from benchmarks.real_models.comparing import ORACLE, Compared, compare_all
 from benchmarks.real_models.preparing import Prepared, prepare
 from benchmarks.real_models.settings import read_settings
@@ -24,21 +24,27 @@ def run(
     model: Annotated[str, typer.Argument(help="A model of settings.toml.")],
     folder: Annotated[Path, typer.Argument(help="Its folder, of Hugging Face format.")],
     out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("runs/real-models"),
-    until: Annotated[str, typer.Option(help="prepare, validation or test: how far to go.")] = "test",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A set; may be repeated, so that several processes share the work.  [default: all]"
+        ),
+    ] = None,
 ) -> None:
     """Make what the table of a model needs, or what is missing of it."""
     settings = read_settings()
     if model not in settings.models:
         raise typer.BadParameter(f"there are {', '.join(settings.models)}", param_hint="MODEL")
-    prepared: Prepared = prepare(settings, model, folder, out / model)
-    if until == "prepare":
-        return
+    prepared: Prepared = prepare(settings, model, folder, out / model, only or ())
     compared = Compared(settings, model, prepared)
     tried = {name: _tried(compared, name) for name in prepared.sets}
     for number, stage in enumerate(VALIDATION):
         compare_all(compared, stage, {name: arms[number :: len(VALIDATION)] for name, arms in tried.items()})
-    if until == "validation":
-        return
+    if not is_tried(settings, model, prepared.folder):
+        typer.echo(
+            "Sets of another process are not tried on validation yet; give the same command again then."
+        )
+        raise typer.Exit
     chosen = choose(settings, prepared.folder)
     compare_all(compared, "test", {name: _final(compared, name, chosen) for name in prepared.sets})
     compare_all(compared, ORACLE, {name: [settings.oracle_arm] for name in prepared.sets})

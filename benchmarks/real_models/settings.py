@@ -46,14 +46,16 @@ class Candidates(_Record):
 
 class Settings(_Record):
     """All of it. counts: questions per set and split. near: by how much less accurate a cheaper setting may
-    be and still be taken. oracle_samples: samples of which the oracle chooses. label_samples: completions per
-    question that the probe is fitted on, and label_temperature theirs."""
+    be and still be taken. oracle_samples: samples of which the oracle chooses. labelled: questions of the
+    train split that a probe is fitted and judged on, with label_samples completions each at
+    label_temperature."""
 
     seed: int
     counts: dict[str, int]
     near: float
     oracle_samples: int
     oracle_temperature: float
+    labelled: int
     label_samples: int
     label_temperature: float
     max_rows: int
