@@ -74,7 +74,7 @@ def _calibrate(
 
 def _fit(settings: Settings, model: ModelSettings, name: str, linked: Path, run: Path, train: Split) -> None:
     """Label, fit, judge and install the probes of a set; too few labels to fit on are a result too."""
-    prompts = _write_prompts(run / "train.jsonl", train.items()[: settings.labelled])
+    prompts = _write_prompts(run / "train.jsonl", train.items()[: settings.sets[name].labelled])
     on = ["--checkpoint", str(linked), "--run", str(run)]
     most = settings.sets[name].max_tokens
     label = ["--prompts", str(prompts), "--judge", _JUDGE, "--max-tokens", str(most), "--stop", STOP]

@@ -15,13 +15,15 @@ class _Record(BaseModel):
 
 class QuestionSet(_Record):
     """A set of questions. own: a function of `question_sets`, by default that of the set's name; generator:
-    one of reasoning-gym, with settings. steps: the answer is worked out in lines before it stands there."""
+    one of reasoning-gym, with settings. steps: the answer is worked out in lines before it stands there.
+    labelled: questions of the train split that its probe is fitted and judged on."""
 
     own: str | None = None
     generator: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict[str, Any])
     steps: bool = False
     max_tokens: int = Field(ge=1)
+    labelled: int = Field(ge=1)
 
 
 class ModelSettings(_Record):
@@ -46,16 +48,14 @@ class Candidates(_Record):
 
 class Settings(_Record):
     """All of it. counts: questions per set and split. near: by how much less accurate a cheaper setting may
-    be and still be taken. oracle_samples: samples of which the oracle chooses. labelled: questions of the
-    train split that a probe is fitted and judged on, with label_samples completions each at
-    label_temperature."""
+    be and still be taken. oracle_samples: samples of which the oracle chooses. label_samples: completions per
+    question that a probe is fitted on, and label_temperature theirs."""
 
     seed: int
     counts: dict[str, int]
     near: float
     oracle_samples: int
     oracle_temperature: float
-    labelled: int
     label_samples: int
     label_temperature: float
     max_rows: int
