@@ -87,7 +87,7 @@ def test_a_comparison_judged_by_a_command(checkpoint: LoadedCheckpoint, tmp_path
 def test_a_judge_that_failed_is_asked_again_when_the_run_goes_on(
     checkpoint: LoadedCheckpoint, tmp_path: Path
 ) -> None:
-    """The texts stay. One of three problems was judged at once, one is now, and on one the judge fails still."""
+    """The texts stay. One of three problems was judged at once, one is now, and on one it fails still."""
     mended = tmp_path / "mended"
     code = (
         "import json, pathlib, sys; n = int(json.load(sys.stdin)['id'])\n"
