@@ -74,7 +74,7 @@ def _compare(
     began = process_time()
     with Engine(loaded, limits, [each.probe for each in stored], calibration) as engine:
         served = ServedModel(engine, loaded, stored, calibration)
-        items = _items(settings, stage, compared.prepared.sets[name])
+        items = _items(settings, stage, name, compared.prepared.sets[name])
         spec = {
             "name": f"{compared.model}-{stage}-{name}",
             "problems": {
@@ -118,13 +118,14 @@ def accepted(
             refused[str(left.pop(int(at[1]))["name"])] = error.message
 
 
-def _items(settings: Settings, stage: str, splits: Mapping[str, Split]) -> list[dict[str, str]]:
+def _items(settings: Settings, stage: str, name: str, splits: Mapping[str, Split]) -> list[dict[str, str]]:
     """The questions of a stage; the oracle's several times, as a problem's place decides its draws."""
+    split = "test" if stage == ORACLE else stage.partition("-")[0]
+    count = settings.sets[name].asked.get(split)
     if stage != ORACLE:
-        return splits[stage.partition("-")[0]].items()
-    return [
-        item for time in range(settings.oracle_samples) for item in splits["test"].items(f"sample-{time}-")
-    ]
+        return splits[split].items()[:count]
+    times = range(settings.oracle_samples)
+    return [item for time in times for item in splits[split].items(f"sample-{time}-")[:count]]
 
 
 class _Teller:

@@ -31,11 +31,10 @@ class Prepared:
 
 
 def prepare(settings: Settings, name: str, folder: Path, out: Path, only: Sequence[str] = ()) -> Prepared:
-    """Draw, calibrate and fit what is not there yet. only: the sets that are wanted; all of them if empty."""
+    """Draw, fit and calibrate what is not there yet. only: the sets that are wanted; all of them if empty."""
     model = settings.models[name]
     sets = {each: splits_of(each, settings.sets[each], settings.counts, settings.seed) for each in model.sets}
     linked = _linked(folder, out / "model")
-    _calibrate(settings, model, linked, out, sets)
     found: dict[str, Path] = {}
     wanted = [each for each in model.sets if not only or each in only]
     for each in wanted:
@@ -44,6 +43,7 @@ def prepare(settings: Settings, name: str, folder: Path, out: Path, only: Sequen
             _fit(settings, model, each, linked, out / "probes" / each, sets[each]["train"])
         if probes.is_dir():
             found[each] = probes
+    _calibrate(settings, model, linked, out, sets)
     return Prepared(out, linked, {each: sets[each] for each in wanted}, found)
 
 

@@ -16,7 +16,8 @@ class _Record(BaseModel):
 class QuestionSet(_Record):
     """A set of questions. own: a function of `question_sets`, by default that of the set's name; generator:
     one of reasoning-gym, with settings. steps: the answer is worked out in lines before it stands there.
-    labelled: questions of the train split that its probe is fitted and judged on."""
+    labelled: questions of the train split that its probe is fitted and judged on. asked: questions of other
+    splits, if not all that are drawn."""
 
     own: str | None = None
     generator: str | None = None
@@ -24,6 +25,7 @@ class QuestionSet(_Record):
     steps: bool = False
     max_tokens: int = Field(ge=1)
     labelled: int = Field(ge=1)
+    asked: dict[str, int] = Field(default_factory=dict[str, int])
 
 
 class ModelSettings(_Record):
