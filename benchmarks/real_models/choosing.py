@@ -1,4 +1,4 @@
-"""Which setting of each strategy is asked the test split: by the validation splits of all sets together."""
+"""Which setting of each strategy is asked the test split: by the validation splits of some sets together."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,15 +24,6 @@ def choose(settings: Settings, folder: Path) -> dict[str, str]:
             chosen[each.name] = best(tried, settings.near)
     write_json(folder / CHOSEN_FILE, dict(chosen))
     return chosen
-
-
-def is_tried(settings: Settings, model: str, folder: Path) -> bool:
-    """Whether the settings were tried on every set of a model."""
-    return all(
-        (folder / stage / each / COST_FILE).exists()
-        for stage in VALIDATION
-        for each in settings.models[model].sets
-    )
 
 
 def best(tried: Mapping[str, list[Outcome]], near: float) -> str:

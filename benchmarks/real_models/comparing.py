@@ -20,7 +20,7 @@ from app.engine.engine import Engine
 from app.engine.types import EngineLimits
 from app.errors import RequestError
 from benchmarks.real_models.choosing import COST_FILE
-from benchmarks.real_models.preparing import Prepared
+from benchmarks.real_models.preparing import Study
 from benchmarks.real_models.question_sets import MARKER, Split
 from benchmarks.real_models.settings import Settings
 from models import checkpoint
@@ -39,44 +39,36 @@ REFUSED_FILE = "refused.json"
 class Compared:
     """A model that is being compared; it is loaded once."""
 
-    settings: Settings
-    model: str
-    prepared: Prepared
+    study: Study
     _loaded: list[LoadedCheckpoint] = field(default_factory=list[LoadedCheckpoint])
 
     @property
     def loaded(self) -> LoadedCheckpoint:
         """The model."""
         if not self._loaded:
-            self._loaded.append(checkpoint.load(self.prepared.model, "cpu", "float32"))
+            self._loaded.append(checkpoint.load(self.study.model, "cpu", "float32"))
         return self._loaded[0]
 
 
-def compare_all(compared: Compared, stage: str, arms: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Run the comparison of every set that is not complete.
+def compare(compared: Compared, stage: str, name: str, arms: Sequence[Mapping[str, Any]]) -> None:
+    """Run the comparison of a set, or what is missing of it.
 
     stage: `ORACLE`, or the split that is asked, with a number where there are several comparisons of it.
     """
-    for name, asked in arms.items():
-        folder = compared.prepared.folder / stage / name
-        if not (folder / COST_FILE).exists():
-            _compare(compared, stage, name, asked, folder)
-
-
-def _compare(
-    compared: Compared, stage: str, name: str, arms: Sequence[Mapping[str, Any]], folder: Path
-) -> None:
-    settings, loaded = compared.settings, compared.loaded
-    probes = compared.prepared.probes.get(name)
+    folder = compared.study.folder / stage / name
+    if (folder / COST_FILE).exists():
+        return
+    study, settings, loaded = compared.study, compared.study.settings, compared.loaded
+    probes = study.probes(name)
     stored = tuple(load_all(probes, loaded)) if probes else ()
     calibration = read_calibration(loaded.path, loaded.identity)
     limits = EngineLimits(max_rows=settings.max_rows)
     began = process_time()
     with Engine(loaded, limits, [each.probe for each in stored], calibration) as engine:
         served = ServedModel(engine, loaded, stored, calibration)
-        items = _items(settings, stage, name, compared.prepared.sets[name])
+        items = _items(settings, stage, name, study.splits(name))
         spec = {
-            "name": f"{compared.model}-{stage}-{name}",
+            "name": f"{study.name}-{stage}-{name}",
             "problems": {
                 "source": "given",
                 "items": items,
@@ -91,7 +83,7 @@ def _compare(
         comparison, refused = accepted(served, spec, arms)
         with served.folder(folder, comparison) as kept:
             write_json(folder / REFUSED_FILE, dict(refused))
-            tell = _Teller(f"{compared.model} {stage} {name}", comparison.total, len(kept.outcomes))
+            tell = _Teller(f"{study.name} {stage} {name}", comparison.total, len(kept.outcomes))
             comparison.run(kept, tell)
             write_report(kept)
             # Of this run alone, where an earlier one was stopped.

@@ -10,7 +10,7 @@ from time import process_time
 import typer
 
 from app.cli import app as demur
-from benchmarks.real_models.question_sets import MARKER, Split, splits_of
+from benchmarks.real_models.question_sets import MARKER, Split, kept_splits, splits_of
 from benchmarks.real_models.settings import ModelSettings, Settings
 from models.files import write_json
 
@@ -19,32 +19,38 @@ _JUDGE = f"{sys.executable} -m benchmarks.real_models.step_judge"
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """What comparisons of a model start from. folder: of all that belongs to it; model: its files, with the
-    calibration beside them; sets: questions by set and split; probes: a folder of probes by set, where one
-    could be fitted."""
+class Study:
+    """A model whose table is made. folder: of all that is found; model: the model's files, with the
+    calibration beside them."""
 
+    settings: Settings
+    name: str
     folder: Path
     model: Path
-    sets: Mapping[str, Mapping[str, Split]]
-    probes: Mapping[str, Path]
+
+    @property
+    def of_model(self) -> ModelSettings:
+        """What settings say of the model."""
+        return self.settings.models[self.name]
+
+    def splits(self, question_set: str) -> Mapping[str, Split]:
+        """The questions of a set, drawn once."""
+        return kept_splits(
+            self.folder / "questions" / f"{question_set}.json",
+            lambda: splits_of(
+                question_set, self.settings.sets[question_set], self.settings.counts, self.settings.seed
+            ),
+        )
+
+    def probes(self, question_set: str) -> Path | None:
+        """The folder of a set's probes; None where there are none."""
+        installed = self.folder / "probes" / question_set / "installed"
+        return installed if installed.is_dir() else None
 
 
-def prepare(settings: Settings, name: str, folder: Path, out: Path, only: Sequence[str] = ()) -> Prepared:
-    """Draw, fit and calibrate what is not there yet. only: the sets that are wanted; all of them if empty."""
-    model = settings.models[name]
-    sets = {each: splits_of(each, settings.sets[each], settings.counts, settings.seed) for each in model.sets}
-    linked = _linked(folder, out / "model")
-    found: dict[str, Path] = {}
-    wanted = [each for each in model.sets if not only or each in only]
-    for each in wanted:
-        probes = out / "probes" / each / "installed"
-        if not _is_done(out / "probes" / each):
-            _fit(settings, model, each, linked, out / "probes" / each, sets[each]["train"])
-        if probes.is_dir():
-            found[each] = probes
-    _calibrate(settings, model, linked, out, sets)
-    return Prepared(out, linked, {each: sets[each] for each in wanted}, found)
+def study_of(settings: Settings, name: str, folder: Path, out: Path) -> Study:
+    """The study of a model in a folder of Hugging Face format."""
+    return Study(settings, name, out, _linked(folder, out / "model"))
 
 
 def _linked(folder: Path, target: Path) -> Path:
@@ -57,29 +63,35 @@ def _linked(folder: Path, target: Path) -> Path:
     return target
 
 
-def _calibrate(
-    settings: Settings, model: ModelSettings, linked: Path, out: Path, sets: Mapping[str, Mapping[str, Split]]
-) -> None:
+def calibrate(study: Study) -> None:
     """Once for all sets, on the questions of their calibration splits, as somebody would who serves them."""
-    if (linked / "calibration.json").exists():
+    if (study.model / "calibration.json").exists():
         return
+    sets = study.of_model.sets
     prompts = _write_prompts(
-        out / "calibration.jsonl", [item for each in model.sets for item in sets[each]["calibration"].items()]
+        study.folder / "calibration.jsonl",
+        [item for each in sets for item in study.splits(each)["calibration"].items()],
     )
-    most = max(settings.sets[each].max_tokens for each in model.sets)
+    most = max(study.settings.sets[each].max_tokens for each in sets)
     asked = ["--prompts", str(prompts), "--answer-marker", MARKER, "--max-tokens", str(most), "--stop", STOP]
-    if not demur_says(out, ["calibrate", "--checkpoint", str(linked), *asked]):
+    if not demur_says(study.folder, ["calibrate", "--checkpoint", str(study.model), *asked]):
         raise typer.Exit(1)
 
 
-def _fit(settings: Settings, model: ModelSettings, name: str, linked: Path, run: Path, train: Split) -> None:
+def fit(study: Study, question_set: str) -> None:
     """Label, fit, judge and install the probes of a set; too few labels to fit on are a result too."""
-    prompts = _write_prompts(run / "train.jsonl", train.items()[: settings.sets[name].labelled])
-    on = ["--checkpoint", str(linked), "--run", str(run)]
-    most = settings.sets[name].max_tokens
-    label = ["--prompts", str(prompts), "--judge", _JUDGE, "--max-tokens", str(most), "--stop", STOP]
-    label += ["--temperature", f"{settings.label_temperature:g}", "--samples", str(settings.label_samples)]
-    layers = [part for layer in model.layers for part in ("--layer", str(layer))]
+    run = study.folder / "probes" / question_set
+    if (run / _DONE).exists():
+        return
+    settings, asked = study.settings, study.settings.sets[question_set]
+    prompts = _write_prompts(
+        run / "train.jsonl", study.splits(question_set)["train"].items()[: asked.labelled]
+    )
+    on = ["--checkpoint", str(study.model), "--run", str(run)]
+    label = ["--prompts", str(prompts), "--judge", _JUDGE, "--max-tokens", str(asked.max_tokens)]
+    label += ["--stop", STOP, "--temperature", f"{settings.label_temperature:g}"]
+    label += ["--samples", str(settings.label_samples)]
+    layers = [part for layer in study.of_model.layers for part in ("--layer", str(layer))]
     commands = (
         ["probe", "label", *on, *label],
         ["probe", "fit", *on, "--step-end", "\\n", "--position", "end", *layers, "--workers", "1"],
@@ -93,10 +105,6 @@ def _fit(settings: Settings, model: ModelSettings, name: str, linked: Path, run:
 
 
 _DONE = "done.json"
-
-
-def _is_done(run: Path) -> bool:
-    return (run / _DONE).exists()
 
 
 def demur_says(folder: Path, command: Sequence[str]) -> bool:

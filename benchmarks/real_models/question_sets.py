@@ -11,9 +11,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from app.compare.problem_sets.gym_set import GymSet
 from app.compare.problem_sets.sources import GymProblems
 from benchmarks.real_models.settings import QuestionSet
+from models.files import write_atomically
 
 FACTS = Path(__file__).with_name("facts.txt")
 SHOWN = 2
@@ -171,3 +174,16 @@ def _of_gym(asked: QuestionSet, counts: Mapping[str, int], seed: int, seconds: f
         split: Split(split, shown, tuple(train[SHOWN:] if split == "train" else rest[split]))
         for split in counts
     }
+
+
+def kept_splits(path: Path, draw: Callable[[], dict[str, Split]]) -> dict[str, Split]:
+    """The questions that a file keeps, drawn if there is none: generators take seconds to begin."""
+    if path.exists():
+        return _KEPT.validate_json(path.read_bytes())
+    found = draw()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, _KEPT.dump_json(found, indent=1))
+    return found
+
+
+_KEPT = TypeAdapter(dict[str, Split])

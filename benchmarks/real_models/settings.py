@@ -29,11 +29,13 @@ class QuestionSet(_Record):
 
 
 class ModelSettings(_Record):
-    """A model. name: for people. layers: where its probes may be read. sets: names of question sets."""
+    """A model. name: for people. layers: where its probes may be read. sets: names of question sets;
+    tuned_on: those on whose validation splits settings are tried."""
 
     name: str
     layers: tuple[int, ...]
     sets: tuple[str, ...]
+    tuned_on: tuple[str, ...]
 
 
 class Candidates(_Record):
