@@ -15,13 +15,13 @@ CHOSEN_FILE = "chosen.json"
 
 
 def choose(settings: Settings, folder: Path) -> dict[str, str]:
-    """The chosen arm of every strategy that ran somewhere, by the strategy's name; kept in the folder too."""
+    """The chosen arm of every strategy, by the strategy's name; kept in the folder too. Of one that ran
+    nowhere it is the first, so that the test says why it cannot run there either."""
     outcomes = outcomes_of(folder, VALIDATION)
     chosen: dict[str, str] = {}
     for each in settings.strategies:
         tried = {arm["name"]: outcomes[arm["name"]] for arm in each.arms() if arm["name"] in outcomes}
-        if tried:
-            chosen[each.name] = best(tried, settings.near)
+        chosen[each.name] = best(tried, settings.near) if tried else str(each.arms()[0]["name"])
     write_json(folder / CHOSEN_FILE, dict(chosen))
     return chosen
 

@@ -21,7 +21,7 @@ from app.compare.statistics import wilson
 from app.compare.summary import summarise
 from benchmarks.real_models.choosing import CHOSEN_FILE, COST_FILE, VALIDATION, outcomes_of
 from benchmarks.real_models.comparing import ORACLE, refused_in
-from benchmarks.real_models.settings import ModelSettings, Settings, read_settings
+from benchmarks.real_models.settings import SETTINGS, ModelSettings, Settings, read_settings
 from benchmarks.strategies_table import percent, points, ratio
 from models.files import read_json
 from probes.judging.results import EvaluationReport
@@ -29,9 +29,12 @@ from probes.judging.results import EvaluationReport
 _HEAD = Path(__file__).with_name("findings.md")
 
 
-def document(out: Annotated[Path, typer.Argument(help="The folder that `run` was given as --out.")]) -> None:
+def document(
+    out: Annotated[Path, typer.Argument(help="The folder that `run` was given as --out.")],
+    settings_file: Annotated[Path, typer.Option("--settings", help="As of `run`.")] = SETTINGS,
+) -> None:
     """The page."""
-    settings = read_settings()
+    settings = read_settings(settings_file)
     typer.echo(_HEAD.read_text(encoding="utf-8").rstrip())
     for name, model in settings.models.items():
         typer.echo(f"\n## {model.name}\n")

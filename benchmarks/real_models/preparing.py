@@ -73,7 +73,8 @@ def calibrate(study: Study) -> None:
         [item for each in sets for item in study.splits(each)["calibration"].items()],
     )
     most = max(study.settings.sets[each].max_tokens for each in sets)
-    asked = ["--prompts", str(prompts), "--answer-marker", MARKER, "--max-tokens", str(most), "--stop", STOP]
+    asked = ["--prompts", str(prompts), "--problems", str(study.settings.calibration_texts)]
+    asked += ["--answer-marker", MARKER, "--max-tokens", str(most), "--stop", STOP]
     if not demur_says(study.folder, ["calibrate", "--checkpoint", str(study.model), *asked]):
         raise typer.Exit(1)
 

@@ -18,16 +18,19 @@ import typer
 from benchmarks.real_models.choosing import VALIDATION, choose
 from benchmarks.real_models.comparing import ORACLE, Compared, compare
 from benchmarks.real_models.preparing import calibrate, fit, study_of
-from benchmarks.real_models.settings import Settings, read_settings
+from benchmarks.real_models.settings import SETTINGS, Settings, read_settings
 
 
 def run(
     model: Annotated[str, typer.Argument(help="A model of settings.toml.")],
     folder: Annotated[Path, typer.Argument(help="Its folder, of Hugging Face format.")],
     out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("runs/real-models"),
+    settings_file: Annotated[
+        Path, typer.Option("--settings", help="Sets, strategies and their settings.")
+    ] = SETTINGS,
 ) -> None:
     """Make what the table of a model needs, or what is missing of it."""
-    settings = read_settings()
+    settings = read_settings(settings_file)
     if model not in settings.models:
         raise typer.BadParameter(f"there are {', '.join(settings.models)}", param_hint="MODEL")
     study = study_of(settings, model, folder, out / model)

@@ -52,7 +52,8 @@ class Candidates(_Record):
 
 class Settings(_Record):
     """All of it. counts: questions per set and split. near: by how much less accurate a cheaper setting may
-    be and still be taken. oracle_samples: samples of which the oracle chooses. label_samples: completions per
+    be and still be taken. oracle_samples: samples of which the oracle chooses. calibration_texts: texts
+    whose signals are measured. label_samples: completions per
     question that a probe is fitted on, and label_temperature theirs."""
 
     seed: int
@@ -60,6 +61,7 @@ class Settings(_Record):
     near: float
     oracle_samples: int
     oracle_temperature: float
+    calibration_texts: int
     label_samples: int
     label_temperature: float
     max_rows: int
