@@ -15,10 +15,12 @@ from app.engine.turns import (
     CAUTIOUS_ROWS,
     FRESH_IN_A_ROW,
     LEAST_BRISK_PREFILL_TOKENS,
+    LEAST_GROWS,
     LEAST_PREFILL_TOKENS,
     PREFILL_SECONDS,
     SHARE,
     LiveOrder,
+    Portion,
     PrefillPace,
     Turn,
     Turns,
@@ -126,19 +128,50 @@ def test_prompts_are_read_in_pieces_that_take_as_long_as_they_may(
         if brisk
         else (LEAST_PREFILL_TOKENS, PREFILL_SECONDS)
     )
-    assert pace.tokens(brisk=brisk) == min(most, least)
+    assert pace.piece(brisk=brisk) == min(most, least)
     for _ in range(60):
-        pace.taken(pace.tokens(brisk=brisk), pace.tokens(brisk=brisk) / per_second)
+        pace.taken(pace.piece(brisk=brisk), pace.piece(brisk=brisk) / per_second)
     wanted = max(least, per_second * allowed)
-    assert abs(pace.tokens(brisk=brisk) - min(most, wanted)) <= 1
+    assert abs(pace.piece(brisk=brisk) - min(most, wanted)) <= 1
 
 
 def test_few_tokens_say_nothing_about_many() -> None:
     pace = PrefillPace(4096)
     pace.taken(2, 1.0)
-    assert pace.tokens(brisk=False) == LEAST_PREFILL_TOKENS
+    assert pace.piece(brisk=False) == LEAST_PREFILL_TOKENS
     pace.taken(0, 0.0)
-    assert pace.tokens(brisk=False) == LEAST_PREFILL_TOKENS
+    assert pace.piece(brisk=False) == LEAST_PREFILL_TOKENS
+
+
+@given(st.integers(1, 10_000), st.integers(0, 200), st.integers(0, 200), st.booleans())
+def test_prompts_are_read_together_the_more_wait_and_the_fewer_go_on(
+    most: int, beginning: int, going_on: int, brisk: bool
+) -> None:
+    pace, turn = PrefillPace(most), replace(LIVE, brisk=brisk)
+
+    def together(beginning: int, going_on: int) -> int:
+        portion = pace.portion(turn, beginning, beginning + going_on)
+        assert portion.piece == pace.piece(brisk=brisk) == min(most, least), "however many wait"
+        return portion.together
+
+    least = LEAST_BRISK_PREFILL_TOKENS if brisk else LEAST_PREFILL_TOKENS
+    found = together(beginning, going_on)
+    assert min(most, least) <= found <= min(most, LEAST_GROWS * least)
+    if beginning < 2 * going_on:
+        assert found == min(most, least), "those who go on are not held up"
+    if beginning >= LEAST_GROWS and not going_on:
+        assert found == min(most, LEAST_GROWS * least)
+    assert together(beginning + 1, going_on) >= found >= together(beginning, going_on + 1)
+
+
+def test_a_fast_machine_reads_no_more_together_than_it_may_in_the_time() -> None:
+    pace = PrefillPace(100_000)
+    pace.taken(10_000, 0.01)
+    assert pace.portion(LIVE, 32, 32) == Portion(*[int(1e6 * PREFILL_SECONDS)] * 2)
+
+
+def test_the_background_reads_what_its_turn_says() -> None:
+    assert PrefillPace(4096).portion(CAUTIOUS, 8, 8) == Portion(*[CAUTIOUS_PREFILL_TOKENS] * 2)
 
 
 def test_live_passes_are_brisk_while_somebody_comes_now_and_then() -> None:
