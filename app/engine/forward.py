@@ -103,15 +103,15 @@ class Forward:
         self._probed_layers = probed_layers
         self._passed_over = 0
 
-    def can_begin(self, pending: Pending, piece: int) -> bool:
+    def can_begin(self, pending: Pending, whole: int) -> bool:
         """Whether its request has no token yet and could have one after this pass: it has a slot of its own,
-        and no more is to be read than `piece`, which one pass does."""
+        and no more is to be read than `whole`, which one pass does."""
         request = pending.task.request
         if request is None or not (pending.group.fresh and pending.choice.standing.entitled):
             return False
         slot = self._slots.of(request.sequence)
         known = 0 if slot is None else slot.valid
-        return len(request.sequence.context.ids) - known <= max(1, piece)
+        return len(request.sequence.context.ids) - known <= max(1, whole)
 
     def select(
         self, pending: Iterable[Pending], turn: Turn, portion: Portion
@@ -119,8 +119,8 @@ class Forward:
         """The rows of this tick, of choices that began first before others, and who has to wait for the next.
 
         pending: those who wait longest come first, which decides about a brisk turn. portion: of prompts. A
-        text that lacks more than a piece is read in pieces, one a pass, and prompts that do not come before
-        it: whoever asks for little does not wait until much is read.
+        text that lacks more than one pass reads is read in pieces, one a pass, and prompts that do not come
+        before it: whoever asks for little does not wait until much is read.
         """
         waiting: list[Pending] = []
         homeless = False
@@ -157,7 +157,7 @@ class Forward:
                 if missing > 1 and prefilled and prefilled + missing > portion.together:
                     later.append(each)
                     continue
-                if missing > max(1, portion.piece):
+                if missing > max(1, portion.whole):
                     row.end = row.start + portion.piece
                     later.append(each)
                     long.append(row)

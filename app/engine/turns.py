@@ -88,8 +88,12 @@ PREFILL_SECONDS, BRISK_PREFILL_SECONDS = 0.03, 0.01
 rows of such a pass take, which whoever comes may have to wait for anyway."""
 
 LEAST_PREFILL_TOKENS, LEAST_BRISK_PREFILL_TOKENS = 128, 64
-"""Of a pass, however slow the machine is. Reading the weights takes as long as some 60 tokens of a prompt do,
-so in smaller pieces much of the time would go into the weights."""
+"""Of a pass, however slow the machine is. Reading the weights takes as long as some 20 to 60 tokens of a
+prompt do, so in smaller pieces much of the time would go into the weights."""
+
+LEAST_PIECE = 48
+"""Of a prompt that is read in pieces, however slow the machine is: whoever comes waits for the piece under
+way, which late in a long text takes about twice as long as at its beginning."""
 
 LEAST_GROWS = 8
 """So many times the least is let through, if so many more sequences wait for their first token than go on."""
@@ -123,10 +127,13 @@ class LiveOrder:
 
 @dataclass(frozen=True)
 class Portion:
-    """How many uncached prompt tokens a pass reads: of prompts that it reads to their end, all together, and
-    of one that lacks more than `piece`."""
+    """How many uncached prompt tokens a pass reads.
+
+    whole: most of a prompt that is read to its end. together: of all such prompts. piece: of a longer one.
+    """
 
     together: int
+    whole: int
     piece: int
 
 
@@ -148,25 +155,23 @@ class PrefillPace:
             beginning: how many of the pending sequences have no token.
         """
         if turn.background:
-            return Portion(turn.prefill_tokens, turn.prefill_tokens)
-        piece, going_on = self.piece(brisk=turn.brisk), pending - beginning
-        grown = _least(brisk=turn.brisk) * min(LEAST_GROWS, beginning // max(1, going_on))
-        return Portion(min(self._most, max(piece, grown)), piece)
+            return Portion(turn.prefill_tokens, turn.prefill_tokens, turn.prefill_tokens)
+        least = LEAST_BRISK_PREFILL_TOKENS if turn.brisk else LEAST_PREFILL_TOKENS
+        in_time = self._in_time(brisk=turn.brisk)
+        grown = least * min(LEAST_GROWS, beginning // max(1, pending - beginning))
+        wanted = (max(least, in_time, grown), max(least, in_time), max(LEAST_PIECE, in_time))
+        return Portion(*(min(self._most, tokens) for tokens in wanted))
 
-    def piece(self, *, brisk: bool) -> int:
-        """The most of one prompt in the next pass."""
-        seconds = BRISK_PREFILL_SECONDS if brisk else PREFILL_SECONDS
-        return min(self._most, max(_least(brisk=brisk), int(self._per_second * seconds)))
+    def _in_time(self, *, brisk: bool) -> int:
+        """Tokens that are read in the time that reading may take."""
+        return int(self._per_second * (BRISK_PREFILL_SECONDS if brisk else PREFILL_SECONDS))
 
     def taken(self, tokens: int, seconds: float) -> None:
         """Note what reading took. Few tokens say little about many."""
-        if 2 * tokens >= self.piece(brisk=True) and seconds > 0:
+        few = min(self._most, max(LEAST_BRISK_PREFILL_TOKENS, self._in_time(brisk=True))) / 2
+        if tokens >= few and seconds > 0:
             rate = tokens / seconds
             self._per_second = rate if not self._per_second else 0.7 * self._per_second + 0.3 * rate
-
-
-def _least(*, brisk: bool) -> int:
-    return LEAST_BRISK_PREFILL_TOKENS if brisk else LEAST_PREFILL_TOKENS
 
 
 def brisk_part(waiting: Iterable[_T], group_of: Callable[[_T], Hashable]) -> list[_T]:
