@@ -1,0 +1,100 @@
+"""Runs a finding part by part. What is done is kept in a folder, so that a kill costs at most a minute."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import process_time
+
+from app.findings.finding import Bench, Finding, Part, PartResult, Size
+from models.errors import ArtifactError
+from models.files import read_json, write_json
+
+Results = Mapping[int, Mapping[str, PartResult]]
+"""Of every part that is done, by seed."""
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Whoever looks on: told which part of which seed begins, and how much of all is done, from 0 to 1."""
+
+    part: Callable[[str, int], None] = lambda _name, _seed: None
+    done: Callable[[float], None] = lambda _share: None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A part of one seed, and where its result is kept."""
+
+    seed: int
+    part: Part
+    file: Path
+
+
+def tasks_of(finding: Finding, size: Size, seeds: Sequence[int], state: Path) -> list[Task]:
+    """Every part of every seed, in the order of the parts, so that all seeds get equally far.
+
+    Raises:
+        ArtifactError: the finding cannot be run yet.
+    """
+    if finding.experiment is None:
+        raise ArtifactError(f"{finding.name} has been declared, but nobody has written how to run it")
+    by_seed = {seed: finding.experiment.parts(size, seed) for seed in seeds}
+    return [
+        Task(seed, by_seed[seed][number], folder_of(state, finding, size, seed) / f"{part.name}.json")
+        for number, part in enumerate(by_seed[seeds[0]])
+        for seed in seeds
+    ]
+
+
+def run(
+    finding: Finding,
+    size: Size,
+    seeds: Sequence[int],
+    state: Path,
+    watcher: Watcher | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Results:
+    """Work on what is not done yet.
+
+    Args:
+        state: folder of all that is under way; made if needed.
+
+    Raises:
+        Stopped: somebody wanted it to end before all was done.
+        ArtifactError: the finding cannot be run yet, or what was kept is damaged.
+    """
+    watcher = watcher or Watcher()
+    tasks = tasks_of(finding, size, seeds, state)
+    total = sum(task.part.cost for task in tasks)
+    done = 0.0
+    for task in tasks:
+        cost, before = task.part.cost, done
+        done += cost
+        if not task.file.exists():
+            watcher.part(task.part.name, task.seed)
+            task.file.parent.mkdir(parents=True, exist_ok=True)
+            began = process_time()
+
+            def told(share: float, before: float = before, cost: float = cost) -> None:
+                watcher.done((before + share * cost) / total)
+
+            result = task.part.work(Bench(task.file.parent, told, should_stop))
+            write_json(task.file, {**result, "processor_seconds": round(process_time() - began, 1)})
+        watcher.done(done / total)
+    return kept(finding, size, seeds, state)
+
+
+def kept(finding: Finding, size: Size, seeds: Sequence[int], state: Path) -> Results:
+    """Results of the parts that are done."""
+    tasks = tasks_of(finding, size, seeds, state)
+    return {
+        seed: {
+            task.part.name: read_json(task.file) for task in tasks if task.seed == seed and task.file.exists()
+        }
+        for seed in seeds
+    }
+
+
+def folder_of(state: Path, finding: Finding, size: Size, seed: int) -> Path:
+    """Where a seed's parts work, and leave their results."""
+    return state / finding.name / size / f"seed {seed}"
