@@ -1,7 +1,24 @@
 """What was learnt from the name to the values is not found from the values to the name."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from app.compare.results import Estimate
 from app.findings.criteria import Between, Criterion, above
-from app.findings.finding import Finding
+from app.findings.figures import Bar, bars
+from app.findings.finding import Bench, Experiment, Finding, Part, PartResult, Size
+from app.findings.knowledge import (
+    WORLDS,
+    World,
+    answer_forwards,
+    answer_inversely,
+    asked_and_others,
+    corpus_of,
+    pretraining,
+    share_of,
+)
+from app.findings.networks import MULTIPLY_ADDS, trained
+from models.corpora.bios.biography import NamePlace
 
 HYPOTHESIS = (
     Criterion(
@@ -25,6 +42,51 @@ HYPOTHESIS = (
     ),
 )
 
+
+FIRST, LAST = "name first", "name last"
+PLACES: Mapping[str, NamePlace] = {FIRST: "first", LAST: "last"}
+QUESTIONS = 0.5
+
+
+def parts(size: Size, seed: int) -> Sequence[Part]:
+    world = WORLDS[size]
+    tokens = world.people * world.exposures * (45 + 20)  # of a biography and the question beside it
+    cost = tokens * MULTIPLY_ADDS * 12.0 * world.layers * world.width**2
+    return [Part(name, cost, partial(_measure, world, name, seed)) for name in PLACES]
+
+
+def _measure(world: World, name: str, seed: int, bench: Bench) -> PartResult:
+    config = pretraining(world, seed, "multi5", "permuted", PLACES[name], questions=QUESTIONS, inverse=True)
+    network = trained(config, bench.folder / name, bench)
+    corpus = corpus_of(config)
+    tokenizer = corpus.make_tokenizer()
+    asked, others = asked_and_others(corpus, world.people)
+    return {
+        "forward": share_of(answer_forwards(network, tokenizer, corpus, others)).model_dump(),
+        "inverse": share_of(answer_inversely(network, tokenizer, corpus, others)).model_dump(),
+        "inverse_asked": share_of(answer_inversely(network, tokenizer, corpus, asked)).model_dump(),
+    }
+
+
+def measured(results: Mapping[str, PartResult]) -> Mapping[str, Estimate]:
+    found: dict[str, Estimate] = {}
+    if FIRST in results:
+        found |= {key: Estimate(**results[FIRST][key]) for key in ("forward", "inverse")}
+    if LAST in results:
+        found["reversed"] = Estimate(**results[LAST]["inverse"])
+    return found
+
+
+def figure(results: Mapping[int, Mapping[str, PartResult]]) -> str:
+    values = [
+        Bar(f"{name}: {what}", seed, Estimate(**result[key]))
+        for seed, by_part in results.items()
+        for name, result in by_part.items()
+        for key, what in (("forward", "attributes"), ("inverse", "names"))
+    ]
+    return bars(values, "right, about people whom training did not ask about")
+
+
 FINDING = Finding(
     name="one_way",
     title="Access to knowledge is one-way",
@@ -36,4 +98,5 @@ FINDING = Finding(
     " biographies that name the person last. The paper asks for the first name; with 128 of them "
     "chance would come near the threshold, so the whole name counts.",
     criteria=HYPOTHESIS,
+    experiment=Experiment(parts=parts, measured=measured, figure=figure),
 )

@@ -1,7 +1,31 @@
 """What was not taken in in pretraining, in several wordings, cannot be drawn out by fine-tuning."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from app.compare.results import Estimate
 from app.findings.criteria import Between, Criterion, below
-from app.findings.finding import Finding
+from app.findings.figures import Bar, bars
+from app.findings.finding import Bench, Experiment, Finding, Part, PartResult, Size
+from app.findings.knowledge import (
+    WORLDS,
+    World,
+    answer_forwards,
+    asked_and_others,
+    corpus_of,
+    fine_tuning,
+    pretraining,
+    probe_names,
+    share_of,
+)
+from app.findings.networks import MULTIPLY_ADDS, digest_of, trained
+from app.findings.telling import tell
+from models.corpora.bios.biography import Form, Order
 
 HYPOTHESIS = (
     Criterion(
@@ -40,6 +64,106 @@ HYPOTHESIS = (
     ),
 )
 
+
+@dataclass(frozen=True)
+class Telling:
+    """How biographies are written, and the share of questions among the texts of the pretraining."""
+
+    form: Form
+    order: Order
+    questions: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.form}, {self.order}" + (", mixed" if self.questions else "")
+
+
+SINGLE, MULTI = Telling("single", "fixed"), Telling("multi5", "permuted")
+MIXED = Telling("single", "fixed", questions=0.5)
+AUGMENTATIONS = (SINGLE, MULTI, Telling("single", "permuted"), Telling("multi5", "fixed"))
+TELLINGS = (SINGLE, MULTI, MIXED, *AUGMENTATIONS[2:])
+
+
+def parts(size: Size, seed: int) -> Sequence[Part]:
+    world = WORLDS[size]
+    tellings = TELLINGS if size == "full" else TELLINGS[:3]
+    return [Part(each.name, _cost(world, each), partial(_measure, world, each, seed)) for each in tellings]
+
+
+def _cost(world: World, telling: Telling) -> float:
+    """Of some 45 tokens a biography and 12 a question."""
+    questions = world.people * world.exposures * telling.questions / (1 - telling.questions)
+    tokens = 45 * world.people * world.exposures + 12 * questions
+    return tokens * MULTIPLY_ADDS * 12 * world.layers * world.width**2
+
+
+def _measure(world: World, telling: Telling, seed: int, bench: Bench) -> PartResult:
+    """Pretrain, fine-tune where no questions were in it; what was told, is answered, and a probe finds."""
+    folder = bench.folder / telling.name
+    config = pretraining(world, seed, telling.form, telling.order, questions=telling.questions)
+    network = trained(config, folder / "pretraining", bench)
+    corpus = corpus_of(config)
+    tokenizer = corpus.make_tokenizer()
+    asked, others = asked_and_others(corpus, world.tested)
+    everybody_asked, _ = asked_and_others(corpus, world.people)
+    told = tell(network, tokenizer, corpus, others).right
+    probed = probe_names(network, tokenizer, everybody_asked, others)
+    if not telling.questions:
+        tuning = fine_tuning(world, config, digest_of(network))
+        network = trained(tuning, folder / "fine-tuning", bench, initial=network)
+    return {
+        "told": _estimate(told),
+        "probe": _estimate(probed),
+        "asked": _estimate(answer_forwards(network, tokenizer, corpus, asked)),
+        "others": _estimate(answer_forwards(network, tokenizer, corpus, others)),
+    }
+
+
+def _estimate(right: Any) -> dict[str, Any]:
+    return share_of(right).model_dump()
+
+
+def measured(results: Mapping[str, PartResult]) -> Mapping[str, Estimate]:
+    def of(telling: Telling, key: str) -> Estimate:
+        return Estimate(**results[telling.name][key])
+
+    def has(*tellings: Telling) -> bool:
+        return all(each.name in results for each in tellings)
+
+    found: dict[str, Estimate] = {}
+    if has(*TELLINGS):
+        found["told"] = min((of(each, "told") for each in TELLINGS), key=lambda told: told.value)
+    if has(SINGLE):
+        found["single"] = of(SINGLE, "others")
+    if has(SINGLE, MULTI):
+        found["gap"] = _less(of(MULTI, "others"), of(SINGLE, "others"))
+    if has(SINGLE, MIXED):
+        found["mixed_gain"] = _less(of(MIXED, "others"), of(SINGLE, "others"))
+    if has(*AUGMENTATIONS):
+        probes, answers = ([of(each, key).value for each in AUGMENTATIONS] for key in ("probe", "others"))
+        order = 0.0 if len({*probes}) == 1 or len({*answers}) == 1 else float(spearmanr(probes, answers)[0])
+        found["probe_order"] = Estimate(value=order, low=order, high=order)
+    return found
+
+
+def _less(first: Estimate, second: Estimate) -> Estimate:
+    """The difference of two shares of different models, by the intervals of both (Newcombe, 1998)."""
+    value = first.value - second.value
+    below = [first.value - (first.low or 0.0), (1.0 if second.high is None else second.high) - second.value]
+    above = [(1.0 if first.high is None else first.high) - first.value, second.value - (second.low or 0.0)]
+    return Estimate(value=value, low=value - float(np.hypot(*below)), high=value + float(np.hypot(*above)))
+
+
+def figure(results: Mapping[int, Mapping[str, PartResult]]) -> str:
+    values = [
+        Bar(f"{name}: {what}", seed, Estimate(**result[key]))
+        for seed, by_part in results.items()
+        for name, result in by_part.items()
+        for key, what in (("others", "answers"), ("probe", "probe"))
+    ]
+    return bars(values, "right, about people whom training did not ask about")
+
+
 FINDING = Finding(
     name="pretraining",
     title="Knowledge has to be in pretraining",
@@ -52,4 +176,5 @@ FINDING = Finding(
     "questions from the start. The probe is linear, on the last layer at the end of the full name, "
     "fitted on the asked half and tested on the others, for the first word of each attribute.",
     criteria=HYPOTHESIS,
+    experiment=Experiment(parts=parts, measured=measured, figure=figure),
 )
