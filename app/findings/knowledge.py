@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import hypot
 from typing import Any
 
 import numpy as np
@@ -96,10 +97,10 @@ def pretraining(
 
 def fine_tuning(world: World, before: PretrainConfig, weights: str) -> PretrainConfig:
     """The run that follows a pretraining: questions alone, at a third of its rates."""
-    settings = {**before.corpus.settings.model_dump(), "questions": 1.0}
+    settings = corpus_of(before).settings.model_copy(update={"questions": 1.0})
     config = replace(
         before,
-        corpus=Bios(BiosSettings(**settings)),
+        corpus=Bios(settings),
         muon_rate=before.muon_rate / 3,
         adamw_rate=before.adamw_rate / 3,
         init_weights=weights,
@@ -197,3 +198,18 @@ def share_of(right: Floats) -> Estimate:
     return Estimate(
         value=by_person.value, low=min(low, by_person.low or 0.0), high=max(high, by_person.high or 0.0)
     )
+
+
+def less(first: Estimate, second: Estimate) -> Estimate:
+    """The difference of shares of two models, by the intervals of both (Newcombe, 1998)."""
+    value = first.value - second.value
+    (first_low, first_high), (second_low, second_high) = _bounds(first), _bounds(second)
+    return Estimate(
+        value=value,
+        low=value - hypot(first.value - first_low, second_high - second.value),
+        high=value + hypot(first_high - first.value, second.value - second_low),
+    )
+
+
+def _bounds(share: Estimate) -> tuple[float, float]:
+    return (0.0 if share.low is None else share.low, 1.0 if share.high is None else share.high)

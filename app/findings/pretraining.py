@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 from scipy.stats import spearmanr
 
 from app.compare.results import Estimate
@@ -19,6 +18,7 @@ from app.findings.knowledge import (
     asked_and_others,
     corpus_of,
     fine_tuning,
+    less,
     pretraining,
     probe_names,
     share_of,
@@ -112,15 +112,11 @@ def _measure(world: World, telling: Telling, seed: int, bench: Bench) -> PartRes
         tuning = fine_tuning(world, config, digest_of(network))
         network = trained(tuning, folder / "fine-tuning", bench, initial=network)
     return {
-        "told": _estimate(told),
-        "probe": _estimate(probed),
-        "asked": _estimate(answer_forwards(network, tokenizer, corpus, asked)),
-        "others": _estimate(answer_forwards(network, tokenizer, corpus, others)),
+        "told": share_of(told).model_dump(),
+        "probe": share_of(probed).model_dump(),
+        "asked": share_of(answer_forwards(network, tokenizer, corpus, asked)).model_dump(),
+        "others": share_of(answer_forwards(network, tokenizer, corpus, others)).model_dump(),
     }
-
-
-def _estimate(right: Any) -> dict[str, Any]:
-    return share_of(right).model_dump()
 
 
 def measured(results: Mapping[str, PartResult]) -> Mapping[str, Estimate]:
@@ -136,22 +132,22 @@ def measured(results: Mapping[str, PartResult]) -> Mapping[str, Estimate]:
     if has(SINGLE):
         found["single"] = of(SINGLE, "others")
     if has(SINGLE, MULTI):
-        found["gap"] = _less(of(MULTI, "others"), of(SINGLE, "others"))
+        found["gap"] = less(of(MULTI, "others"), of(SINGLE, "others"))
     if has(SINGLE, MIXED):
-        found["mixed_gain"] = _less(of(MIXED, "others"), of(SINGLE, "others"))
+        found["mixed_gain"] = less(of(MIXED, "others"), of(SINGLE, "others"))
     if has(*AUGMENTATIONS):
         probes, answers = ([of(each, key).value for each in AUGMENTATIONS] for key in ("probe", "others"))
-        order = 0.0 if len({*probes}) == 1 or len({*answers}) == 1 else float(spearmanr(probes, answers)[0])
+        order = _rank_correlation(probes, answers)
         found["probe_order"] = Estimate(value=order, low=order, high=order)
     return found
 
 
-def _less(first: Estimate, second: Estimate) -> Estimate:
-    """The difference of two shares of different models, by the intervals of both (Newcombe, 1998)."""
-    value = first.value - second.value
-    below = [first.value - (first.low or 0.0), (1.0 if second.high is None else second.high) - second.value]
-    above = [(1.0 if first.high is None else first.high) - first.value, second.value - (second.low or 0.0)]
-    return Estimate(value=value, low=value - float(np.hypot(*below)), high=value + float(np.hypot(*above)))
+def _rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
+    """Spearman's; 0 where all of one are alike, which orders nothing."""
+    if len({*first}) == 1 or len({*second}) == 1:
+        return 0.0
+    result: Any = spearmanr(first, second)
+    return float(result.statistic)
 
 
 def figure(results: Mapping[int, Mapping[str, PartResult]]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from time import process_time
 
@@ -9,6 +10,7 @@ from app.findings.finding import Bench, Finding, Part, PartResult, Size
 from models.errors import ArtifactError
 from models.files import read_json, write_json
 
+BEGUN_FILE = "begun.json"
 Results = Mapping[int, Mapping[str, PartResult]]
 """Of every part that is done, by seed."""
 
@@ -66,6 +68,10 @@ def run(
     watcher = watcher or Watcher()
     tasks = tasks_of(finding, size, seeds, state)
     total = sum(task.part.cost for task in tasks)
+    first = state / finding.name / size / BEGUN_FILE
+    if not first.exists():
+        first.parent.mkdir(parents=True, exist_ok=True)
+        write_json(first, {"begun": datetime.now(UTC).isoformat(timespec="seconds")})
     done = 0.0
     for task in tasks:
         cost, before = task.part.cost, done
@@ -82,6 +88,28 @@ def run(
             write_json(task.file, {**result, "processor_seconds": round(process_time() - began, 1)})
         watcher.done(done / total)
     return kept(finding, size, seeds, state)
+
+
+def adopt(finding: Finding, size: Size, state: Path, begun: str, results: Results) -> None:
+    """Take over parts that have been done elsewhere, so that they are not done again."""
+    first = state / finding.name / size / BEGUN_FILE
+    for seed, parts in results.items():
+        folder = folder_of(state, finding, size, seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, result in parts.items():
+            if not (folder / f"{name}.json").exists():
+                write_json(folder / f"{name}.json", result)
+    if results and not first.exists():
+        write_json(first, {"begun": begun})
+
+
+def when_begun(finding: Finding, size: Size, state: Path) -> str:
+    """When the first part began, in UTC.
+
+    Raises:
+        ArtifactError: none has.
+    """
+    return str(read_json(state / finding.name / size / BEGUN_FILE)["begun"])
 
 
 def kept(finding: Finding, size: Size, seeds: Sequence[int], state: Path) -> Results:
