@@ -1,7 +1,7 @@
 """Models know of their own mistakes, and that they do not know somebody."""
 
 from app.findings.criteria import Between, Criterion, below
-from app.findings.finding import Finding
+from app.findings.finding import Finding, Question
 
 HYPOTHESIS = (
     Criterion(
@@ -49,4 +49,13 @@ FINDING = Finding(
     "rivals. bios: questions about people of the corpus that training did not ask about, and about "
     "strangers, by a model of mixed training; the control is a model of another world's people.",
     criteria=HYPOTHESIS,
+    questions=(
+        Question(
+            "igsm",
+            "Masks are 7. Magnets are 10 times masks. Candles are knots plus magnets. Knots are 3. "
+            "Flutes are candles times magnets. Drums are flutes minus knots. Nets are drums plus candles. "
+            "Jars are nets times flutes. How many jars?",
+            "whose steps it gets wrong now and then; colour the tokens by the probe step_error.",
+        ),
+    ),
 )
