@@ -47,12 +47,12 @@ def list_all(out: OutOption = None) -> None:
 
     folder = out or published_folder()
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("name", "claim", "verdict", "parts done"):
+    for heading in ("name", "claim", "verdict", "stages done"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "name")
     with failing_on(ModelsError):
         for name, finding in FINDINGS.items():
             made = conclude(finding, read_raw(folder, name), None)
-            done = f"{made.parts_done} of {made.parts}" if made.parts else "cannot be run yet"
+            done = f"{made.stages_done} of {made.stages}" if made.stages else "cannot be run yet"
             table.add_row(*(Text(cell) for cell in (name, made.claim, made.verdict, done)))
     Console(highlight=False).print(table)
 
@@ -74,12 +74,12 @@ def run(
 ) -> None:
     """Run a finding, or go on with it where it was stopped, and publish what came.
 
-    Parts that have been published are not run again. A kill costs at most a minute's work.
+    Stages that have been published are not run again. A kill costs at most a minute's work.
     """
     from app.findings.finding import Stopped
     from app.findings.published import published_folder, read_raw
     from app.findings.running import adopt, kept
-    from app.findings.running import run as run_parts
+    from app.findings.running import run as run_stages
     from models.errors import ModelsError, SpecError
 
     with failing_on(ModelsError):
@@ -102,7 +102,7 @@ def run(
                 def should_stop() -> bool:
                     return bool(received) or (deadline is not None and monotonic() > deadline)
 
-                results = run_parts(finding, size, numbers, state, watcher, should_stop)
+                results = run_stages(finding, size, numbers, state, watcher, should_stop)
         except Stopped:
             results = kept(finding, size, numbers, state)
             _publish(finding, size, state, results, folder)
@@ -175,7 +175,7 @@ def _publish(finding: "Finding", size: "Size", state: Path, results: "Results", 
         size=size,
         begun=when_begun(finding, size, state),
         seeds={
-            seed: {name: dict(result) for name, result in parts.items()} for seed, parts in results.items()
+            seed: {name: dict(result) for name, result in stages.items()} for seed, stages in results.items()
         },
     )
     write_json(folder / f"{finding.name}.json", raw.model_dump(mode="json"))
@@ -184,9 +184,9 @@ def _publish(finding: "Finding", size: "Size", state: Path, results: "Results", 
 
 def _show(size: "Size", results: "Results") -> None:
     """What came; a verdict only where the experiment had its full size."""
-    from app.findings.report import parts_in_words
+    from app.findings.report import stages_in_words
 
-    typer.echo("\n".join(parts_in_words(results)))
+    typer.echo("\n".join(stages_in_words(results)))
     if size == "quick":
         typer.echo(
             "A quick run is too small to say anything of the claim; without --quick it is put to the test."

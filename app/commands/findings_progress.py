@@ -1,4 +1,4 @@
-"""What a terminal shows while a finding is run: a bar over all parts with the time that is left."""
+"""What a terminal shows while a finding is run: a bar over all stages with the time that is left."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def watching(name: str) -> "Generator[Watcher]":
-    """A watcher that draws on standard error. Parts count by what they cost."""
+    """A watcher that draws on standard error. Stages count by what they cost."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -36,6 +36,6 @@ def watching(name: str) -> "Generator[Watcher]":
     ) as bar:
         task = bar.add_task(name, total=1.0)
         yield Watcher(
-            part=lambda part, seed: console.print(f"{part}, seed {seed}"),
+            stage=lambda stage, seed: console.print(f"{stage}, seed {seed}"),
             done=lambda share: bar.update(task, completed=share),
         )

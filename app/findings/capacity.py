@@ -8,7 +8,7 @@ from app.compare.results import Estimate
 from app.findings.bits import bits_of_people, lost, most_bits, parameters_of, per_parameter
 from app.findings.criteria import Between, Criterion, above, below
 from app.findings.figures import Point, scatter
-from app.findings.finding import Bench, Experiment, Finding, Part, PartResult, Size
+from app.findings.finding import Bench, Experiment, Finding, Size, Stage, StageResult
 from app.findings.networks import MULTIPLY_ADDS, trained
 from app.findings.rounding import rounded
 from app.findings.telling import tell
@@ -91,9 +91,9 @@ LOADS: Mapping[Size, Sequence[Load]] = {
 """Of each shape as many people as would take 1.6 and 1 bits of each parameter, or 2.2 for 1,000 exposures."""
 
 
-def parts(size: Size, seed: int) -> Sequence[Part]:
+def stages(size: Size, seed: int) -> Sequence[Stage]:
     return [
-        Part(
+        Stage(
             load.name,
             load.tokens * load.shape.millions * 1e6 * MULTIPLY_ADDS,
             partial(_measure, load, seed),
@@ -122,7 +122,7 @@ def config_of(load: Load, seed: int) -> PretrainConfig:
     )
 
 
-def _measure(load: Load, seed: int, bench: Bench) -> PartResult:
+def _measure(load: Load, seed: int, bench: Bench) -> StageResult:
     config = config_of(load, seed)
     network = trained(config, bench.folder / load.name, bench)
     corpus = Bios(BiosSettings(**config.corpus.settings.model_dump()))
@@ -144,7 +144,7 @@ def _measure(load: Load, seed: int, bench: Bench) -> PartResult:
     }
 
 
-def measured(results: Mapping[str, PartResult]) -> Mapping[str, Estimate]:
+def measured(results: Mapping[str, StageResult]) -> Mapping[str, Estimate]:
     found: dict[str, Estimate] = {}
     for exposures in (100, 1_000):
         names = [load.name for load in LOADS["full"] if load.exposures == exposures]
@@ -157,11 +157,11 @@ def measured(results: Mapping[str, PartResult]) -> Mapping[str, Estimate]:
     return found
 
 
-def figure(results: Mapping[int, Mapping[str, PartResult]]) -> str:
+def figure(results: Mapping[int, Mapping[str, StageResult]]) -> str:
     points = [
         Point(series, result["most_bits"], Estimate(**result[key]))
-        for by_part in results.values()
-        for result in by_part.values()
+        for by_stage in results.values()
+        for result in by_stage.values()
         for series, key in (
             (f"{result['exposures']} exposures", "bits"),
             (f"{result['exposures']} exposures, int8", "int8_bits"),
@@ -183,5 +183,5 @@ FINDING = Finding(
     "weights rounded to the nearest of 8 and of 4 bits, by output channel. The paper rounds by GPTQ, "
     "and trains for 50,000 steps or more.",
     criteria=HYPOTHESIS,
-    experiment=Experiment(parts=parts, measured=measured, figure=figure),
+    experiment=Experiment(stages=stages, measured=measured, figure=figure),
 )

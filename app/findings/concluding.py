@@ -27,9 +27,9 @@ def conclude(finding: Finding, raw: Raw | None, fixed: Fixed | None) -> FindingO
     raw = raw if raw is not None and raw.size == "full" else None
     experiment = finding.experiment
     by_seed: dict[int, Mapping[str, Estimate]] = {}
-    parts = 0
+    stages = 0
     if experiment is not None:
-        parts = len(experiment.parts("full", 0)) * max(2, len(raw.seeds) if raw else 0)
+        stages = len(experiment.stages("full", 0)) * max(2, len(raw.seeds) if raw else 0)
         if raw is not None:
             by_seed = {seed: experiment.measured(results) for seed, results in raw.seeds.items()}
     measured: dict[str, Estimate | None] = {}
@@ -61,8 +61,8 @@ def conclude(finding: Finding, raw: Raw | None, fixed: Fixed | None) -> FindingO
         fixed=fixed,
         begun=raw.begun if raw else None,
         seeds=sorted(by_seed),
-        parts_done=sum(len(results) for results in raw.seeds.values()) if raw else 0,
-        parts=parts,
+        stages_done=sum(len(results) for results in raw.seeds.values()) if raw else 0,
+        stages=stages,
         processor_seconds=raw.seconds if raw else 0.0,
         command=f"demur findings run {finding.name}",
         questions=[
@@ -75,7 +75,7 @@ def publish(folder: Path, findings: Mapping[str, Finding], fixed: Mapping[str, F
     """Make all that is derived anew: `findings.json`, `README.md` and the figures.
 
     Raises:
-        ArtifactError: what was published of a finding's parts is damaged.
+        ArtifactError: what was published of a finding's stages is damaged.
     """
     raws = {name: read_raw(folder, name) for name in findings}
     made = FindingList(

@@ -11,8 +11,8 @@ from app.findings.criteria import Criterion
 Size = Literal["quick", "full"]
 """`quick` shows in minutes that everything runs; it is too small to say anything of the claim."""
 
-PartResult = Mapping[str, Any]
-"""Numbers of one part, as JSON has them."""
+StageResult = Mapping[str, Any]
+"""Numbers of one stage, as JSON has them."""
 
 
 class Stopped(Exception):
@@ -21,10 +21,10 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Bench:
-    """Where a part works.
+    """Where a stage works.
 
-    folder: of the finding and the seed; what one part trains is there for the next.
-    told: is told how much of the part is done, from 0 to 1. should_stop: asked now and then.
+    folder: of the finding and the seed; what one stage trains is there for the next.
+    told: is told how much of the stage is done, from 0 to 1. should_stop: asked now and then.
     """
 
     folder: Path
@@ -33,31 +33,31 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class Part:
+class Stage:
     """A piece of a run whose result is kept, so that it is computed once.
 
     name: among those of the finding, for the same seed. cost: of its training, in multiply-adds.
     work: a function of the seed, the size and what the bench's folder holds, that a kill does not change: a
-    part that begins again ends with the same result.
+    stage that begins again ends with the same result.
     """
 
     name: str
     cost: float
-    work: Callable[[Bench], PartResult]
+    work: Callable[[Bench], StageResult]
 
 
 @dataclass(frozen=True)
 class Experiment:
     """How a finding is put to the test.
 
-    parts: of a size and a seed, in the order in which they are worked on.
-    measured: from the results of a seed's parts to the numbers that decide, less those that lack a part.
-    figure: from the results of parts by seed to an SVG.
+    stages: of a size and a seed, in the order in which they are worked on.
+    measured: from the results of a seed's stages to the numbers that decide, less those that lack a stage.
+    figure: from the results of stages by seed to an SVG.
     """
 
-    parts: Callable[[Size, int], Sequence[Part]]
-    measured: Callable[[Mapping[str, PartResult]], Mapping[str, Estimate]]
-    figure: Callable[[Mapping[int, Mapping[str, PartResult]]], str]
+    stages: Callable[[Size, int], Sequence[Stage]]
+    measured: Callable[[Mapping[str, StageResult]], Mapping[str, Estimate]]
+    figure: Callable[[Mapping[int, Mapping[str, StageResult]]], str]
 
 
 @dataclass(frozen=True)

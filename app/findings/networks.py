@@ -1,4 +1,4 @@
-"""Networks that findings train: runs of the trainer in a part's folder, which a kill does not change."""
+"""Networks that findings train: runs of the trainer in a stage's folder, which a kill does not change."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +18,7 @@ MULTIPLY_ADDS = 3
 
 
 def trained(config: PretrainConfig, folder: Path, bench: Bench, initial: GPT2 | None = None) -> GPT2:
-    """The network of a run, on the CPU; goes on where the folder holds a part of it.
+    """The network of a run, on the CPU; goes on where the folder holds the beginning of it.
 
     Raises:
         Stopped: somebody wanted it to end; the folder has the state.

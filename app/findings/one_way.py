@@ -6,7 +6,7 @@ from functools import partial
 from app.compare.results import Estimate
 from app.findings.criteria import Between, Criterion, above
 from app.findings.figures import Bar, bars
-from app.findings.finding import Bench, Experiment, Finding, Part, PartResult, Size
+from app.findings.finding import Bench, Experiment, Finding, Size, Stage, StageResult
 from app.findings.knowledge import (
     WORLDS,
     World,
@@ -48,14 +48,14 @@ PLACES: Mapping[str, NamePlace] = {FIRST: "first", LAST: "last"}
 QUESTIONS = 0.5
 
 
-def parts(size: Size, seed: int) -> Sequence[Part]:
+def stages(size: Size, seed: int) -> Sequence[Stage]:
     world = WORLDS[size]
     tokens = world.people * world.exposures * (45 + 20)  # of a biography and the question beside it
     cost = tokens * MULTIPLY_ADDS * 12.0 * world.layers * world.width**2
-    return [Part(name, cost, partial(_measure, world, name, seed)) for name in PLACES]
+    return [Stage(name, cost, partial(_measure, world, name, seed)) for name in PLACES]
 
 
-def _measure(world: World, name: str, seed: int, bench: Bench) -> PartResult:
+def _measure(world: World, name: str, seed: int, bench: Bench) -> StageResult:
     config = pretraining(world, seed, "multi5", "permuted", PLACES[name], questions=QUESTIONS, inverse=True)
     network = trained(config, bench.folder / name, bench)
     corpus = corpus_of(config)
@@ -68,7 +68,7 @@ def _measure(world: World, name: str, seed: int, bench: Bench) -> PartResult:
     }
 
 
-def measured(results: Mapping[str, PartResult]) -> Mapping[str, Estimate]:
+def measured(results: Mapping[str, StageResult]) -> Mapping[str, Estimate]:
     found: dict[str, Estimate] = {}
     if FIRST in results:
         found |= {key: Estimate(**results[FIRST][key]) for key in ("forward", "inverse")}
@@ -77,11 +77,11 @@ def measured(results: Mapping[str, PartResult]) -> Mapping[str, Estimate]:
     return found
 
 
-def figure(results: Mapping[int, Mapping[str, PartResult]]) -> str:
+def figure(results: Mapping[int, Mapping[str, StageResult]]) -> str:
     values = [
         Bar(f"{name}: {what}", seed, Estimate(**result[key]))
-        for seed, by_part in results.items()
-        for name, result in by_part.items()
+        for seed, by_stage in results.items()
+        for name, result in by_stage.items()
         for key, what in (("forward", "attributes"), ("inverse", "names"))
     ]
     return bars(values, "right, about people whom training did not ask about")
@@ -98,5 +98,5 @@ FINDING = Finding(
     " biographies that name the person last. The paper asks for the first name; with 128 of them "
     "chance would come near the threshold, so the whole name counts.",
     criteria=HYPOTHESIS,
-    experiment=Experiment(parts=parts, measured=measured, figure=figure),
+    experiment=Experiment(stages=stages, measured=measured, figure=figure),
 )

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from app.compare.results import Estimate
 from app.findings.criteria import Between, Criterion, below
 from app.findings.figures import Bar, bars
-from app.findings.finding import Bench, Experiment, Finding, Part, PartResult, Size
+from app.findings.finding import Bench, Experiment, Finding, Size, Stage, StageResult
 from app.findings.knowledge import (
     WORLDS,
     World,
@@ -84,10 +84,10 @@ AUGMENTATIONS = (SINGLE, MULTI, Telling("single", "permuted"), Telling("multi5",
 TELLINGS = (SINGLE, MULTI, MIXED, *AUGMENTATIONS[2:])
 
 
-def parts(size: Size, seed: int) -> Sequence[Part]:
+def stages(size: Size, seed: int) -> Sequence[Stage]:
     world = WORLDS[size]
     tellings = TELLINGS if size == "full" else TELLINGS[:3]
-    return [Part(each.name, _cost(world, each), partial(_measure, world, each, seed)) for each in tellings]
+    return [Stage(each.name, _cost(world, each), partial(_measure, world, each, seed)) for each in tellings]
 
 
 def _cost(world: World, telling: Telling) -> float:
@@ -97,7 +97,7 @@ def _cost(world: World, telling: Telling) -> float:
     return tokens * MULTIPLY_ADDS * 12 * world.layers * world.width**2
 
 
-def _measure(world: World, telling: Telling, seed: int, bench: Bench) -> PartResult:
+def _measure(world: World, telling: Telling, seed: int, bench: Bench) -> StageResult:
     """Pretrain, fine-tune where no questions were in it; what was told, is answered, and a probe finds."""
     folder = bench.folder / telling.name
     config = pretraining(world, seed, telling.form, telling.order, questions=telling.questions)
@@ -119,7 +119,7 @@ def _measure(world: World, telling: Telling, seed: int, bench: Bench) -> PartRes
     }
 
 
-def measured(results: Mapping[str, PartResult]) -> Mapping[str, Estimate]:
+def measured(results: Mapping[str, StageResult]) -> Mapping[str, Estimate]:
     def of(telling: Telling, key: str) -> Estimate:
         return Estimate(**results[telling.name][key])
 
@@ -150,11 +150,11 @@ def _rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
     return float(result.statistic)
 
 
-def figure(results: Mapping[int, Mapping[str, PartResult]]) -> str:
+def figure(results: Mapping[int, Mapping[str, StageResult]]) -> str:
     values = [
         Bar(f"{name}: {what}", seed, Estimate(**result[key]))
-        for seed, by_part in results.items()
-        for name, result in by_part.items()
+        for seed, by_stage in results.items()
+        for name, result in by_stage.items()
         for key, what in (("others", "answers"), ("probe", "probe"))
     ]
     return bars(values, "right, about people whom training did not ask about")
@@ -172,5 +172,5 @@ FINDING = Finding(
     "questions from the start. The probe is linear, on the last layer at the end of the full name, "
     "fitted on the asked half and tested on the others, for the first word of each attribute.",
     criteria=HYPOTHESIS,
-    experiment=Experiment(parts=parts, measured=measured, figure=figure),
+    experiment=Experiment(stages=stages, measured=measured, figure=figure),
 )

@@ -1,6 +1,6 @@
 """What is published of findings: files in one folder, `docs/findings` in a checkout.
 
-`NAME.json` holds the numbers of a finding's parts. All else is made of these and of what was declared:
+`NAME.json` holds the numbers of a finding's stages. All else is made of these and of what was declared:
 `findings.json`, which `GET /v1/findings` answers with, `README.md`, and a figure of each.
 """
 
@@ -19,9 +19,9 @@ _CHECKOUT = Path(__file__).parents[2] / "docs" / "findings"
 
 
 class Raw(Result):
-    """Results of a finding's parts, by seed and by part.
+    """Results of a finding's stages, by seed and by stage.
 
-    begun: when its first part began, in UTC.
+    begun: when its first stage began, in UTC.
     """
 
     name: str
@@ -31,8 +31,8 @@ class Raw(Result):
 
     @property
     def seconds(self) -> float:
-        """Of a processor, of the parts that are done."""
-        return sum(part["processor_seconds"] for parts in self.seeds.values() for part in parts.values())
+        """Of a processor, of the stages that are done."""
+        return sum(stage["processor_seconds"] for stages in self.seeds.values() for stage in stages.values())
 
 
 class RangeOut(Result):
@@ -83,8 +83,8 @@ class FindingOut(Result):
     fixed: Fixed | None = Field(description="Null where no history of the code is at hand.")
     begun: str | None = Field(description="When the first run began, in UTC; null before.")
     seeds: list[int]
-    parts_done: int
-    parts: int = Field(description="0 where nobody has written yet how to run it.")
+    stages_done: int
+    stages: int = Field(description="0 where nobody has written yet how to run it.")
     processor_seconds: float
     command: str
     questions: list[QuestionOut]
@@ -103,7 +103,7 @@ def published_folder() -> Path:
 
 
 def read_raw(folder: Path, name: str) -> Raw | None:
-    """What has been published of a finding's parts; None before its first run.
+    """What has been published of a finding's stages; None before its first run.
 
     Raises:
         ArtifactError: the file is damaged.

@@ -20,11 +20,11 @@ def _lines(findings: FindingList, raws: Mapping[str, Raw | None]) -> Iterator[st
         "what would refute a claim was committed before the first run; the dates are those of the commits. "
         "Made by `demur findings report`; `demur findings run NAME` goes on with an experiment.\n"
     )
-    yield "| finding | verdict | thresholds fixed | first run | parts done | processor hours |"
+    yield "| finding | verdict | thresholds fixed | first run | stages done | processor hours |"
     yield "|---|---|---|---|---|---|"
     for finding in findings.data:
         fixed = f"{finding.fixed.date}, `{finding.fixed.commit[:7]}`" if finding.fixed else "unknown"
-        done = f"{finding.parts_done} of {finding.parts}" if finding.parts else "cannot be run yet"
+        done = f"{finding.stages_done} of {finding.stages}" if finding.stages else "cannot be run yet"
         yield (
             f"| [{finding.title}](#{anchor(finding.title)}) | **{finding.verdict}** | {fixed} | "
             f"{finding.begun or 'not yet'} | {done} | {finding.processor_seconds / 3600:.1f} |"
@@ -58,17 +58,17 @@ def _one(finding: FindingOut, raw: Raw | None) -> Iterator[str]:
     yield ""
     if raw is not None and raw.size == "full":
         yield f"![What was measured]({finding.name}.svg)\n"
-        yield from parts_in_words(raw.seeds)
+        yield from stages_in_words(raw.seeds)
         yield ""
     yield f"`{finding.command}`\n"
 
 
-def parts_in_words(seeds: Mapping[int, Mapping[str, Mapping[str, object]]]) -> Iterator[str]:
-    """A table of the numbers of every part."""
-    yield "| part | seed | result |"
+def stages_in_words(seeds: Mapping[int, Mapping[str, Mapping[str, object]]]) -> Iterator[str]:
+    """A table of the numbers of every stage."""
+    yield "| stage | seed | result |"
     yield "|---|---|---|"
-    for seed, parts in seeds.items():
-        for name, result in parts.items():
+    for seed, stages in seeds.items():
+        for name, result in stages.items():
             shown = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in result.items())
             yield f"| {name} | {seed} | {shown} |"
 

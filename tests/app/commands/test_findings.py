@@ -75,9 +75,9 @@ def test_every_experiment_runs_at_its_small_size_and_gives_no_verdict(name: str,
     finding = FINDINGS[name]
     assert finding.experiment is not None
     results = kept(finding, "quick", [0], tmp_path / "state")
-    assert list(results[0]) == [part.name for part in finding.experiment.parts("quick", 0)]
-    for part, result in results[0].items():
-        assert part in ran.output
+    assert list(results[0]) == [stage.name for stage in finding.experiment.stages("quick", 0)]
+    for stage, result in results[0].items():
+        assert stage in ran.output
         assert result["processor_seconds"] > 0
     assert finding.experiment.figure(results).startswith("<svg")
     assert not (tmp_path / "docs").exists()

@@ -1,5 +1,6 @@
 """What is published: made of the numbers and of what was declared, and nothing else."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -20,7 +21,7 @@ FIXED = Fixed(commit="0" * 40, date="2026-01-01T00:00:00+00:00")
 
 
 def raw_of(*, size: str = "full", **seeds: float) -> Raw:
-    """A raw result of the toy: the number of its first part by seed, as `s0=0.5`."""
+    """A raw result of the toy: the number of its first stage by seed, as `s0=0.5`."""
     return Raw.model_validate(
         {
             "name": "toy",
@@ -51,7 +52,7 @@ def test_a_number_is_measured_when_two_seeds_have_it(finding: Finding) -> None:
     made = conclude(finding, raw_of(s0=0.5, s1=0.75), FIXED)
     assert made.criteria[0].measured == Estimate(value=0.625)  # the toy's numbers have no intervals
     assert made.criteria[0].by_seed == {0: Estimate(value=0.5), 1: Estimate(value=0.75)}
-    assert (made.parts_done, made.parts) == (2, 4)
+    assert (made.stages_done, made.stages) == (2, 4)
     assert made.processor_seconds == 3600
 
 
@@ -104,11 +105,11 @@ def test_thresholds_were_fixed_before_the_first_run() -> None:
 def test_the_last_change_of_a_name_is_that_of_its_lines(tmp_path: Path) -> None:
     """Lines beside it do not count, and those that are not committed have no date."""
 
-    def git(*arguments: str) -> str:
+    def git(*arguments: str, day: int = 1) -> str:
         who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-        return subprocess.run(
-            ["git", "-C", str(tmp_path), *who, *arguments], check=True, capture_output=True, text=True
-        ).stdout.strip()
+        dated = {**os.environ, "GIT_COMMITTER_DATE": f"2026-01-0{day}T12:00:00Z"}
+        git = ["git", "-C", str(tmp_path), *who, *arguments]
+        return subprocess.run(git, check=True, capture_output=True, text=True, env=dated).stdout.strip()
 
     file = tmp_path / "finding.py"
     git("init", "-q")
@@ -117,15 +118,13 @@ def test_the_last_change_of_a_name_is_that_of_its_lines(tmp_path: Path) -> None:
     git("commit", "-qm", "thresholds")
     first = git("rev-parse", "HEAD")
     _written(file, "HYPOTHESIS = (\n    1,\n)\nother = 2\n")
-    git("commit", "-qam", "beside it")
+    git("commit", "-qam", "beside it", day=2)
     assert (last_change(file, "HYPOTHESIS") or ("", ""))[0] == first
     _written(file, "HYPOTHESIS = (\n    3,\n)\nother = 2\n")
     assert last_change(file, "HYPOTHESIS") is None
-    git("commit", "-qam", "changed")
+    git("commit", "-qam", "changed", day=3)
     found = last_change(file, "HYPOTHESIS")
-    assert found is not None
-    assert found[0] == git("rev-parse", "HEAD")
-    assert found[1].endswith("+00:00")
+    assert found == (git("rev-parse", "HEAD"), "2026-01-03T12:00:00+00:00")
     assert last_change(file, "NOTHING") is None
 
 

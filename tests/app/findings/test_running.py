@@ -1,4 +1,4 @@
-"""Parts, what is kept of them, and runs that are stopped or killed in the middle of one."""
+"""Stages, what is kept of them, and runs that are stopped or killed in the middle of one."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from app.compare.results import Estimate
 from app.findings.criteria import Between, Criterion
-from app.findings.finding import Bench, Experiment, Finding, Part, PartResult, Stopped
+from app.findings.finding import Bench, Experiment, Finding, Stage, StageResult, Stopped
 from app.findings.networks import digest_of, trained
 from app.findings.registry import FINDINGS
 from app.findings.running import Results, Watcher, adopt, kept, run, tasks_of, when_begun
@@ -19,17 +19,17 @@ class Killed(BaseException):
     """Stands for a kill: nobody catches it."""
 
 
-def toy(work: Callable[[str, int, Bench], PartResult]) -> Finding:
-    """Two parts of unlike cost."""
+def toy(work: Callable[[str, int, Bench], StageResult]) -> Finding:
+    """Two stages of unlike cost."""
 
-    def parts(size: str, seed: int) -> list[Part]:
+    def stages(size: str, seed: int) -> list[Stage]:
         assert size == "full"
         return [
-            Part("first", 1.0, lambda bench: work("first", seed, bench)),
-            Part("second", 3.0, lambda bench: work("second", seed, bench)),
+            Stage("first", 1.0, lambda bench: work("first", seed, bench)),
+            Stage("second", 3.0, lambda bench: work("second", seed, bench)),
         ]
 
-    def measured(results: Mapping[str, PartResult]) -> Mapping[str, Estimate]:
+    def measured(results: Mapping[str, StageResult]) -> Mapping[str, Estimate]:
         return {name: Estimate(value=result["number"]) for name, result in results.items()}
 
     return Finding(
@@ -37,14 +37,14 @@ def toy(work: Callable[[str, int, Bench], PartResult]) -> Finding:
         title="A toy",
         claim="Numbers are numbers.",
         source="ourselves",
-        design="Two parts.",
+        design="Two stages.",
         criteria=(Criterion("first", "the first", Between(0, 1)),),
-        experiment=Experiment(parts, measured, lambda _results: "<svg/>"),
+        experiment=Experiment(stages, measured, lambda _results: "<svg/>"),
     )
 
 
-def train(name: str, seed: int, bench: Bench) -> PartResult:
-    """A real run of the trainer in the part's folder."""
+def train(name: str, seed: int, bench: Bench) -> StageResult:
+    """A real run of the trainer in the stage's folder."""
     return {"number": seed, "weights": digest_of(trained(CONFIG, bench.folder / name, bench))}
 
 
@@ -52,9 +52,9 @@ def without_seconds(results: Results) -> dict[int, dict[str, dict[str, object]]]
     return {
         seed: {
             name: {key: value for key, value in result.items() if key != "processor_seconds"}
-            for name, result in parts.items()
+            for name, result in stages.items()
         }
-        for seed, parts in results.items()
+        for seed, stages in results.items()
     }
 
 
@@ -72,7 +72,7 @@ def test_a_run_that_was_stopped_and_killed_in_a_part_ends_as_an_undisturbed_one(
     assert kept(toy(train), "full", [5], tmp_path / "cut") == {5: {}}
 
     def kill(share: float) -> None:
-        if share > 0.5:  # the second part has begun to train
+        if share > 0.5:  # the second stage has begun to train
             raise Killed
 
     with pytest.raises(Killed):
@@ -87,7 +87,7 @@ def test_a_run_that_was_stopped_and_killed_in_a_part_ends_as_an_undisturbed_one(
 def test_a_part_that_is_done_is_not_done_again(tmp_path: Path) -> None:
     worked: list[tuple[str, int]] = []
 
-    def work(name: str, seed: int, _bench: Bench) -> PartResult:
+    def work(name: str, seed: int, _bench: Bench) -> StageResult:
         worked.append((name, seed))
         return {"number": seed}
 
@@ -109,7 +109,7 @@ def test_parts_that_were_published_elsewhere_are_taken_over(tmp_path: Path) -> N
 
 
 def test_progress_counts_parts_by_what_they_cost_and_ends_at_all(tmp_path: Path) -> None:
-    def work(_name: str, _seed: int, bench: Bench) -> PartResult:
+    def work(_name: str, _seed: int, bench: Bench) -> StageResult:
         bench.told(0.5)
         return {"number": 0}
 

@@ -37,8 +37,8 @@ function facts({
   fixed,
   begun,
   seeds,
-  parts_done: done,
-  parts,
+  stages_done: done,
+  stages,
   processor_seconds: seconds,
 }) {
   const rows = {
@@ -48,7 +48,7 @@ function facts({
       ? `${fixed.date.slice(0, 16).replace("T", " ")}, ${fixed.commit.slice(0, 7)}`
       : "unknown",
     "first run": begun ? begun.slice(0, 16).replace("T", " ") : "not yet",
-    "parts done": parts ? `${done} of ${parts}` : "cannot be run yet",
+    "stages done": stages ? `${done} of ${stages}` : "cannot be run yet",
     seeds: seeds.join(", ") || "none",
     "processor time": `${(seconds / 3600).toFixed(1)} h`,
   };
