@@ -102,9 +102,8 @@ def stages(size: Size, seed: int) -> Sequence[Stage]:
     ]
 
 
-def config_of(load: Load, seed: int) -> PretrainConfig:
+def config_of(load: Load, corpus: Bios, seed: int) -> PretrainConfig:
     """Each row is one text; the rate falls over the last 70% of the run."""
-    corpus = Bios(BiosSettings(people=load.people, world=seed, form="compact", order="fixed", questions=0))
     return PretrainConfig(
         corpus=corpus,
         d_model=load.shape.width,
@@ -123,9 +122,8 @@ def config_of(load: Load, seed: int) -> PretrainConfig:
 
 
 def _measure(load: Load, seed: int, bench: Bench) -> StageResult:
-    config = config_of(load, seed)
-    network = trained(config, bench.folder / load.name, bench)
-    corpus = Bios(BiosSettings(**config.corpus.settings.model_dump()))
+    corpus = Bios(BiosSettings(people=load.people, world=seed, form="compact", order="fixed", questions=0))
+    network = trained(config_of(load, corpus, seed), bench.folder / load.name, bench)
     tokenizer, people = corpus.make_tokenizer(), corpus.people.everybody
     told = tell(network, tokenizer, corpus, people)
     bits, parameters = bits_of_people(told), parameters_of(network, told.tokens)

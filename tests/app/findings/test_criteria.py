@@ -68,7 +68,7 @@ def test_the_interval_over_seeds_holds_that_of_every_seed(measured: list[Estimat
     assert joined is not None
     assert joined.low == min(each.low for each in measured if each.low is not None)
     assert joined.high == max(each.high for each in measured if each.high is not None)
-    assert joined.low - 1e-9 <= joined.value <= joined.high + 1e-9
+    assert (joined.low or 0) - 1e-9 <= joined.value <= (joined.high or 0) + 1e-9
 
 
 def test_one_seed_is_not_enough_and_one_without_an_interval_leaves_none() -> None:
