@@ -7,8 +7,9 @@ from typing import Annotated, Literal, Self
 import regex
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.compare.answers import SEARCH_SECONDS, is_right, last_number, require_pattern
+from app.compare.answers import SEARCH_SECONDS, is_right, last_number
 from app.invalid import Listed, refusal
+from app.patterns import require_pattern
 
 _CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 _AROUND = " \t\r\n()[]{}*_`\"'.,:;"
