@@ -25,6 +25,16 @@ class Regions:
         self._gaps: list[Region] = []  # in order, none touching another or the end
         self.length = 0
 
+    @property
+    def gaps(self) -> int:
+        """Positions of the line that nobody has."""
+        return sum(gap.size for gap in self._gaps)
+
+    @property
+    def taken(self) -> int:
+        """Positions that somebody has."""
+        return self.length - self.gaps
+
     def take(self, size: int) -> Region:
         """A region of `size` positions, at least 1."""
         for place, gap in enumerate(self._gaps):

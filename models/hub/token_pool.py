@@ -19,10 +19,12 @@ GRAIN = 32
 
 SPARE = 4
 """A region that grows has a quarter of its text to spare, the pool as much of all regions; so what is copied
-because something grows is at most a few times what is written."""
+because something grows is at most a few times what is written. Gaps are closed before the pool grows, where
+they are half as much."""
 
 SHRINK = 4
-"""A region so many times as large as a new text needs is given back."""
+"""A region so many times as large as a new text needs is given back, and a pool so many times as large as all
+regions becomes smaller."""
 
 
 @dataclass(slots=True)
@@ -79,25 +81,21 @@ class TokenPool:
 
     def reserve(self, needs: Sequence[Need]) -> None:
         """Make room for what a pass writes. If memory runs out, every slot keeps what it has."""
-        moves: list[tuple[Need, Region]] = []
-        for need in needs:
-            old = self._regions[need.slot]
-            if need.end > old.size or (need.start == 0 and old.size > max(GRAIN, SHRINK * need.end)):
-                moves.append((need, self._line.take(self._size(need.end))))
+        moves = [need for need in needs if self._is_unfit(need)]
         if not moves:
             return
-        try:
-            self._grow()
-        except BaseException:
-            for _, new in moves:
-                self._line.give_back(new)
-            raise
-        for need, new in moves:
-            old = self._regions[need.slot]
+        # One after the other, so that a region may lie where an earlier one was.
+        self._grow(
+            self._line.taken + sum(self._size(each.end) - self._regions[each.slot].size for each in moves)
+        )
+        for need in moves:
+            new = self._take(self._size(need.end))
+            old = self._regions[need.slot]  # not before: where gaps were closed, it has moved
             kept = min(need.start, old.size)
             self._move(Region(old.start, old.start + kept), new.start)
             self._regions[need.slot] = new
             self._line.give_back(old)
+        self._shrink()
 
     def places(self, slots: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where positions (B, T) of slots (B,) lie in the line."""
@@ -115,15 +113,55 @@ class TokenPool:
         roomy = end + max(GRAIN, end // SPARE)
         return min(-(-roomy // GRAIN) * GRAIN, max(end, self.length))
 
-    def _grow(self) -> None:
-        """Give every layer as many positions as the line has."""
-        length = self._line.length
-        if length <= self._capacity:
-            return
-        capacity = length + length // SPARE
+    def _is_unfit(self, need: Need) -> bool:
+        """Whether the slot needs another region: a larger one, or a much smaller one."""
+        size = self._regions[need.slot].size
+        return need.end > size or (need.start == 0 and size > max(GRAIN, SHRINK * need.end))
+
+    def _take(self, size: int) -> Region:
+        """A new region, in a pool that is long enough for it."""
+        region = self._line.take(size)
+        if region.end > self._capacity and 2 * SPARE * self._line.gaps >= self._line.length:
+            self._line.give_back(region)
+            self._close_gaps()
+            region = self._line.take(size)
+        try:
+            self._grow(region.end)
+        except BaseException:
+            self._line.give_back(region)
+            raise
+        return region
+
+    def _grow(self, length: int) -> None:
+        """Give every layer at least so many positions."""
+        if length > self._capacity:
+            self._resize(length + length // SPARE)
+
+    def _shrink(self) -> None:
+        """Give back memory after long texts."""
+        if self._capacity > SHRINK * self._line.taken:
+            self._close_gaps()
+            self._resize(self._line.length + self._line.length // SPARE)
+
+    def _resize(self, capacity: int) -> None:
+        # What every layer has at any moment of it, should memory run out.
+        self._capacity = min(self._capacity, capacity)
         for layer in self._layers.values():
-            layer.keys, layer.values = _longer(layer.keys, capacity), _longer(layer.values, capacity)
+            layer.keys, layer.values = _resized(layer.keys, capacity), _resized(layer.values, capacity)
         self._capacity = capacity
+
+    def _close_gaps(self) -> None:
+        """Have all regions lie one after the other, in the order in which they lie now. Takes no memory."""
+        self._line = Regions()
+        for slot in sorted(range(self.slots), key=lambda slot: self._regions[slot].start):
+            old = self._regions[slot]
+            if not old.size:
+                continue
+            new = self._line.take(old.size)
+            way = old.start - new.start
+            for start in range(old.start, old.end, way) if way else ():  # no piece is moved onto itself
+                self._move(Region(start, min(start + way, old.end)), start - way)
+            self._regions[slot] = new
 
     def _move(self, origin: Region, target: int) -> None:
         if not origin.size:
@@ -138,9 +176,10 @@ def _line_like(tensor: Tensor, positions: int) -> Tensor:
     return tensor.new_zeros(tensor.shape[1], positions, tensor.shape[3])
 
 
-def _longer(line: Tensor, positions: int) -> Tensor:
-    if line.shape[1] >= positions:  # it grew when memory ran out for another layer
+def _resized(line: Tensor, positions: int) -> Tensor:
+    if line.shape[1] == positions:  # it was made so before memory ran out for another layer
         return line
-    longer = line.new_zeros(line.shape[0], positions, line.shape[2])
-    longer[:, : line.shape[1]] = line
-    return longer
+    resized = line.new_zeros(line.shape[0], positions, line.shape[2])
+    kept = min(positions, line.shape[1])
+    resized[:, :kept] = line[:, :kept]
+    return resized

@@ -26,6 +26,7 @@ def test_regions_never_overlap_and_gaps_are_used_again(acts: list[tuple[bool, in
         owned = [position for region in taken for position in range(region.start, region.end)]
         assert len(owned) == len(set(owned))
         assert line.length == max((region.end for region in taken), default=0)
+        assert (line.taken, line.gaps) == (len(owned), line.length - len(owned))
     for region in taken:
         line.give_back(region)
     assert line.length == 0
@@ -129,6 +130,28 @@ def test_memory_follows_the_tokens_in_use() -> None:
     assert model.pool.held_bytes <= enough
 
 
+@pytest.mark.parametrize("piece", [1, 48])
+@torch.inference_mode()
+def test_texts_that_grow_together_take_no_more_than_what_they_may_spare(piece: int) -> None:
+    model, slots, length = Model(slots=8, length=2000), 8, 9 * 48
+    model.write(0, 0, 1)
+    for end in range(piece, length + 1, piece):
+        model.pool.reserve([Need(slot, end - piece, end) for slot in range(slots)])
+    assert model.pool.held_bytes <= bytes_of(int(1.25 * 1.25 * 1.1 * slots * length))
+
+
+def test_memory_is_given_back_after_long_texts() -> None:
+    model = Model(slots=8, length=4000)
+    for slot in range(8):
+        model.write(slot, 0, 3000)
+    for slot in range(8):
+        model.write(slot, 0, 40)
+        model.assert_held()
+    assert model.pool.held_bytes <= bytes_of(4 * 8 * 3 * GRAIN)
+    model.write(3, 40, 500)
+    model.assert_held()
+
+
 def test_a_pool_that_cannot_grow_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Model(slots=2, length=1000)
     model.write(0, 0, 5)
@@ -137,7 +160,7 @@ def test_a_pool_that_cannot_grow_stays_as_it_was(monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("not enough memory: you tried to allocate 1 byte")
 
     with monkeypatch.context() as patched:
-        patched.setattr(token_pool, "_longer", fail)
+        patched.setattr(token_pool, "_resized", fail)
         with pytest.raises(RuntimeError, match="not enough memory"):
             model.write(1, 0, 900)
     model.assert_held()
