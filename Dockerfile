@@ -17,6 +17,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY models models
 COPY probes probes
 COPY app app
+COPY docs/findings docs/findings
 RUN /opt/demur/bin/pip install --no-deps .
 
 

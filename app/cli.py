@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import corpus, probe, problems
+from app.commands import corpus, findings, probe, problems
 from app.commands.calibrate import calibrate
 from app.commands.command_line import CommandLine
 from app.commands.compare import EXAMPLES, compare
@@ -26,6 +26,7 @@ app.command()(convert)
 app.add_typer(corpus.app)
 app.add_typer(problems.app)
 app.add_typer(probe.app)
+app.add_typer(findings.app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -25,6 +25,7 @@ from app.api.routes import (
     chat,
     compare,
     completions,
+    findings,
     operations,
     problem_sets,
     problems,
@@ -70,7 +71,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service = service
     app.state.protocol = protocol(settings)  # of connections, for whoever runs uvicorn
-    for routes in (completions, chat, score, problems, problem_sets, compare, catalogue, operations, web):
+    for routes in (
+        completions,
+        chat,
+        score,
+        problems,
+        problem_sets,
+        compare,
+        findings,
+        catalogue,
+        operations,
+        web,
+    ):
         app.include_router(routes.router)
     app.add_exception_handler(DemurError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_error)

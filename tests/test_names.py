@@ -13,6 +13,7 @@ LAYERS = (
     "app.measure",
     "app.engine",
     "app.compare",
+    "app.findings",
     "app.api",
     "app.commands",
 )

@@ -1,10 +1,7 @@
 """`demur pretrain`: train a GPT-2 on a corpus, by default igsm, from nothing to a checkpoint folder."""
 
 import shlex
-import signal
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +12,7 @@ from app.commands.checkout import commit
 from app.commands.corpus_spec import CorpusOption, SettingOption, corpus_of_options
 from app.commands.failures import failing_on
 from app.commands.options import require_device
+from app.commands.stopping import stop_signals
 
 if TYPE_CHECKING:
     from models.gpt2 import GPT2
@@ -168,21 +166,8 @@ def _train(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    with _stop_signals() as received, TrainingProgress(config, run) as progress:
+    with stop_signals() as received, TrainingProgress(config, run) as progress:
         return train(config, run, device, compile_network, progress.observer, lambda: bool(received), initial)
-
-
-@contextmanager
-def _stop_signals() -> Generator[list[int]]:
-    """Collect Ctrl-C and termination instead of dying of them, so that a run can save its state first."""
-    received: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda number, _frame: received.append(number)) for number in numbers]
-    try:
-        yield received
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _finish(trained: "TrainedModel", run: Path, out: Path, init_card: dict[str, Any] | None) -> None:

@@ -18,12 +18,18 @@ _UPPER: tuple[tuple[Split, int], ...] = (
     ("test", 256),
 )
 """Upper bounds of the first hash byte: 80.1, 5.1, 5.1 and 9.8% of the templates."""
+_PLACES = 256
 
 
 def split_of_template(template: str) -> Split:
     """The split that a template falls into."""
-    first_byte = sha256(template.encode()).digest()[0]
-    return next(split for split, upper in _UPPER if first_byte < upper)
+    place = place_of_template(template)
+    return next(split for split, upper in _UPPER if place < upper / _PLACES)
+
+
+def place_of_template(template: str) -> float:
+    """From 0 to 1, by the hash; the first 80.1% are the training's."""
+    return sha256(template.encode()).digest()[0] / _PLACES
 
 
 def check_split(name: str) -> Split:

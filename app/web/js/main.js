@@ -4,13 +4,14 @@ import { ApiError, get, onKeyWanted, outside } from "./api.js";
 import { readCatalogue } from "./catalogue.js";
 import { compareTab } from "./compare/tab.js";
 import { h } from "./dom.js";
+import { findingsTab } from "./findings/tab.js";
 import { modelPicker, wantedModel } from "./models.js";
 import { playTab } from "./play.js";
 import { probesTab } from "./probes/tab.js";
 import { readHash } from "./state.js";
 
-const TABS = ["play", "compare", "probes"];
-const MAKERS = { play: playTab, compare: compareTab, probes: probesTab };
+const TABS = ["play", "compare", "probes", "findings"];
+const MAKERS = { play: playTab, compare: compareTab, probes: probesTab, findings: findingsTab };
 const WAIT = 1000;
 
 const byId = (id) => document.getElementById(id);

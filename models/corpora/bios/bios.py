@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
+from sys import intern
 
 from pydantic import Field, model_validator
 
@@ -46,7 +47,7 @@ from models.corpora.corpus import (
     StepReport,
 )
 from models.corpora.settings import CorpusSettings, check_range
-from models.corpora.splits import Split, split_of_template
+from models.corpora.splits import Split, place_of_template, split_of_template
 from models.errors import SpecError
 from models.tokenizer import OWN_SPECIAL_TOKENS, Tokenizer, train
 
@@ -73,6 +74,7 @@ class BiosSettings(CorpusSettings):
     people: how many there are; world: another number, other people. form, order, name_place: of biographies.
     questions: share of questions among the training texts, the rest being biographies.
     inverse_trained: whether questions for the person are trained on, or only tested.
+    asked: share of the people whom questions of the training may be about, at most its split.
 
     Raises:
         SpecError: a value outside its range.
@@ -85,6 +87,7 @@ class BiosSettings(CorpusSettings):
     name_place: NamePlace = "first"
     questions: float = Field(default=0.5, ge=0, le=1)
     inverse_trained: bool = False
+    asked: float = Field(default=0.8, gt=0, le=0.8)
 
     @model_validator(mode="after")
     def _check(self) -> "BiosSettings":
@@ -185,6 +188,10 @@ class Bios:
     def answers(self) -> Sequence[str]:
         return ()
 
+    def is_asked(self, person: Person) -> bool:
+        """Whether questions of the training may be about somebody."""
+        return place_of_template(person.name) < self.settings.asked
+
     @cached_property
     def people(self) -> People:
         """Who there is."""
@@ -234,16 +241,25 @@ class Bios:
         settings = self.settings
         person = random.choice(self.people.everybody)
         variant = random.randrange(VARIANTS) if settings.form == "multi5" else 0
-        text = biography(person, variant, settings.form, settings.order, settings.name_place)
-        first, *rest = phrases_of(text)
-        return DrawnProblem(size, [first], rest, "", _BIOGRAPHY_TEMPLATE)
+        told = self._told.get((person.number, variant))
+        if told is None:
+            text = biography(person, variant, settings.form, settings.order, settings.name_place)
+            told = self._told[person.number, variant] = [intern(phrase) for phrase in phrases_of(text)]
+        return DrawnProblem(size, told[:1], told[1:], "", _BIOGRAPHY_TEMPLATE)
+
+    @cached_property
+    def _told(self) -> dict[tuple[int, int], list[str]]:
+        """Phrases of biographies that have been drawn, by person and variant: each is drawn often."""
+        return {}
 
     @cached_property
     def _by_split(self) -> Mapping[Split, Sequence[Person]]:
         """Who may be asked about; nobody of whom another has every value."""
         found: dict[Split, list[Person]] = {"train": [], "validation": [], "calibration": [], "test": []}
         for person in self._by_values.values():
-            found[split_of_template(person.name)].append(person)
+            split = split_of_template(person.name)
+            if split != "train" or self.is_asked(person):
+                found[split].append(person)
         return found
 
     @cached_property

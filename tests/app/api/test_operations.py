@@ -60,6 +60,7 @@ def test_openapi_names_every_route_and_both_bodies(http: httpx2.Client) -> None:
         "/v1/strategies",
         "/v1/signals",
         "/v1/probes",
+        "/v1/findings",
         "/v1/problems",
         "/v1/problems/check",
         "/v1/problem_sets",

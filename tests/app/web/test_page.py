@@ -16,7 +16,7 @@ from tests.app.web.browser import Visit, visiting
 
 pytestmark = pytest.mark.artifact
 
-TABS = ("play", "compare", "probes")
+TABS = ("play", "compare", "probes", "findings")
 
 
 def _finish_a_run(visit: Visit) -> Page:

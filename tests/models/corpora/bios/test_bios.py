@@ -19,6 +19,7 @@ from models.corpora.bios.sentences import BY_PREDICATE, PREDICATES, SHORT
 from models.corpora.bios.values import ATTRIBUTES, VALUES, Attribute
 from models.corpora.corpus import Report, judge
 from models.corpora.drawing import draw_set
+from models.corpora.splits import split_of_template
 from models.errors import SpecError
 
 BIOS = Bios(BiosSettings(people=1000))
@@ -300,3 +301,35 @@ def test_training_texts_are_biographies_of_all_and_questions_about_people_of_the
 def test_settings_outside_their_range_are_refused(settings: dict[str, Any], named: str) -> None:
     with pytest.raises(SpecError, match=named):
         BiosSettings(**settings)
+
+
+def test_training_asks_about_no_more_people_than_it_may() -> None:
+    half = Bios(BIOS.settings.model_copy(update={"asked": 0.5, "questions": 1.0}))
+    random = Random(0)
+    asked = {half.draw(random, "train", 1).template for _ in range(6000)}
+    may = {person.name for person in PEOPLE.everybody if half.is_asked(person)}
+    assert asked <= may
+    assert len(may - asked) < 20
+    assert 400 < len(may) < 600
+    tested = {half.draw(random, split, 1).template for split in ("validation", "test") for _ in range(500)}
+    assert not tested & may
+    # By default it may ask about all of its split.
+    assert all(
+        BIOS.is_asked(person) == (split_of_template(person.name) == "train") for person in PEOPLE.everybody
+    )
+
+
+def test_a_biography_that_is_drawn_again_is_the_same_text() -> None:
+    drawn: dict[str, set[str]] = {}
+    random = Random(1)
+    corpus = Bios(BiosSettings(people=100, form="multi5", questions=0))
+    for _ in range(1500):
+        text = corpus.draw(random, "train", 1)
+        whole = text.prompt + "".join(text.solution_phrases)
+        drawn.setdefault(" ".join(whole.split(" ")[:3]), set()).add(whole)
+    expected = {
+        person.name: {biography(person, variant, "multi5", "permuted", "first") for variant in range(5)}
+        for person in corpus.people.everybody
+    }
+    assert all(texts <= expected[name] for name, texts in drawn.items())
+    assert sum(map(len, drawn.values())) > 450
