@@ -17,6 +17,7 @@ EXAMPLES = """
 - `demur compare --out runs/retries --resume` goes on with a run that was stopped, however it was stopped
 - `demur compare -s greedy -s beam --problems mine.jsonl --answer-marker '####'` on problems of your own
 - `demur compare -s greedy -s beam --problems reasoning_gym:chain_sum --chat --answer-last-number`
+- `demur compare -s greedy -s sample --problems a.jsonl --problems b.jsonl` each set, and all together
 - `demur compare --model a=A --model b=B -s 'a=greedy:{"model": "a"}' -s 'b=greedy:{"model": "b"}'` two models
 - `demur compare -s greedy -s sample --prompt 'Boats are 3. How many boats?'` shows texts beside each other
 - `demur compare retries.yaml --url http://localhost:8000` has a running server do it, in its background
@@ -76,11 +77,11 @@ def compare(
         ),
     ] = None,
     problems: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="FILE|reasoning_gym:NAME[?SETTING=VALUE&...]",
             help="JSON Lines of your own problems: prompt, and answer and id if there are any; or a problem "
-            "set that `demur problems list` names.",
+            "set that `demur problems list` names. Repeatable: each set is reported, and all together.",
             autocompletion=complete_problems,
         ),
     ] = None,
@@ -205,7 +206,6 @@ def compare(
     from app.commands.compare_run import run_here
     from app.commands.compare_spec import (
         bounds_of_flags,
-        items_of_flags,
         name_of,
         ops_of_flag,
         read_spec_file,
@@ -215,22 +215,20 @@ def compare(
     )
     from app.commands.compare_tables import show_report
     from app.commands.problem_flags import (
-        GYM,
-        gym_of_flag,
         near_misses,
         scoring_of_flags,
         stops_of_flag,
         template_of_flags,
     )
+    from app.commands.problem_sets_flag import items_of, problems_of_sets, sets_of_flags
     from app.compare.folder import read_spec
     from app.errors import DemurError
     from models.errors import ModelsError
     from probes.errors import ProbesError
 
     with failing_on(DemurError, ModelsError, ProbesError):
-        generator = gym_of_flag(problems) if problems is not None and problems.startswith(GYM) else {}
-        file = Path(problems) if problems is not None and not generator else None
-        items = items_of_flags(file, prompt or ())
+        sets = sets_of_flags(problems or (), prompt or ())
+        items = items_of(sets)
         flags: dict[str, Any] = {
             "name": name,
             "seed": seed,
@@ -238,19 +236,22 @@ def compare(
             "baseline": baseline,
             "latency_problems": latency_problems,
             "signals": signals_of_flag(signals, items),
-            "problems.split": split,
-            "problems.ops": None if ops is None else ops_of_flag(ops),
-            "problems.count": count,
-            "problems.items": items,
-            "problems.reading": reading_of_flags(
-                answer_marker, answer_regex, answer_exact, answer_last_number
-            ),
-            "problems.examples": examples,
-            "problems.template": template_of_flags(chat, system, question, example_answer),
-            "problems.scoring": scoring_of_flags(scoring, tolerance, choices, judge),
             "stop": stops_of_flag(stop),
             "stop_token_ids": stop_token_id or None,
-            **{f"problems.{field}": value for field, value in generator.items()},
+            **problems_of_sets(
+                sets,
+                {
+                    "split": split,
+                    "ops": None if ops is None else ops_of_flag(ops),
+                    "count": count,
+                    "reading": reading_of_flags(
+                        answer_marker, answer_regex, answer_exact, answer_last_number
+                    ),
+                    "examples": examples,
+                    "template": template_of_flags(chat, system, question, example_answer),
+                    "scoring": scoring_of_flags(scoring, tolerance, choices, judge),
+                },
+            ),
         }
         if resume and out is None:
             raise typer.BadParameter("give the folder of the run with --out", param_hint="--resume")

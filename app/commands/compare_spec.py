@@ -220,13 +220,14 @@ def bounds_of_flags(given: Sequence[str], spec: ComparisonSpec) -> list[Bound]:
 def spec_of(data: Mapping[str, Any], flags: Mapping[str, Any], arms: Sequence[str]) -> ComparisonSpec:
     """The comparison: what the file says, the flags that were given in its place, and further arms.
 
-    flags: fields of the spec, those of `problems` as `problems.NAME`; None for what was not given.
+    flags: fields of the spec, those of `problems` as `problems.NAME` or `problems` whole; None for what was
+        not given.
 
     Raises:
         ParameterError: it describes none; the message names the field.
     """
     merged: dict[str, Any] = dict(data)
-    problems = merged.get("problems")
+    problems = merged.get("problems") if flags.get("problems") is None else None
     inner: dict[str, Any] = dict(problems) if isinstance(problems, dict) else {}
     for name, value in flags.items():
         if value is not None:

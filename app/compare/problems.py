@@ -8,6 +8,7 @@ from app.compare.problem_sets.gym_set import GymSet
 from app.compare.problem_sets.problem import ProblemSet
 from app.compare.problem_sets.scoring import JudgeCommand
 from app.compare.problem_sets.sources import CorpusProblems, GivenProblems
+from app.compare.several_sets import Part, SeveralSets, parts_of
 from app.compare.spec import ComparisonSpec
 from app.errors import UnfitError
 from models.checkpoint import LoadedCheckpoint
@@ -37,16 +38,22 @@ def problem_set_of(
         UnfitError: the checkpoint has no corpus, an extra is not installed, or a command would be run and
             must not be.
     """
-    allowance = allowance or Allowance()
-    source = spec.problems
+    parts = parts_of(spec.problems)
+    sets = {part.name: _set_of(part, spec.seed, checkpoint, allowance or Allowance()) for part in parts}
+    only = sets.get(None)
+    return only or SeveralSets({name: each for name, each in sets.items() if name is not None})
+
+
+def _set_of(part: Part, seed: int, checkpoint: LoadedCheckpoint, allowance: Allowance) -> ProblemSet:
+    source = part.problems
     if isinstance(source, CorpusProblems):
-        return served_corpus_set(source, spec.seed, checkpoint)
+        return served_corpus_set(source, seed, checkpoint)
     if isinstance(source, GivenProblems):
         if isinstance(source.scoring, JudgeCommand) and not allowance.judge_commands:
             raise UnfitError(
-                "problems.scoring.kind is 'command'; a server never runs commands for its clients. Run the "
-                "comparison with `demur compare`, without --url.",
-                param="problems.scoring",
+                f"{part.where}.scoring.kind is 'command'; a server never runs commands for its clients. Run "
+                "the comparison with `demur compare`, without --url.",
+                param=f"{part.where}.scoring",
             )
-        return GivenSet(source, spec.seed)
-    return GymSet(source, spec.seed, allowance.draw_seconds)
+        return GivenSet(source, seed)
+    return GymSet(source, seed, allowance.draw_seconds)

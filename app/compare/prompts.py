@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from app.compare.problem_sets.problem import Problem
 from app.compare.problem_sets.sources import CorpusProblems
 from app.compare.problem_sets.templates import PromptTemplate, TextTemplate
+from app.compare.several_sets import Part, parts_of
 from app.compare.spec import Arm, ComparisonSpec
 from app.errors import ParameterError, UnfitError
 from models.errors import TemplateError
@@ -26,10 +27,11 @@ class Prompts:
         Raises:
             ParameterError: the template does not fit the problem or the model.
         """
-        source = self.spec.problems
-        if isinstance(source, CorpusProblems):
+        part = self._part(problem)
+        if isinstance(part.problems, CorpusProblems):
             return problem
-        return replace(problem, prompt=self._text(source.template, problem, "problems.template"))
+        text = self._text(part.problems.template, problem, f"{part.where}.template")
+        return replace(problem, prompt=text)
 
     def ids(self, problem: Problem, arm: Arm | None = None) -> tuple[int, ...]:
         """The token ids of what an arm gets of a problem, or of what most of them get.
@@ -37,20 +39,32 @@ class Prompts:
         Raises:
             ParameterError: the arm's template does not fit the problem or the model.
         """
-        source = self.spec.problems
+        part = self._part(problem)
         if arm is not None and arm.template is not None:
             template = arm.template
             text = self._text(template, problem, f"arms[{self.spec.arms.index(arm)}].template")
-        elif isinstance(source, CorpusProblems):
+        elif isinstance(part.problems, CorpusProblems):
             template, text = TextTemplate(), problem.prompt
         else:  # not the prompt as it is written, which may be for another model
-            template, text = source.template, self._text(source.template, problem, "problems.template")
+            template = part.problems.template
+            text = self._text(template, problem, f"{part.where}.template")
         # What a chat template renders has its special tokens already.
         return tuple(self.tokenizer.encode_prompt(text, add_special_tokens=template.form == "text"))
 
+    def _part(self, problem: Problem) -> Part:
+        """The problem set that it is of: where there are several, the one that its group is named after."""
+        parts = parts_of(self.spec.problems)
+        return next(part for part in parts if part.name in (None, problem.group))
+
+    def _examples(self, problem: Problem) -> Sequence[Problem]:
+        """Those of the same set."""
+        if self._part(problem).name is None:
+            return self.examples
+        return [each for each in self.examples if each.group == problem.group]
+
     def _text(self, template: PromptTemplate, problem: Problem, param: str) -> str:
         if template.form == "text":
-            return template.render(problem, self.examples, param)
+            return template.render(problem, self._examples(problem), param)
         chat = self.tokenizer.chat_template
         if chat is None:
             raise UnfitError(
@@ -58,7 +72,7 @@ class Prompts:
                 param=f"{param}.form",
             )
         try:
-            return chat.render(template.messages(problem, self.examples, param)).text
+            return chat.render(template.messages(problem, self._examples(problem), param)).text
         except TemplateError as error:
             raise ParameterError(
                 f"the model's chat template refuses the messages of problem {problem.id!r}: {error}",

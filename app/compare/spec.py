@@ -9,10 +9,10 @@ from app.compare.answers import Marker
 from app.compare.problem_sets.sources import (
     SOURCE_CONFIG,
     CorpusProblems,
-    ProblemSource,
     null_is_the_default,
 )
 from app.compare.problem_sets.templates import PromptTemplate
+from app.compare.several_sets import AnyProblems, parts_of
 from app.decoding.sampling.fields import SamplingFields
 from app.decoding.strategies import ComparisonStrategy
 from app.decoding.strategies.base import kind_of
@@ -76,10 +76,11 @@ class ComparisonSpec(BaseModel):
     arms: Listed[Arm] = Field(
         min_length=1, max_length=MAX_ARMS, description=f"What is compared: 1 to {MAX_ARMS} arms."
     )
-    problems: ProblemSource = Field(
+    problems: AnyProblems = Field(
         default_factory=CorpusProblems,
         description='{"source": "corpus", "split", "ops", "count"}, {"source": "given", "items", "reading"},'
-        ' or {"source": "reasoning_gym", "name", "settings", "split", "count"}.',
+        ' {"source": "reasoning_gym", "name", "settings", "split", "count"}, or {"source": "several", "sets":'
+        ' [{"name", "problems"}]} with one of these for each set.',
     )
     seed: int = Field(
         default=0,
@@ -139,25 +140,24 @@ class ComparisonSpec(BaseModel):
                 f"baseline is {show(self.baseline)}; the arms are {', '.join(names)}",
                 "unknown_name",
             )
-        if isinstance(self.problems, CorpusProblems):
-            for place, arm in enumerate(self.arms):
-                if arm.template is not None:
-                    raise refusal(
-                        f"arms[{place}].template",
-                        f"arm {arm.name!r} has a template; problems of the corpus are what the model was "
-                        "trained on, as they are. Leave it out",
-                        "conflicting_fields",
-                    )
-        else:
-            for place, arm in enumerate(self.arms):
-                if arm.strategy.told_the_truth:
-                    kind = kind_of(type(arm.strategy))
-                    raise refusal(
-                        f"arms[{place}].strategy",
-                        f"arm {arm.name!r} has the strategy {kind!r}, which is told what is wrong by "
-                        "the corpus' checker; use it on problems of the corpus",
-                        "conflicting_fields",
-                    )
+        sources = [part.problems for part in parts_of(self.problems)]
+        of_corpus = any(isinstance(each, CorpusProblems) for each in sources)
+        for place, arm in enumerate(self.arms):
+            if of_corpus and arm.template is not None:
+                raise refusal(
+                    f"arms[{place}].template",
+                    f"arm {arm.name!r} has a template; problems of the corpus are what the model was "
+                    "trained on, as they are. Leave it out",
+                    "conflicting_fields",
+                )
+            if not self.judges_steps and arm.strategy.told_the_truth:
+                kind = kind_of(type(arm.strategy))
+                raise refusal(
+                    f"arms[{place}].strategy",
+                    f"arm {arm.name!r} has the strategy {kind!r}, which is told what is wrong by "
+                    "the corpus' checker; use it on problems of the corpus",
+                    "conflicting_fields",
+                )
         return self
 
     @property
@@ -169,21 +169,25 @@ class ComparisonSpec(BaseModel):
     def models(self) -> tuple[str | None, ...]:
         """The name of each model that is needed; the default, None, is the first if it is among them."""
         named = dict.fromkeys(arm.model for arm in self.arms)
-        with_default = None in named or isinstance(self.problems, CorpusProblems)
+        with_default = None in named or any(
+            isinstance(part.problems, CorpusProblems) for part in parts_of(self.problems)
+        )
         return tuple(dict.fromkeys([None, *named]) if with_default else named)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to tell whoever asked for it: old names of fields."""
         said = [f"arm {arm.name!r}: {warning}" for arm in self.arms for warning in arm.strategy.warnings]
-        if not isinstance(self.problems, CorpusProblems) and isinstance(self.problems.reading, Marker):
-            said += [f"problems.reading: {warning}" for warning in self.problems.reading.warnings]
+        for part in parts_of(self.problems):
+            source = part.problems
+            if not isinstance(source, CorpusProblems) and isinstance(source.reading, Marker):
+                said += [f"{part.where}.reading: {warning}" for warning in source.reading.warnings]
         return tuple(said)
 
     @property
     def judges_steps(self) -> bool:
         """Whether the corpus' checker judges every step: `solved` is then the measure, else `correct`."""
-        return isinstance(self.problems, CorpusProblems)
+        return all(isinstance(part.problems, CorpusProblems) for part in parts_of(self.problems))
 
 
 def parse_spec(data: object) -> ComparisonSpec:

@@ -22,6 +22,7 @@ from app.compare.results import (
     Measure,
     Spread,
 )
+from app.compare.several_sets import Part, parts_of
 from app.compare.spec import ComparisonSpec
 from app.compare.statistics import interval, median, share
 from app.compare.table import Table, tabulate
@@ -71,7 +72,7 @@ def summarise(
 
 def problems_of(spec: ComparisonSpec) -> int:
     """How many problems each arm is to solve."""
-    return problems_asked(spec.problems)
+    return sum(problems_asked(part.problems) for part in parts_of(spec.problems))
 
 
 def samples_of(spec: ComparisonSpec) -> int:
@@ -81,8 +82,16 @@ def samples_of(spec: ComparisonSpec) -> int:
 
 def measure_of(spec: ComparisonSpec) -> Measure | None:
     """What accuracy counts: whole solutions where steps are judged, scores where an answer may be worth a
-    part of a point, else answers where there are any."""
-    problems = spec.problems
+    part of a point or where sets are judged in different ways, else answers where there are any."""
+    measures: list[Measure | None] = [_measure_of(part) for part in parts_of(spec.problems)]
+    found: list[Measure] = [each for each in measures if each is not None]
+    if not found:
+        return None
+    return found[0] if len(set(found)) == 1 else "score"
+
+
+def _measure_of(part: Part) -> Measure | None:
+    problems = part.problems
     if isinstance(problems, CorpusProblems):
         return "solved"
     if isinstance(problems, GymProblems) or gives_parts(problems):

@@ -16,10 +16,11 @@ from pydantic import BaseModel
 import probes.judging.drawing
 from app.compare.about import About
 from app.compare.outcome import Outcome
-from app.compare.problem_sets.sources import CorpusProblems, GivenProblems
+from app.compare.problem_sets.sources import CorpusProblems, GivenProblems, GymProblems
 from app.compare.report import figures, words
 from app.compare.report.texts import side_by_side
 from app.compare.results import ArmResult, ComparisonReport, PairResult
+from app.compare.several_sets import Part, SeveralProblems, parts_of
 
 _ALWAYS_SHOWN = ("kind", "source", "rule", "name")  # fields that say what the others mean
 
@@ -124,10 +125,20 @@ def _groups(report: ComparisonReport) -> list[str]:
 
 
 def _problems(report: ComparisonReport) -> str:
-    problems = report.spec.problems
+    parts = parts_of(report.spec.problems)
+    said = [_problems_of(part, report) for part in parts]
+    return (
+        said[0]
+        if parts[0].name is None
+        else "; ".join(f"{part.name}: {each}" for part, each in zip(parts, said, strict=True))
+    )
+
+
+def _problems_of(part: Part, report: ComparisonReport) -> str:
+    problems = part.problems
     if isinstance(problems, CorpusProblems):
         low, high = problems.ops
-        groups = _groups(report)  # named after the corpus's word for sizes
+        groups = [] if part.name else _groups(report)  # named after the corpus's word for sizes
         size = groups[0].rpartition(" ")[0] if groups else "op"
         return f"{problems.count:,} of the corpus, {problems.split}, {size} {low} to {high}"
     if isinstance(problems, GivenProblems):
@@ -151,9 +162,20 @@ def _spec(report: ComparisonReport) -> str:
     """The spec as YAML, without what is default; problems that were given are only counted."""
     plain = _explicit(report.spec)
     problems = report.spec.problems
-    if isinstance(problems, GivenProblems):
-        plain["problems"] = _explicit(problems) | {"items": f"({len(problems.items)} items: see spec.json)"}
+    if isinstance(problems, SeveralProblems):
+        sets = [{"name": each.name, "problems": _counted(each.problems)} for each in problems.sets]
+        plain["problems"] = {"source": "several", "sets": sets}
+    elif "problems" in plain:
+        plain["problems"] = _counted(problems)
     return yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100)
+
+
+def _counted(problems: CorpusProblems | GivenProblems | GymProblems) -> dict[str, object]:
+    """Problems as they were asked for; those that were given are only counted."""
+    plain = _explicit(problems)
+    if isinstance(problems, GivenProblems):
+        plain["items"] = f"({len(problems.items)} items: see spec.json)"
+    return plain
 
 
 def _explicit(model: BaseModel) -> dict[str, object]:

@@ -8,6 +8,7 @@ import numpy as np
 from app.compare.outcome import Outcome
 from app.compare.problem_sets.sources import GivenProblems
 from app.compare.results import ComparisonReport, Measure
+from app.compare.several_sets import parts_of
 from app.compare.table import natural, worth_by
 
 MOST_PROMPTS = 40
@@ -91,10 +92,12 @@ def side_by_side(report: ComparisonReport, outcomes: Sequence[Outcome]) -> Texts
 
 
 def _prompts(report: ComparisonReport) -> dict[str, str]:
-    problems = report.spec.problems
-    if not isinstance(problems, GivenProblems):
-        return {}
-    return {name: item.prompt for name, item in zip(problems.ids, problems.items, strict=True)}
+    return {
+        part.id_of(name): item.prompt
+        for part in parts_of(report.spec.problems)
+        if isinstance(part.problems, GivenProblems)
+        for name, item in zip(part.problems.ids, part.problems.items, strict=True)
+    }
 
 
 def _prompts_first(by_problem: dict[str, dict[str, Outcome]], prompts: dict[str, str]) -> list[str]:

@@ -10,6 +10,7 @@ from app.compare.runner import Comparison
 from app.compare.server.findings import Findings
 from app.compare.server.shelf import KeptComparison
 from app.compare.server.state import ComparisonStatus, KeptStatus, State, write_state
+from app.compare.several_sets import parts_of
 from app.compare.spec import ComparisonSpec
 from app.compare.summary import problems_of
 from app.errors import ParameterError
@@ -99,22 +100,25 @@ class Job:
 
 def require_modest(spec: ComparisonSpec, card: Mapping[str, Any]) -> None:
     """Raise `ParameterError` for more than a server draws at one request: too many problems, or too large."""
+    parts = parts_of(spec.problems)
     if (count := problems_of(spec)) > MAX_PROBLEMS:
-        field = "problems.items" if isinstance(spec.problems, GivenProblems) else "problems.count"
+        field = "items" if isinstance(parts[0].problems, GivenProblems) else "count"
+        where = f"problems.{field}" if len(parts) == 1 else "problems.sets"
         raise ParameterError(
-            f"{field} asks for {count} problems; a server takes at most {MAX_PROBLEMS} at once. Ask for "
+            f"{where} asks for {count} problems; a server takes at most {MAX_PROBLEMS} at once. Ask for "
             "fewer, or use `demur compare` without a server.",
-            param=field,
+            param=where,
         )
     corpus = corpus_of(card)
-    if corpus is not None and isinstance(spec.problems, CorpusProblems):
-        sizes = corpus.sizes
-        if spec.problems.ops[1] > sizes.max:
-            raise ParameterError(
-                f"problems.ops is {spec.problems.ops}; this corpus has problems of {sizes.name} "
-                f"{sizes.min} to {sizes.max}.",
-                param="problems.ops",
-            )
+    for part in parts:
+        if corpus is not None and isinstance(part.problems, CorpusProblems):
+            sizes = corpus.sizes
+            if part.problems.ops[1] > sizes.max:
+                raise ParameterError(
+                    f"{part.where}.ops is {part.problems.ops}; this corpus has problems of {sizes.name} "
+                    f"{sizes.min} to {sizes.max}.",
+                    param=f"{part.where}.ops",
+                )
 
 
 def _whole(seconds: float | None) -> int | None:

@@ -24,7 +24,8 @@ export function firstStrategy(catalogue) {
 
 /** A comparison that can be started as it is. */
 export function firstComparison(catalogue) {
-  const { corpus } = catalogue;
+  const { corpus, model } = catalogue;
+  const on = model.default ? {} : { model: model.id };
   const retries = [
     { name: "regret", strategy: { kind: "retry_upon_regret" } },
     { name: "coin", strategy: { kind: "random_retry" } },
@@ -35,7 +36,7 @@ export function firstComparison(catalogue) {
       { name: "greedy", strategy: { kind: "greedy" } },
       { name: "sample", strategy: { kind: "sample" } },
       ...(corpus && canRun(catalogue, "retry_upon_regret") ? retries : [cool]),
-    ],
+    ].map((arm) => ({ ...arm, ...on })),
     problems: corpus
       ? {
           source: "corpus",

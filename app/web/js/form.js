@@ -314,7 +314,9 @@ function alternativesEditor(field, context) {
     select.value = name;
     if (option) {
       inner = editorOf({ ...option, title: readable(name) }, context);
-      inner.write(value ?? initial({ ...option, default: option.type === "list" ? field.default : undefined }));
+      inner.write(
+        value ?? initial({ ...option, default: option.type === "list" ? field.default : undefined }),
+      );
     } else inner = { element: "", read: () => word, at: () => null };
     place.replaceChildren(inner.element);
     context.changed();

@@ -1,10 +1,11 @@
 /** The page: waits for the model, then shows a tab at a time, as the address says. */
 
-import { ApiError, onKeyWanted, outside } from "./api.js";
+import { ApiError, get, onKeyWanted, outside } from "./api.js";
 import { readCatalogue } from "./catalogue.js";
 import { compareTab } from "./compare/tab.js";
 import { h } from "./dom.js";
 import { findingsTab } from "./findings/tab.js";
+import { modelPicker, wantedModel } from "./models.js";
 import { playTab } from "./play.js";
 import { probesTab } from "./probes/tab.js";
 import { readHash } from "./state.js";
@@ -103,6 +104,9 @@ function keyDialog() {
   };
 }
 
+const noModel = (wanted, models) =>
+  `This server has no model "${wanted}"; there are ${models.map(({ id }) => id).join(", ")}.`;
+
 async function boot() {
   listenToTheme();
   listenToTabs();
@@ -110,9 +114,16 @@ async function boot() {
   const place = byId("boot");
   try {
     await ready();
-    const catalogue = await readCatalogue();
-    byId("model").textContent =
-      `${catalogue.model.id} · ${(catalogue.model.parameters / 1e6).toFixed(1)}M parameters`;
+    const { data: models } = await get("models");
+    const wanted = wantedModel();
+    const picker = modelPicker(models, wanted);
+    if (picker) byId("model").after(picker);
+    const model = wanted === null ? models[0] : models.find(({ id }) => id === wanted);
+    if (!model) throw new ApiError(noModel(wanted, models));
+    if (!model.loaded) place.firstElementChild.textContent = `Loading ${model.id}…`;
+    const catalogue = await readCatalogue(model);
+    const size = `${(catalogue.model.parameters / 1e6).toFixed(1)}M parameters`;
+    byId("model").textContent = picker ? size : `${model.id} · ${size}`;
     byId("signal-names").replaceChildren(
       ...catalogue.signals.map(({ name }) => h("option", { value: name })),
     );

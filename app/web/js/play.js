@@ -55,7 +55,7 @@ export function playTab(root, catalogue) {
     preview = setTimeout(async () => {
       if (!prompt.trim()) return;
       try {
-        const check = await post("problems/check", { prompt, completion: "" });
+        const check = await post("problems/check", { prompt, completion: "", model: catalogue.model.id });
         if (prompt === setup.read().prompt) for (const view of views) view.preview(check);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error; // Run will say what is wrong

@@ -3,18 +3,19 @@
 import { ApiError, get } from "./api.js";
 import { h } from "./dom.js";
 import { complaintAt } from "./form.js";
+import { ofModel } from "./models.js";
 
 /**
  * @param {Record<string, any>} catalogue
  * @param {() => void} changed called when the prompt has changed
  */
-export function problemPart({ corpus }, changed) {
+export function problemPart({ corpus, model }, changed) {
   const name = corpus ? "Problem" : "Prompt";
   const prompt = h("textarea", { id: "prompt", rows: 5, spellcheck: "false", required: true });
   const complaint = complaintAt(prompt);
   const drawing =
     corpus &&
-    drawingPart(corpus, (text) => {
+    drawingPart(corpus, model, (text) => {
       prompt.value = text;
       changed();
     });
@@ -51,9 +52,10 @@ export function problemPart({ corpus }, changed) {
 
 /**
  * @param {import("./catalogue.js").Corpus} corpus
+ * @param {{id: string, default: boolean}} model whose corpus it is
  * @param {(prompt: string) => void} drew
  */
-function drawingPart({ ops, splits }, drew) {
+function drawingPart({ ops, splits }, model, drew) {
   const drawn = h("p", { class: "help", id: "drawn", role: "status" });
   const op = h("input", {
     type: "number",
@@ -91,7 +93,7 @@ function drawingPart({ ops, splits }, drew) {
     error.hidden = true;
     try {
       const query = new URLSearchParams({ op: op.value, split: split.value, seed, count: "1" });
-      const { data } = await get(`problems?${query}`);
+      const { data } = await get(ofModel(`problems?${query}`, model));
       const [{ id, op: size, prompt }] = data;
       const large =
         size <= ops.trained_max ? "" : `; the model was trained on ${ops.min} to ${ops.trained_max}`;

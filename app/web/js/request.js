@@ -6,7 +6,7 @@ const ALTERNATIVES = 5;
 // Of an arm's fields: what is no sampler, and lists and maps, which are better written than clicked. They can be
 // sent over REST.
 const NOT_SHOWN = new Set([
-  ...["name", "strategy", "stop", "stop_token_ids", "max_tokens", "template"],
+  ...["name", "strategy", "model", "stop", "stop_token_ids", "max_tokens", "template"],
   ...["logit_bias", "samplers", "dry_sequence_breakers"],
 ]);
 const FIRST = ["temperature", "top_p", "top_k", "min_p"];

@@ -45,7 +45,7 @@ export function runView(context) {
   );
 
   let answer = newAnswer();
-  const check = checker(askChecker);
+  const check = checker((prompt, completion) => askChecker(prompt, completion, model.id));
   const draw = oncePerFrame(render);
 
   function pick(token, index, from) {
@@ -157,9 +157,9 @@ export function runView(context) {
   };
 }
 
-async function askChecker(prompt, completion) {
+async function askChecker(prompt, completion, model) {
   try {
-    return await post("problems/check", { prompt, completion });
+    return await post("problems/check", { prompt, completion, model });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     return { problem_error: error.message, unasked: true, graph: null, steps: [] };

@@ -1,7 +1,7 @@
 /** One arm of a comparison: a name, a strategy, its sampling. */
 
 import { h, newId } from "../dom.js";
-import { objectEditor } from "../form.js";
+import { complaintAt, objectEditor } from "../form.js";
 import { samplingFields } from "../request.js";
 import { compact, initial } from "../schema.js";
 import { strategyPicker } from "../strategy-picker.js";
@@ -28,6 +28,7 @@ export function armEditor(catalogue, { changed, removed }) {
   const fields = { ...first, ...more };
   const said = h("span", { class: "said" });
   const sampling = objectEditor(fields, { changed: tell, signals: [] });
+  const model = modelChoice(catalogue.models, changed);
   const drop = h(
     "button",
     { type: "button", class: "quiet icon", "aria-label": "Remove this arm", onclick: removed },
@@ -53,6 +54,7 @@ export function armEditor(catalogue, { changed, removed }) {
         drop,
       ),
       error,
+      model.element,
       picker.element,
       h("details", {}, h("summary", {}, "Sampling", said), sampling.element),
     ),
@@ -60,11 +62,13 @@ export function armEditor(catalogue, { changed, removed }) {
     read: () => ({
       name: name.value,
       strategy: picker.read(),
+      ...model.read(),
       ...unshown,
       ...compact(sampling.read(), fields),
     }),
-    write({ name: given, strategy, ...rest }) {
+    write({ name: given, strategy, model: on, ...rest }) {
       name.value = given;
+      model.write(on ?? null);
       picker.write(strategy);
       unshown = Object.fromEntries(Object.entries(rest).filter(([field]) => !(field in fields)));
       sampling.write({
@@ -76,6 +80,7 @@ export function armEditor(catalogue, { changed, removed }) {
     },
     at(path) {
       if (path[0] === "strategy") return picker.at(path.slice(1));
+      if (path[0] === "model") return model;
       return sampling.at(path) ?? self;
     },
     complain(message) {
@@ -87,4 +92,29 @@ export function armEditor(catalogue, { changed, removed }) {
     focus: () => name.focus(),
   };
   return self;
+}
+
+/** Which model an arm runs on, where the server has several; a name that it has not is kept as it is. */
+function modelChoice(models, changed) {
+  const id = newId("arm-model");
+  const select = h("select", { id, onchange: changed });
+  const complaint = complaintAt(select);
+  const offer = (name) => h("option", { value: name }, name);
+  select.append(...models.map((each) => offer(each.id)));
+  const first = models[0].id;
+  return {
+    element: h(
+      "div",
+      { class: "field", hidden: models.length < 2 },
+      h("label", { for: id }, "model"),
+      select,
+      complaint.element,
+    ),
+    read: () => (select.value === first ? {} : { model: select.value }),
+    write(name) {
+      if (name && !models.some((each) => each.id === name)) select.append(offer(name));
+      select.value = name ?? first;
+    },
+    complain: complaint.complain,
+  };
 }

@@ -102,7 +102,8 @@ export function builderView(catalogue, submitted) {
     const taken = new Set(editors.map((editor) => editor.name()));
     let place = editors.length + 1;
     while (taken.has(`arm-${place}`)) place++;
-    return { name: `arm-${place}`, strategy: { kind: "sample" } };
+    const { model } = catalogue;
+    return { name: `arm-${place}`, strategy: { kind: "sample" }, model: model.default ? null : model.id };
   }
 
   function tell() {
