@@ -136,7 +136,6 @@ near = 0.01
 oracle_samples = 2
 oracle_temperature = 0.7
 calibration_texts = 4
-label_samples = 1
 label_temperature = 0.7
 max_rows = 8
 counts = {train = 12, validation = 2, calibration = 3, test = 4}

@@ -91,7 +91,7 @@ def fit(study: Study, question_set: str) -> None:
     on = ["--checkpoint", str(study.model), "--run", str(run)]
     label = ["--prompts", str(prompts), "--judge", _JUDGE, "--max-tokens", str(asked.max_tokens)]
     label += ["--stop", STOP, "--temperature", f"{settings.label_temperature:g}"]
-    label += ["--samples", str(settings.label_samples)]
+    label += ["--samples", str(asked.samples)]
     layers = [part for layer in study.of_model.layers for part in ("--layer", str(layer))]
     commands = (
         ["probe", "label", *on, *label],
