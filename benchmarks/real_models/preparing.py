@@ -1,5 +1,6 @@
 """Questions, calibration and probes of a model, by demur's own commands."""
 
+import fcntl
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -80,10 +81,17 @@ def calibrate(study: Study) -> None:
 
 
 def fit(study: Study, question_set: str) -> None:
-    """Label, fit, judge and install the probes of a set; too few labels to fit on are a result too."""
+    """Label, fit, judge and install the probes of a set; too few labels to fit on are a result too. Another
+    process that does the same is waited for."""
     run = study.folder / "probes" / question_set
-    if (run / _DONE).exists():
-        return
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (run / _DONE).exists():
+            _fit(study, question_set, run)
+
+
+def _fit(study: Study, question_set: str, run: Path) -> None:
     settings, asked = study.settings, study.settings.sets[question_set]
     prompts = _write_prompts(
         run / "train.jsonl", study.splits(question_set)["train"].items()[: asked.labelled]
