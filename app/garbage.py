@@ -6,6 +6,7 @@ loaded, and up to a second with those of a large answer, in the middle of it.
 
 import asyncio
 import gc
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from time import monotonic
@@ -15,8 +16,15 @@ _NEVER = 1_000_000_000
 LOOK_SECONDS = 10.0
 """Between two looks whether anybody waits."""
 
+QUIET_SECONDS = 1.0
+"""So long nobody has waited before it is done. The objects of the last answer, half a million perhaps, are
+gone by then, and need not be looked at."""
+
 LATEST_SECONDS = 600.0
 """A server that is never idle pays for a collection after so long: what is in cycles would pile up."""
+
+MANY_BLOCKS = 500_000
+"""Beyond what was there at first: somebody's large answer is being made, and a collection would take long."""
 
 
 @contextmanager
@@ -34,18 +42,29 @@ def collected_when_told() -> Generator[None]:
 
 
 async def collect_when_idle(
-    is_busy: Callable[[], bool], every: float = LOOK_SECONDS, latest: float = LATEST_SECONDS
+    idle_seconds: Callable[[], float],
+    every: float = LOOK_SECONDS,
+    quiet: float = QUIET_SECONDS,
+    latest: float = LATEST_SECONDS,
+    many: int = MANY_BLOCKS,
+    clock: Callable[[], float] = monotonic,
 ) -> None:
-    """Collect all garbage whenever nobody waits, for ever.
+    """Collect all garbage whenever nobody has waited for a while, for ever.
 
     Args:
-        is_busy: whether somebody waits for an answer.
+        idle_seconds: how long nobody has waited for an answer; 0 while somebody does.
         every: seconds between two looks.
-        latest: seconds after which it is done all the same.
+        quiet: seconds for which nobody may have waited.
+        latest: seconds after which it is done beside somebody's answer, if that is not a large one, and after
+            ten times as many whatever there is.
+        many: blocks of memory more than at first from which on an answer counts as large.
+        clock: what time it is, in seconds.
     """
-    last = monotonic()
+    last, at_first = clock(), sys.getallocatedblocks()
     while True:
         await asyncio.sleep(every)
-        if not is_busy() or monotonic() - last >= latest:
+        overdue = (clock() - last) / latest
+        is_small = sys.getallocatedblocks() - at_first < many
+        if idle_seconds() >= quiet or (overdue >= 1 and is_small) or overdue >= 10:
             gc.collect()
-            last = monotonic()
+            last = clock()

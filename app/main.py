@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 
+from app.api.compared_models import HouseLender
 from app.api.connection import protocol
 from app.api.errors import log_what_is_not_told, to_api_error
 from app.api.hosts import HostGate, names_of
@@ -32,7 +33,6 @@ from app.api.routes import (
 )
 from app.api.service import Service, request_id_of
 from app.api.serving import Serving
-from app.compare.served_model import ServedModel
 from app.decoding.calibration.calibration import read_calibration
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits
@@ -45,6 +45,9 @@ from probes.errors import ProbesError
 from probes.store import load_all
 
 log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 10.0
+"""How long a model that could not be loaded is not tried again: that may take a minute, for every request."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -119,15 +122,14 @@ async def _load(app: FastAPI, service: Service) -> None:
     with collected_when_told():
         service.is_ready = True
         log.info("serving %s from %s", serving.name, source.checkpoint)
-        await asyncio.to_thread(_go_on_comparing, service, serving)
-        await collect_when_idle(lambda: service.metrics.in_progress > 0)
+        await asyncio.to_thread(_go_on_comparing, service)
+        await collect_when_idle(service.metrics.idle_seconds)
 
 
-def _go_on_comparing(service: Service, serving: Serving) -> None:
+def _go_on_comparing(service: Service) -> None:
     """Take comparisons from now on. A folder that cannot be used concerns nobody who compares nothing."""
-    served = ServedModel(serving.engine, serving.checkpoint, serving.probes, serving.calibration)
     try:
-        service.comparisons.start(served)
+        service.comparisons.start(HouseLender(service.house))
     except ComparisonFolderError as error:
         log.warning("no comparisons: %s", error)
 
@@ -149,6 +151,7 @@ def house_of(settings: Settings) -> ModelHouse:
         lambda source: checkpoint.weight_bytes(source.checkpoint, settings.dtype),
         settings.max_model_bytes,
         settings.max_queue_seconds,
+        _RETRY_SECONDS,
     )
 
 

@@ -23,10 +23,10 @@ from typing import Annotated, Any, Literal
 import torch
 import typer
 
-from app.compare.about import about
 from app.compare.folder import RunFolder
 from app.compare.outcome import Outcome
 from app.compare.runner import Comparison
+from app.compare.served_model import LentModels, ServedModel
 from app.compare.spec import ComparisonSpec, parse_spec
 from app.decoding.calibration.calibration import read_calibration
 from app.engine.engine import Engine
@@ -78,17 +78,17 @@ class Bench:
     """The served checkpoint with its probes, and what a comparison on it costs."""
 
     def __init__(self, checkpoint: LoadedCheckpoint, rows: int) -> None:
-        self._checkpoint = checkpoint
         folder = load_settings({"checkpoint": checkpoint.path}).probes_folder
         probes = [stored.probe for stored in load_all(folder, checkpoint)]
         calibration = read_calibration(checkpoint.path, checkpoint.identity)
         self.engine = Engine(checkpoint, EngineLimits(max_rows=rows), probes, calibration)
+        self._models = LentModels.only(ServedModel(self.engine, checkpoint))
 
     def run(self, specs: list[ComparisonSpec]) -> tuple[Cost, list[Outcome]]:
         """Run comparisons one after the other, and say what they cost in all."""
-        ready = [Comparison(self.engine, self._checkpoint, spec) for spec in specs]
+        ready = [Comparison(self._models, spec) for spec in specs]
         outcomes: list[Outcome] = []
-        with _folders(self._checkpoint, ready) as folders:
+        with _folders(ready) as folders:
             before, wall, cpu = self.engine.stats(), time.perf_counter(), time.process_time()
             for comparison, folder in zip(ready, folders, strict=True):
                 comparison.run(folder)
@@ -103,14 +103,9 @@ class Bench:
 
 
 @contextmanager
-def _folders(checkpoint: LoadedCheckpoint, comparisons: list[Comparison]) -> Generator[list[RunFolder]]:
+def _folders(comparisons: list[Comparison]) -> Generator[list[RunFolder]]:
     with tempfile.TemporaryDirectory() as root:
-        folders = [
-            RunFolder.create_or_resume(
-                Path(root) / str(number), each.spec, about(each.spec, checkpoint), each.problems
-            )
-            for number, each in enumerate(comparisons)
-        ]
+        folders = [each.folder(Path(root) / str(number)) for number, each in enumerate(comparisons)]
         yield folders
         for folder in folders:
             folder.close()

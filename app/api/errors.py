@@ -19,6 +19,7 @@ from app.errors import (
     OverloadedError,
     RequestError,
     UnknownComparisonError,
+    UnknownNameError,
 )
 from app.invalid import quoted
 from app.redaction import without_folders
@@ -60,9 +61,10 @@ class ApiError(DemurError):
         )
 
 
-def not_ready(reason: str) -> ApiError:
-    """The model is not there to answer, yet or any more."""
-    return ApiError(reason, status=503, type="server_error", code="not_ready", headers={"retry-after": "1"})
+def not_ready(reason: str, retry_after: int = 1) -> ApiError:
+    """The model is not there to answer, yet or any more. retry_after: in seconds."""
+    headers = {"retry-after": str(retry_after)}
+    return ApiError(reason, status=503, type="server_error", code="not_ready", headers=headers)
 
 
 def draining(seconds: float) -> ApiError:
@@ -76,14 +78,13 @@ def draining(seconds: float) -> ApiError:
     )
 
 
-def model_not_found(name: str, served: Sequence[str]) -> ApiError:
+def model_not_found(name: str, served: Sequence[str], param: str = "model") -> RequestError:
     """A model by a name that is not served; `served` are those that are, the first without a name."""
     there = ", ".join(map(repr, served))
-    return ApiError(
-        f"model is {quoted(name)}, which is not served here; use {there}, or leave it out"
+    return UnknownNameError(
+        f"{param} is {quoted(name)}, which is not served here; use {there}, or leave it out"
         f"{f' for {served[0]!r}' if len(served) > 1 else ''}",
-        status=404,
-        param="model",
+        param=param,
         code="model_not_found",
     )
 
@@ -104,7 +105,8 @@ def to_api_error(error: Exception, request_id: str) -> ApiError:
         case ApiError():
             return error
         case RequestError():
-            return ApiError(error.message, param=error.param, code=error.code)
+            status = 404 if error.code == "model_not_found" else 400
+            return ApiError(error.message, status=status, param=error.param, code=error.code)
         case OverloadedError():
             return ApiError(
                 str(error),

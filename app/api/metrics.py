@@ -1,5 +1,6 @@
 """Prometheus metrics: HTTP requests as they pass, and the engine's counters as they stand when scraped."""
 
+import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 
@@ -7,8 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from app.api.housed_model import HousedModel
 from app.api.methods import METHODS
-from app.api.model_house import HousedModel
 from app.engine.types import EngineStats
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -35,6 +36,7 @@ class Metrics:
             registry=self.registry,
         )
         self.in_progress = 0
+        self._idle_since = time.monotonic()
         self._in_progress.set_function(lambda: self.in_progress)
         self._seconds = Histogram(
             "demur_http_request_seconds",
@@ -58,6 +60,11 @@ class Metrics:
             yield
         finally:
             self.in_progress -= 1
+            self._idle_since = time.monotonic()
+
+    def idle_seconds(self) -> float:
+        """Seconds since the last answer was out; 0 while one is made."""
+        return 0.0 if self.in_progress else time.monotonic() - self._idle_since
 
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered. `route` is a template, never a path that somebody made up."""

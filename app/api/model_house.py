@@ -3,47 +3,19 @@
 import logging
 import threading
 import time
-from asyncio import shield, wrap_future
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import NoReturn
 
-from app.api.errors import model_not_found, not_ready
-from app.api.serving import ModelFacts, Serving, facts_of
+from app.api.errors import model_not_found
+from app.api.housed_model import HousedModel, failed, opened
+from app.api.serving import Serving, facts_of
 from app.errors import EngineStoppedError, OverloadedError
-from app.redaction import without_folders
 from app.settings import ModelSource
-from models.errors import CapacityError
+from models.errors import CapacityError, ModelsError
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class HousedModel:
-    """A model of the house; it changes under the house's lock, and anybody may read it.
-
-    Attributes:
-        serving: the model, if it is open.
-        opening: done when it is open, or cannot be; None when nobody is opening it.
-        loans: how many use it, or wait until it is open.
-        returned: when the last of them returned it, on the clock of `time.monotonic`.
-        weight_bytes: what its weights take, once it was opened.
-        facts: what it is, once it was opened.
-        loads: how often it was opened.
-        load_seconds: how long that took the last time.
-    """
-
-    source: ModelSource
-    serving: Serving | None = None
-    opening: Future[None] | None = None
-    loans: int = 0
-    returned: float = 0.0
-    weight_bytes: int = 0
-    facts: ModelFacts | None = None
-    loads: int = 0
-    load_seconds: float = 0.0
 
 
 class ModelHouse:
@@ -60,6 +32,7 @@ class ModelHouse:
         weigh: Callable[[ModelSource], int],
         max_bytes: int | None = None,
         max_wait_seconds: float = 60,
+        retry_seconds: float = 0,
     ) -> None:
         """
         Args:
@@ -67,15 +40,18 @@ class ModelHouse:
             weigh: bytes that a model's weights will take, by its files.
             max_bytes: most bytes of the weights of all open models; None is no limit.
             max_wait_seconds: how long to wait for others to be returned where memory is short.
+            retry_seconds: how long one that could not be opened is not tried again.
         """
         self.models = {source.name: HousedModel(source) for source in sources}
         self._open_model = open_model
         self._weigh = weigh
         self._max_bytes = max_bytes
         self._max_wait_seconds = max_wait_seconds
+        self._retry_seconds = retry_seconds
         self._changed = threading.Condition()
         self._opener = ThreadPoolExecutor(1, thread_name_prefix="demur-open")
         self._closed = False
+        self._default_stays = False
 
     @classmethod
     def empty(cls) -> "ModelHouse":
@@ -95,26 +71,45 @@ class ModelHouse:
         """A model by name, the default without one.
 
         Raises:
-            ApiError: 404, there is none.
+            RequestError: there is none.
         """
         found = self.models.get(self.default if name is None else name)
         if found is None:
             raise model_not_found(str(name), tuple(self.models))
         return found
 
+    def excess(self, names: Iterable[str | None]) -> str | None:
+        """Why these models cannot be open together, beside the default if that is kept; None if they can."""
+        if self._max_bytes is None:
+            return None
+        needed = {each.source.name: each for each in map(self.find, names)}
+        if self._default_stays:
+            needed[self.default] = self.find(None)
+        weight_bytes = sum(map(self._weight, needed.values()))
+        if weight_bytes <= self._max_bytes:
+            return None
+        these = ", ".join(needed)
+        return (
+            f"the weights of {these} take {weight_bytes} bytes, and those of all models together may take "
+            f"{self._max_bytes} (DEMUR_MAX_MODEL_BYTES)"
+        )
+
     @asynccontextmanager
-    async def lend(self, name: str | None) -> AsyncGenerator[Serving]:
-        """A model for as long as the caller needs it. It is opened first if it is not there.
+    async def lend(self, name: str | None, seconds: float | None = None) -> AsyncGenerator[Serving]:
+        """A model for as long as the caller needs it. It is opened first if it is not there, for which the
+        caller waits so many seconds at most.
 
         Raises:
-            ApiError: 404, there is none of this name; 503, it cannot be loaded.
+            DeadlineError: it takes longer than that.
+            RequestError: there is none of this name.
+            ApiError: 503, it cannot be loaded.
             OverloadedError: others are in use, and there is no memory for one more.
             EngineStoppedError: the house is closed.
         """
         model, opening = self._borrow(name)
         try:
             if opening is not None:
-                await _opened(opening, model.source.name)
+                await opened(opening, model, seconds)
             yield self._serving(model)
         finally:
             self._return(model)
@@ -134,6 +129,7 @@ class ModelHouse:
         """The default model, which is never let go from now on. Raises whatever loading it raises."""
         with self.lend_to_thread() as serving:
             self._borrow(None)
+            self._default_stays = True
             return serving
 
     def open(self) -> list[Serving]:
@@ -156,10 +152,14 @@ class ModelHouse:
         model = self.find(name)
         with self._changed:
             self._require_open()
-            if model.serving is None and model.opening is None:
-                model.opening = self._opener.submit(self._open, model)
+            opening = model.opening
+            if model.serving is None and opening is None:
+                if model.failure is not None and time.monotonic() < model.retry_at:
+                    opening = failed(model.failure)
+                else:
+                    opening = model.opening = self._opener.submit(self._open, model)
             model.loans += 1
-            return model, model.opening
+            return model, opening
 
     def _require_open(self) -> None:
         """Raise `EngineStoppedError` once the house is closed."""
@@ -190,10 +190,17 @@ class ModelHouse:
             with self._changed:
                 model.serving, model.facts, model.weight_bytes = serving, facts_of(serving), weight_bytes
                 model.loads, model.load_seconds = model.loads + 1, time.monotonic() - begun
+                model.failure = None
                 stopping = self._closed
             if stopping:
                 serving.engine.stop()
             log.info("opened %s in %.1f s, %.0f MB of weights", name, model.load_seconds, weight_bytes / 1e6)
+        except (OverloadedError, EngineStoppedError):
+            raise
+        except Exception as error:
+            with self._changed:
+                model.failure, model.retry_at = error, time.monotonic() + self._retry_seconds
+            raise
         finally:
             with self._changed:
                 model.opening = None
@@ -233,6 +240,12 @@ class ModelHouse:
             serving.engine.stop()
             log.info("closed %s to make room for %s", serving.name, name)
 
+    def _weight(self, model: HousedModel) -> int:
+        """Bytes of a model's weights; 0 where its files do not tell, so that it cannot be loaded either."""
+        with suppress(ModelsError):
+            return model.weight_bytes or self._weigh(model.source)
+        return 0
+
     def _taken(self, *, only_lent: bool = False) -> int:
         """Bytes of the weights of all open models, or of those that somebody uses."""
         return sum(
@@ -240,18 +253,3 @@ class ModelHouse:
             for model in self.models.values()
             if model.serving is not None and (model.loans or not only_lent)
         )
-
-
-async def _opened(opening: Future[None], name: str) -> None:
-    """Wait until a model is open; others may wait for the same.
-
-    Raises:
-        ApiError: 503, it cannot be loaded.
-    """
-    try:
-        await shield(wrap_future(opening))
-    except (OverloadedError, EngineStoppedError):
-        raise
-    except Exception as error:
-        log.exception("cannot open %s", name)
-        raise not_ready(f"The model {name!r} cannot be loaded: {without_folders(str(error))}") from error

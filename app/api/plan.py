@@ -40,14 +40,14 @@ def plan(
     serving: Serving,
     settings: Settings,
     client: str,
+    seconds: float,
 ) -> Plan:
-    """One engine request per prompt, all with the same seed.
+    """One engine request per prompt, all with the same seed. seconds: that they may take.
 
     Raises:
         ApiError: a value that this model or this server does not allow.
         ParameterError: fields that do not go together.
     """
-    timeout = timeout_of(body.timeout, settings)
     sampling = body.sampling
     strategy = body.strategy or (Greedy() if sampling.temperature == 0 else Sample())
     seed = new_seed() if body.seed is None else body.seed
@@ -70,7 +70,7 @@ def plan(
             score_prompt=score_prompt,
             live=body.live,
             client=client,
-            timeout=timeout,
+            timeout=seconds,
             skip_special_tokens=body.skip_special_tokens,
         )
         for prompt, room in zip(prompts, rooms, strict=True)
@@ -96,23 +96,6 @@ def require_choices(param: str, prompts: int, n: int, settings: Settings) -> Non
         param="n" if n > 1 else param,
         code="out_of_range",
     )
-
-
-def timeout_of(asked: float | None, settings: Settings) -> float:
-    """Seconds that a request may take.
-
-    Raises:
-        ApiError: it asks for more than the server allows.
-    """
-    most = settings.request_timeout_seconds
-    if asked is not None and asked > most:
-        raise ApiError(
-            f"timeout is {asked:g}; this server allows more than 0 and at most {most:g} seconds "
-            "(DEMUR_REQUEST_TIMEOUT_SECONDS)",
-            param="timeout",
-            code="out_of_range",
-        )
-    return most if asked is None else asked
 
 
 def require_context(prompt: Prompt, serving: Serving, room: int) -> None:

@@ -1,6 +1,7 @@
 """What the routes work with: the settings, the metrics, and the models with their engines."""
 
 import secrets
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -8,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Query, Request
 
+from app.api.deadline import spend, timeout_of
 from app.api.errors import draining, not_ready
 from app.api.metrics import Metrics
 from app.api.middleware import key_in
@@ -112,16 +114,22 @@ def comparisons_of(request: Request) -> Comparisons:
 
 
 @asynccontextmanager
-async def _lend(request: Request, name: str | None) -> AsyncGenerator[Serving]:
-    """A model until the answer is out.
+async def _lend(request: Request, name: str | None, timeout: float | None = None) -> AsyncGenerator[Serving]:
+    """A model until the answer is out. timeout: of the request, the server's if None.
 
     Raises:
-        ApiError: 404, there is none of this name; 503, there is none yet, or it cannot be loaded.
+        RequestError: there is none of this name.
+        ApiError: 400, the timeout is longer than the server allows; 503, there is no model yet, or it cannot
+            be loaded.
+        DeadlineError: it is not loaded in time.
         OverloadedError: there is no memory for it beside those that are in use.
     """
     service = service_of(request)
     service.require_ready()
-    async with service.house.lend(name) as serving:
+    seconds = timeout_of(timeout, service.settings)
+    was_loaded, begun = service.house.find(name).serving is not None, time.monotonic()
+    async with service.house.lend(name, seconds) as serving:
+        spend(request, seconds, 0.0 if was_loaded else time.monotonic() - begun)
         yield serving
 
 
@@ -130,7 +138,8 @@ async def _lend(request: Request, name: str | None) -> AsyncGenerator[Serving]:
 
 async def serving_of(request: Request) -> AsyncGenerator[Serving]:
     """The model that the body's `model` names, or else the default."""
-    async with _lend(request, (await request.json()).model) as serving:
+    body = await request.json()
+    async with _lend(request, body.model, getattr(body, "timeout", None)) as serving:
         yield serving
 
 

@@ -17,6 +17,7 @@ EXAMPLES = """
 - `demur compare --out runs/retries --resume` goes on with a run that was stopped, however it was stopped
 - `demur compare -s greedy -s beam --problems mine.jsonl --answer-marker '####'` on problems of your own
 - `demur compare -s greedy -s beam --problems reasoning_gym:chain_sum --chat --answer-last-number`
+- `demur compare --model a=A --model b=B -s 'a=greedy:{"model": "a"}' -s 'b=greedy:{"model": "b"}'` two models
 - `demur compare -s greedy -s sample --prompt 'Boats are 3. How many boats?'` shows texts beside each other
 - `demur compare retries.yaml --url http://localhost:8000` has a running server do it, in its background
 - `demur compare retries.yaml --fail-under retry=0.9` has exit status 1 if that arm is less accurate
@@ -175,6 +176,18 @@ def compare(
         ),
     ] = None,
     checkpoint: CheckpointOption = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FOLDER",
+            help="A model that arms name in their field model. Repeatable; arms that name none run on the "
+            "checkpoint, or without one on the first of these.",
+        ),
+    ] = None,
+    model_probes: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FOLDER", help="Folder of probes of one of these models. Repeatable."),
+    ] = None,
     probes: ProbesOption = None,
     no_probes: NoProbesOption = False,
     device: DeviceOption = None,
@@ -252,6 +265,8 @@ def compare(
         folder = out if out is not None else Path("runs") / "comparisons" / name_of(asked)
         options = {
             "checkpoint": checkpoint,
+            "model": model or None,
+            "model_probes": model_probes or None,
             "probes": probes,
             "no_probes": no_probes or None,
             "device": device,

@@ -1,27 +1,27 @@
 """Running a comparison on a model that is loaded here, and showing how far it is."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from typer import echo
 
+from app.api.compared_models import HouseLender
 from app.commands.compare_live import LiveTable
 from app.commands.failures import FAILED, failing_on
 from app.commands.options import require_device
 from app.compare.outcome import Outcome
 from app.compare.problems import AT_A_TERMINAL
 from app.compare.results import ComparisonReport
-from app.compare.served_model import ServedModel
+from app.compare.runner import Comparison
+from app.compare.served_model import lent
 from app.compare.server.findings import write_report
 from app.compare.spec import ComparisonSpec
-from app.decoding.calibration.calibration import read_calibration
-from app.engine.engine import Engine
-from app.engine.types import EngineLimits
 from app.errors import ComparisonFolderError
+from app.main import house_of
 from app.settings import load_settings
-from models import checkpoint
-from probes.store import load_all
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,18 @@ def run_here(
             f"there is no folder {path} to go on with; leave out --resume to begin it."
         )
     settings = load_settings(options)
+    require_device(settings.device)
+    for source in settings.sources[1:]:
+        if source.name not in spec.models:
+            echo(f"Warning: no arm names the model {source.name!r}; give one the field model.", err=True)
     console = Console(stderr=True, highlight=False)
-    with console.status(f"Loading {settings.checkpoint}"):
-        loaded = checkpoint.load(settings.checkpoint, require_device(settings.device), settings.dtype)
-        stored = load_all(settings.probes_folder, loaded)
-        calibration = read_calibration(loaded.path, loaded.identity)
-    limits = EngineLimits(max_rows=settings.max_rows)
-    with Engine(loaded, limits, [each.probe for each in stored], calibration) as engine:
-        served = ServedModel(engine, loaded, tuple(stored), calibration)
+    with ExitStack() as stack:
+        with console.status("Loading the model" if len(spec.models) == 1 else "Loading the models"):
+            house = stack.enter_context(closing(house_of(settings)))
+            models = stack.enter_context(lent(HouseLender(house), spec))
         with console.status("Drawing problems"):
-            comparison = served.comparison(spec, AT_A_TERMINAL)
-        with served.folder(path, comparison) as folder:
+            comparison = Comparison(models, spec, AT_A_TERMINAL)
+        with comparison.folder(path) as folder:
             have = len(folder.outcomes)
             begins = "Going on with" if have else "Writing to"
             console.print(f"{begins} {path}: {have} of {comparison.total} answers are there.", soft_wrap=True)

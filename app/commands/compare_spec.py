@@ -14,13 +14,13 @@ from app.commands.options import from_shell
 from app.commands.problem_flags import with_fields
 from app.commands.strategy_flag import require_kind
 from app.compare.results import ComparisonReport
-from app.compare.spec import ComparisonSpec, parse_spec
+from app.compare.spec import Arm, ComparisonSpec, parse_spec
 from app.compare.summary import measure_of
-from app.decoding.sampling.fields import SamplingFields
 from app.decoding.strategies import COMPARED
 from app.errors import ParameterError
 
 _ARM = re.compile(r"(?:(?P<name>[^=:{}]+)=)?(?P<kind>[^=:{}]+)(?::(?P<fields>\{.*\}))?", re.DOTALL)
+_FIELDS_OF_ARMS = Arm.model_fields.keys() - {"name", "strategy"}
 _OPS = re.compile(r"(\d+)(?:-(\d+))?")
 
 
@@ -44,7 +44,8 @@ def read_spec_file(path: Path) -> dict[str, Any]:
 def arm_of_flag(given: str) -> dict[str, Any]:
     """An arm, from `KIND`, `KIND:{...}`, `NAME=KIND` or `NAME=KIND:{...}`.
 
-    The object holds parameters of the strategy and sampler fields; a name that both have is the strategy's.
+    The object holds parameters of the strategy and fields of the arm, such as `temperature` or `model`; a
+    name that both have is the strategy's.
 
     Raises:
         ParameterError: it is none of these.
@@ -68,11 +69,11 @@ def arm_of_flag(given: str) -> dict[str, Any]:
         ) from error
     require_kind(kind, tuple(COMPARED))
     own = COMPARED[kind].params_schema["properties"]
-    sampling = {key for key in fields if key in SamplingFields.model_fields and key not in own}
+    of_arm = {key for key in fields if key in _FIELDS_OF_ARMS and key not in own}
     return {
         "name": name or kind,
-        "strategy": {"kind": kind, **{key: value for key, value in fields.items() if key not in sampling}},
-        **{key: fields[key] for key in sampling},
+        "strategy": {"kind": kind, **{key: value for key, value in fields.items() if key not in of_arm}},
+        **{key: fields[key] for key in fields if key in of_arm},
     }
 
 

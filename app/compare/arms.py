@@ -1,7 +1,7 @@
 """Puts problems to the arms of a comparison, and makes outcomes of what comes back."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from time import perf_counter
@@ -10,6 +10,7 @@ from app.compare.outcome import LatencySample, Outcome, OutcomeToken
 from app.compare.problem_sets.problem import Problem, ProblemSet, Verdict
 from app.compare.prompts import Prompts
 from app.compare.rejudging import with_verdict
+from app.compare.served_model import LentModels
 from app.compare.spec import Arm, ComparisonSpec
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
@@ -17,8 +18,16 @@ from app.decoding.strategies import Greedy
 from app.engine.engine import Engine
 from app.engine.stream import Stream
 from app.engine.types import GenerationRequest, StreamItem, TokenOut
-from app.errors import ComparisonFailedError, DemurError, EngineStoppedError, ParameterError, RequestError
+from app.errors import (
+    ComparisonFailedError,
+    DemurError,
+    EngineStoppedError,
+    ParameterError,
+    RequestError,
+    UnfitError,
+)
 from app.measure.asking import Answer, collect
+from models.corpora.registry import corpus_named, corpus_of
 
 
 @dataclass(frozen=True)
@@ -32,12 +41,20 @@ class PendingRequest:
 
 
 class Arms:
-    """The arms of a comparison, on an engine. Their requests run in the background of all others."""
+    """The arms of a comparison, each on its model. Their requests run in the background of all others."""
 
     def __init__(
-        self, engine: Engine, spec: ComparisonSpec, problem_set: ProblemSet, prompts: Prompts
+        self,
+        models: LentModels,
+        spec: ComparisonSpec,
+        problem_set: ProblemSet,
+        prompts: Mapping[str | None, Prompts],
     ) -> None:
-        self._engine = engine
+        """
+        Args:
+            prompts: by the names of the models.
+        """
+        self._models = models
         self._spec = spec
         self._problem_set = problem_set
         self._prompts = prompts
@@ -49,26 +66,49 @@ class Arms:
         Raises:
             ParameterError: names the problem or the arm, and what is wrong with it.
         """
-        for problem in problems:
-            try:
-                self._engine.check(self._plainly(problem))
-            except RequestError as error:
-                if error.param != "prompt":
-                    raise
-                raise ParameterError(
-                    f"problem {problem.id!r}: {error.message}", param="problems", code=error.code
-                ) from error
+        for name in self._spec.models:
+            if any(arm.model == name for arm in self._spec.arms):
+                self._check_problems(problems, name)
         for place, arm in enumerate(self._spec.arms):
             own_prompts = problems if arm.template is not None else problems[:1]
             try:
+                self._require_truth(arm)
                 for problem in own_prompts:
-                    self._engine.check(self._request(problem, arm))
+                    self._engine(arm.model).check(self._request(problem, arm))
             except RequestError as error:
                 # What a strategy reads is checked as if the request had asked for it.
                 field = "strategy" if error.param in (None, "signals") else error.param
+                where = f"arms[{place}].{field.removeprefix(f'arms[{place}].')}"
                 raise ParameterError(
-                    f"arm {arm.name!r}: {error.message}", param=f"arms[{place}].{field}", code=error.code
+                    f"arm {arm.name!r}: {error.message}", param=where, code=error.code
                 ) from error
+
+    def _check_problems(self, problems: Sequence[Problem], name: str | None) -> None:
+        """Raise `RequestError` for a prompt that a model would refuse, or signals that it lacks."""
+        whose = "" if name is None else f"model {name!r}: "
+        for problem in problems:
+            try:
+                self._engine(name).check(self._plainly(problem, name))
+            except RequestError as error:
+                where = "" if error.param != "prompt" else f"problem {problem.id!r}: "
+                raise ParameterError(
+                    f"{whose}{where}{error.message}",
+                    param="problems" if where else error.param,
+                    code=error.code,
+                ) from error
+
+    def _require_truth(self, arm: Arm) -> None:
+        """Raise `UnfitError` for a strategy that would be told what another corpus finds wrong."""
+        if not arm.strategy.told_the_truth:
+            return
+        asked = corpus_of(self._models.of_corpus.card)
+        own = corpus_of(self._models.of(arm).checkpoint.card) or corpus_named()
+        if asked is not None and own.name != asked.name:
+            raise UnfitError(
+                f"its strategy is told what is wrong by the checker of its model's corpus, {own.name}, and "
+                f"the problems are of {asked.name}; give it a model of that corpus, or leave it out.",
+                param="strategy",
+            )
 
     def ask(self, problem: Problem, arm: Arm) -> PendingRequest:
         """Let an arm begin with a problem.
@@ -78,7 +118,7 @@ class Arms:
         """
         request = self._request(problem, arm)
         submitted = perf_counter()
-        return PendingRequest(problem, arm.name, self._engine.submit(request), submitted)
+        return PendingRequest(problem, arm.name, self._engine(arm.model).submit(request), submitted)
 
     async def outcome(self, asked: PendingRequest) -> Outcome:
         """What becomes of it.
@@ -114,9 +154,9 @@ class Arms:
             problem=problem.id, arm=arm.name, latency_s=round(seconds, 6), first_token_s=round(first, 6)
         )
 
-    async def warm_up(self, problem: Problem) -> None:
-        """Have the prompt in the cache, so that no arm finds it there only because of the one before it."""
-        stream = self._engine.submit(self._plainly(problem, max_tokens=1))
+    async def warm_up(self, problem: Problem, name: str | None) -> None:
+        """Have the prompt in a model's cache, so that no arm finds it there only because of another."""
+        stream = self._engine(name).submit(self._plainly(problem, name, max_tokens=1))
         try:
             await stream.collect_async()
         finally:
@@ -124,10 +164,10 @@ class Arms:
 
     def _request(self, problem: Problem, arm: Arm) -> GenerationRequest:
         spec = self._spec
-        ids = self._prompts.ids(problem, arm)
+        ids = self._prompts[arm.model].ids(problem, arm)
         stop_ids = spec.stop_token_ids if arm.stop_token_ids is None else arm.stop_token_ids
         stopping = StoppingParams(
-            max_tokens=arm.max_tokens or spec.max_tokens or self._room(ids),
+            max_tokens=arm.max_tokens or spec.max_tokens or self._room(arm.model, ids),
             stop=tuple(spec.stop if arm.stop is None else arm.stop),
             stop_token_ids=tuple(stop_ids),
         )
@@ -141,22 +181,27 @@ class Arms:
             background=True,
         )
 
-    def _plainly(self, problem: Problem, max_tokens: int | None = None) -> GenerationRequest:
-        """The prompt that most arms get, with the plainest of strategies."""
-        ids = self._prompts.ids(problem)
+    def _plainly(
+        self, problem: Problem, name: str | None, max_tokens: int | None = None
+    ) -> GenerationRequest:
+        """The prompt that most arms of a model get, with the plainest of strategies."""
+        ids = self._prompts[name].ids(problem)
         return GenerationRequest(
             prompt_ids=ids,
             strategy=self._plain,
             sampling=SamplingParams(),
-            stopping=StoppingParams(max_tokens or self._spec.max_tokens or self._room(ids)),
+            stopping=StoppingParams(max_tokens or self._spec.max_tokens or self._room(name, ids)),
             seed=problem.seed,
             signals=tuple(self._spec.signals),
             background=True,
         )
 
-    def _room(self, ids: Sequence[int]) -> int:
-        """Tokens that the context holds after a prompt."""
-        return max(1, self._engine.context_length - len(ids))
+    def _engine(self, name: str | None) -> Engine:
+        return self._models.by_name[name].engine
+
+    def _room(self, name: str | None, ids: Sequence[int]) -> int:
+        """Tokens that a model's context holds after a prompt."""
+        return max(1, self._engine(name).context_length - len(ids))
 
     @staticmethod
     def _outcome(

@@ -32,6 +32,12 @@ def _about_problems(report: ComparisonReport) -> Iterator[str]:
             f"Only {report.problems} problems: intervals are wide, and a difference has to be large to show. "
             f"Take {_FEW_PROBLEMS} or more."
         )
+    models = list(dict.fromkeys(arm.model or "the default" for arm in report.spec.arms))
+    if len(models) > 1:
+        yield (
+            f"Arms run on different models ({_list(models)}): each counts tokens of its own, which cost "
+            "different amounts of time, so compare costs within a model, and latency between them."
+        )
     told = [arm.name for arm in report.arms if arm.told]
     if told:
         yield (

@@ -20,7 +20,7 @@ SPEC_FILE, ABOUT_FILE, PROBLEMS_FILE = "spec.json", "about.json", "problems.json
 OUTCOMES_FILE, LATENCY_FILE = "outcomes.jsonl", "latency.jsonl"
 REPORT_FILE, PAGE_FILE = "report.json", "report.html"
 
-_DECIDES = ("checkpoint", "calibration", "probes")
+_DECIDES = ("checkpoint", "calibration", "probes", "models")
 
 
 class RunFolder:

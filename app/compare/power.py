@@ -5,7 +5,6 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 from app.compare.results import Power
 from app.compare.statistics import ALPHA, PairedCounts
@@ -84,6 +83,8 @@ def power(first_only: float, second_only: float, problems: int) -> float:
 
     The number of discordant problems is binomial; given it, so is the number that the first arm wins.
     """
+    from scipy.stats import binom  # a second, which a server need not take before it is ready
+
     discordant = first_only + second_only
     expected = problems * discordant
     if expected > _EXACT_UP_TO:

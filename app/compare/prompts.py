@@ -1,4 +1,4 @@
-"""What the model of a comparison is given of a problem: by the template of the problems, or of an arm."""
+"""What a model of a comparison is given of a problem: by the template of the problems, or of an arm."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from models.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Prompts:
-    """Writes prompts. examples: solved problems that stand before each that is asked."""
+    """Writes prompts for a model. examples: solved problems that stand before each that is asked."""
 
     spec: ComparisonSpec
     tokenizer: Tokenizer
@@ -32,17 +32,19 @@ class Prompts:
         return replace(problem, prompt=self._text(source.template, problem, "problems.template"))
 
     def ids(self, problem: Problem, arm: Arm | None = None) -> tuple[int, ...]:
-        """The token ids of a problem that is `written`: what an arm gets, or what most of them get.
+        """The token ids of what an arm gets of a problem, or of what most of them get.
 
         Raises:
             ParameterError: the arm's template does not fit the problem or the model.
         """
         source = self.spec.problems
-        template = TextTemplate() if isinstance(source, CorpusProblems) else source.template
-        text = problem.prompt
         if arm is not None and arm.template is not None:
             template = arm.template
             text = self._text(template, problem, f"arms[{self.spec.arms.index(arm)}].template")
+        elif isinstance(source, CorpusProblems):
+            template, text = TextTemplate(), problem.prompt
+        else:  # not the prompt as it is written, which may be for another model
+            template, text = source.template, self._text(source.template, problem, "problems.template")
         # What a chat template renders has its special tokens already.
         return tuple(self.tokenizer.encode_prompt(text, add_special_tokens=template.form == "text"))
 

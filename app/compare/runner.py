@@ -4,7 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
+from app.compare.about import about
 from app.compare.arms import Arms, PendingRequest
 from app.compare.folder import RunFolder
 from app.compare.outcome import LatencySample, Outcome
@@ -12,10 +14,9 @@ from app.compare.problem_sets.problem import Problem
 from app.compare.problems import Allowance, problem_set_of
 from app.compare.prompts import Prompts
 from app.compare.rejudging import was_not_judged, with_verdict
+from app.compare.served_model import LentModels
 from app.compare.spec import Arm, ComparisonSpec
-from app.engine.engine import Engine
 from app.errors import ComparisonFolderError
-from models.checkpoint import LoadedCheckpoint
 
 _LOOK_SECONDS = 0.2
 """How often a run looks whether it was cancelled, while nothing else happens."""
@@ -24,36 +25,45 @@ Key = tuple[str, str]
 
 
 class Comparison:
-    """A comparison on an engine that is running, in the background of whatever else the engine does."""
+    """A comparison on engines that are running, in the background of whatever else they do."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        checkpoint: LoadedCheckpoint,
-        spec: ComparisonSpec,
-        allowance: Allowance | None = None,
-    ) -> None:
-        """Draw the problems, and ask the engine whether it would take every arm and every problem.
+    def __init__(self, models: LentModels, spec: ComparisonSpec, allowance: Allowance | None = None) -> None:
+        """Draw the problems, and ask the engines whether they would take every arm and every problem.
 
         allowance: what it may do on this machine; as little as over HTTP if None.
 
         Raises:
-            RequestError: it would not; the message names the arm or the problem, and what is wrong with it.
+            RequestError: one would not; the message names the arm or the problem, and what is wrong with it.
         """
         self.spec = spec
-        self._problem_set = problem_set_of(spec, checkpoint, allowance)
+        self._models = models
+        self._problem_set = problem_set_of(spec, models.of_corpus, allowance)
         with closing(self._problem_set):
             drawn = self._problem_set.draw()
-            prompts = Prompts(spec, checkpoint.tokenizer, self._problem_set.examples())
-        self.problems = [prompts.written(problem) for problem in drawn]
-        self._arms = Arms(engine, spec, self._problem_set, prompts)
+            examples = self._problem_set.examples()
+        prompts = {
+            name: Prompts(spec, model.checkpoint.tokenizer, examples)
+            for name, model in models.by_name.items()
+        }
+        first = next(iter(prompts.values()))
+        self.problems = [first.written(problem) for problem in drawn]
+        self._arms = Arms(models, spec, self._problem_set, prompts)
         self._arms.check(self.problems)
-        self._rows = engine.limits.max_rows
+        self._rows = min(model.engine.limits.max_rows for model in models.by_name.values())
 
     @property
     def total(self) -> int:
         """Outcomes of the whole comparison."""
         return len(self.problems) * len(self.spec.arms)
+
+    def folder(self, path: Path, *, must_exist: bool = False) -> RunFolder:
+        """Its folder, made if there is none, unless it `must_exist`.
+
+        Raises:
+            ComparisonFolderError: it cannot be used, or was begun on something else.
+        """
+        ran_on = about(self.spec, self._models)
+        return RunFolder.create_or_resume(path, self.spec, ran_on, self.problems, must_exist=must_exist)
 
     def run(
         self,
@@ -146,8 +156,8 @@ class Comparison:
         """Let the arms solve the first problems once more, one request at a time."""
         for problem in self.problems[: self.spec.latency_problems]:
             missing = [arm for arm in self.spec.arms if (problem.id, arm.name) not in have]
-            if missing:
-                await self._arms.warm_up(problem)
+            for name in dict.fromkeys(arm.model for arm in missing):
+                await self._arms.warm_up(problem, name)
             for arm in missing:
                 if cancelled():
                     return False

@@ -39,6 +39,12 @@ class Arm(SamplingFields):
     strategy: ComparisonStrategy = Field(
         description='{"kind": ...} with the parameters that GET /v1/strategies lists.'
     )
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        description="The model that it runs on, one of GET /v1/models. Default: the first of them.",
+    )
     stop: Stops | None = Field(default=None, description="In the place of the comparison's.")
     stop_token_ids: StopTokens | None = Field(default=None, description="In the place of the comparison's.")
     max_tokens: MaxTokens | None = Field(default=None, description="In the place of the comparison's.")
@@ -158,6 +164,13 @@ class ComparisonSpec(BaseModel):
     def baseline_arm(self) -> str:
         """Name of the arm that others are compared with."""
         return self.arms[0].name if self.baseline is None else self.baseline
+
+    @property
+    def models(self) -> tuple[str | None, ...]:
+        """The name of each model that is needed; the default, None, is the first if it is among them."""
+        named = dict.fromkeys(arm.model for arm in self.arms)
+        with_default = None in named or isinstance(self.problems, CorpusProblems)
+        return tuple(dict.fromkeys([None, *named]) if with_default else named)
 
     @property
     def warnings(self) -> tuple[str, ...]:

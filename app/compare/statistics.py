@@ -2,6 +2,9 @@
 
 Shares have Wilson's interval, paired differences of shares a score interval, medians one that assumes no
 distribution. Sources and measured coverage: docs/compare.md.
+
+What scipy and statsmodels compute is imported where it is used: that takes a second or two, which each start
+of a server would pay and most never need.
 """
 
 import math
@@ -13,10 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import root_scalar
-from scipy.stats import quantile_test
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.proportion import proportion_confint
 
 from app.compare.results import Estimate
 
@@ -79,6 +78,8 @@ def wilson(successes: float, trials: int) -> tuple[float, float]:
     It begins at 0 where there was no success and ends at 1 where there was nothing else: by its formula too,
     but for rounding.
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     bounds: Any = proportion_confint(successes, trials, alpha=ALPHA, method="wilson")
     low, high = float(bounds[0]), float(bounds[1])
     return 0.0 if successes == 0 else low, 1.0 if successes == trials else high
@@ -103,6 +104,8 @@ def mcnemar_p(counts: PairedCounts) -> float | None:
     """Two-sided p of McNemar's exact test: 1 where the arms never differ, None without problems."""
     if not counts.problems:
         return None
+    from statsmodels.stats.contingency_tables import mcnemar
+
     table = [[counts.both, counts.first_only], [counts.second_only, counts.neither]]
     tested: Any = mcnemar(table, exact=True)
     return min(1.0, float(tested.pvalue))
@@ -123,6 +126,8 @@ def median(values: Floats) -> Estimate | None:
     """Median with its interval from order statistics; no interval where there are too few values for one."""
     if not len(values):
         return None
+    from scipy.stats import quantile_test
+
     middle = float(np.median(values))
     low, high = quantile_test(values, p=0.5).confidence_interval(LEVEL)
     if math.isnan(low) or math.isnan(high):
@@ -144,6 +149,8 @@ def interval(value: float, drawn: Floats) -> Estimate:
 
 def _score_bound(first: int, second: int, n: int) -> float:
     """Largest difference of shares that the score test does not reject, by the discordant counts."""
+    from scipy.optimize import root_scalar
+
     seen = (first - second) / n
     if seen == 1:
         return 1.0

@@ -3,10 +3,10 @@
 import asyncio
 import gc
 import weakref
-from contextlib import suppress
 
 import pytest
 
+from app.api.metrics import Metrics
 from app.garbage import collect_when_idle, collected_when_told
 
 
@@ -17,24 +17,61 @@ class Knot:
         self.itself = self
 
 
-async def seconds_of(*, busy: bool, latest: float) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(collect_when_idle(lambda: busy, every=0.01, latest=latest), 0.2)
+class EnoughError(Exception):
+    """It has looked often enough."""
+
+
+def look_once(idle: float, elapsed: float, many: int) -> None:
+    """Let it look once, at a time when nobody has waited for `idle` seconds, `elapsed` after it began."""
+    looks = iter([idle])
+    times = iter([0.0, elapsed, elapsed, elapsed])
+
+    def idle_seconds() -> float:
+        for answer in looks:
+            return answer
+        raise EnoughError
+
+    with pytest.raises(EnoughError):
+        asyncio.run(
+            collect_when_idle(idle_seconds, every=0, latest=100, many=many, clock=lambda: next(times))
+        )
+
+
+MANY = 1_000_000_000
 
 
 @pytest.mark.parametrize(
-    ("busy", "latest", "collected"),
-    [(False, 1e9, True), (True, 1e9, False), (True, 0.05, True)],
+    ("idle", "elapsed", "many", "collected"),
+    [
+        (60.0, 10, MANY, True),
+        (0.5, 10, MANY, False),  # the last answer's objects may still be there
+        (0.0, 10, MANY, False),
+        (0.0, 100, MANY, True),
+        (0.0, 100, -MANY, False),  # in the midst of a large answer
+        (0.0, 1000, -MANY, True),  # but not for ever
+    ],
 )
-def test_garbage_goes_while_nobody_waits_or_after_so_long(busy: bool, latest: float, collected: bool) -> None:
+def test_garbage_goes_while_nobody_waits_or_after_so_long(
+    idle: float, elapsed: float, many: int, collected: bool
+) -> None:
     with collected_when_told():
         knot = Knot()
         for generation in range(2):  # beyond what young collections would find
             gc.collect(generation)
         known = weakref.ref(knot)
         del knot
-        asyncio.run(seconds_of(busy=busy, latest=latest))
+        look_once(idle, elapsed, many)
         assert (known() is None) is collected
+
+
+def test_nobody_has_waited_since_the_last_answer_was_out() -> None:
+    metrics = Metrics()
+    with metrics.request_in_progress():
+        with metrics.request_in_progress():
+            assert metrics.idle_seconds() == 0
+        assert metrics.idle_seconds() == 0
+    first = metrics.idle_seconds()
+    assert 0 <= first <= metrics.idle_seconds()
 
 
 def test_all_is_as_it_was_afterwards() -> None:

@@ -27,6 +27,7 @@ from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import STRATEGIES, RequestStrategy
 from app.engine.types import GenerationRequest
 from app.errors import RequestError
+from app.redaction import without_folders
 from probes.card import PositionCard, ProbeCard
 
 router = APIRouter(tags=["catalogue"])
@@ -160,6 +161,8 @@ def _model(name: str, service: Service) -> ModelOut:
         id=name,
         created=serving.created if serving else 0,
         loaded=serving is not None,
+        state=housed.state,
+        error=None if housed.failure is None else without_folders(str(housed.failure)),
         default=name == service.house.default,
         device=settings.device,
         dtype="float32" if (settings.device, settings.dtype) == ("cpu", "auto") else settings.dtype,

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.api.answers import head
 from app.api.body import StrictJsonRoute, size_of
 from app.api.chat_answer import ChatAnswer
+from app.api.deadline import seconds_left
 from app.api.errors import ERROR_RESPONSES
 from app.api.generation_defaults import with_recommended
 from app.api.generation_streams import Generation
@@ -49,6 +50,7 @@ async def chat(
         serving=serving,
         settings=service.settings,
         client=client_of(request),
+        seconds=seconds_left(request),
     )
     named = head("chatcmpl", serving, planned.requests[0].seed)
     shown = serving.engine.vocabulary if body.skip_special_tokens else serving.engine.full_vocabulary

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.api.body import StrictJsonRoute
+from app.api.compared_models import HouseLender
 from app.api.errors import ERROR_RESPONSES, not_ready
 from app.api.schemas.catalogue import ErrorEnvelope
 from app.api.schemas.compare import (
@@ -54,16 +55,20 @@ _PAGE_HEADERS = {
 
 
 @router.post(
-    "/v1/compare", status_code=202, responses=_ANY | {400: ERROR_RESPONSES[400], 429: ERROR_RESPONSES[429]}
+    "/v1/compare",
+    status_code=202,
+    responses=_ANY | {status: ERROR_RESPONSES[status] for status in (400, 404, 429)},
 )
 async def submit(request: Request, spec: ComparisonSpec, kept: Kept, response: Response) -> ComparisonStatus:
-    """Compare strategies on the same problems, with the same seeds.
+    """Compare strategies, and models by their names, on the same problems with the same seeds.
 
-    Everything that this model or server would refuse is refused now. The comparison then runs in the
+    Everything that these models or this server would refuse is refused now. The comparison then runs in the
     background, after those that wait already; live requests come first. It survives a restart of the server.
     """
-    # Thousands of problems are drawn and checked.
-    status = await service_of(request).off_loop.draw(lambda: kept.submit(spec))
+    service = service_of(request)
+    async with HouseLender(service.house).load(spec, service.settings.request_timeout_seconds):
+        # Thousands of problems are drawn and checked.
+        status = await service.off_loop.draw(lambda: kept.submit(spec))
     response.headers["location"] = f"/v1/compare/{status.id}"
     return status.model_copy(update={"warnings": list(spec.warnings)}) if spec.warnings else status
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.api.answers import head
 from app.api.body import StrictJsonRoute, size_of
 from app.api.completion_answer import CompletionAnswer, scores_prompt
+from app.api.deadline import seconds_left
 from app.api.errors import ERROR_RESPONSES
 from app.api.generation_defaults import with_recommended
 from app.api.generation_streams import Generation
@@ -47,6 +48,7 @@ async def complete(
         serving=serving,
         settings=service.settings,
         client=client_of(request),
+        seconds=seconds_left(request),
     )
     named = head("cmpl", serving, planned.requests[0].seed)
     shown = serving.engine.vocabulary if body.skip_special_tokens else serving.engine.full_vocabulary

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from app.api.answers import JsonAnswer
 from app.api.body import StrictJsonRoute, size_of
+from app.api.deadline import seconds_left
 from app.api.errors import ERROR_RESPONSES
 from app.api.generation_streams import unless_disconnected
 from app.api.intake import take_texts
 from app.api.pieces import json_of
-from app.api.plan import timeout_of
 from app.api.prompt_reading import Prompt
 from app.api.rendering import TokenTexts, logprob, number, signals_out, weight_of
 from app.api.schemas.requests import ScoreRequest
@@ -33,7 +33,6 @@ async def score(
     the distribution that it was chosen from.
     """
     service = service_of(request)
-    timeout = timeout_of(body.timeout, service.settings)
     texts = await service.off_loop.read(
         await size_of(request),
         lambda: take_texts(body, serving, service.settings),
@@ -46,7 +45,7 @@ async def score(
             body.signals,
             body.top_logprobs,
             client=client_of(request),
-            timeout=timeout,
+            timeout=seconds_left(request),
         ),
     )
     shown = TokenTexts(serving.engine.vocabulary)

@@ -15,6 +15,10 @@ class ModelOut(BaseModel):
     created: int = Field(description="When it was loaded, in seconds since 1970; 0 if it is not loaded.")
     owned_by: str = "demur"
     loaded: bool = Field(description="Whether it is in memory. A request that names it loads it first.")
+    state: Literal["loaded", "loading", "failed", "not_loaded"] = Field(
+        description="failed: it could not be loaded; a request that names it some seconds later tries again."
+    )
+    error: str | None = Field(description="Why it could not be loaded the last time; null if it could.")
     default: bool = Field(description="Whether it answers requests that name no model.")
     device: str = Field(description="Where it runs.")
     dtype: str = Field(description="What it computes in; auto is what its weights are stored in.")

@@ -6,9 +6,10 @@ from typing import Annotated, Literal, Self
 import regex
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.compare.answers import SEARCH_SECONDS, is_right, require_pattern
+from app.compare.answers import SEARCH_SECONDS, is_right
 from app.invalid import Listed, refusal
 from app.measure.numbers import number_in
+from app.patterns import require_pattern
 
 _CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 _AROUND = " \t\r\n()[]{}*_`\"'.,:;"

@@ -58,6 +58,7 @@ def render(report: ComparisonReport, outcomes: Sequence[Outcome], about: About |
         figures=_figures(report),
         ranked=_ranked(report),
         against={pair.arm: pair for pair in report.against_baseline},
+        model_of={arm.name: arm.model for arm in report.spec.arms if arm.model is not None},
         point_of={point.arm: point for point in report.pareto},
         signed_pairs=_both_ways(report),
         groups=_groups(report),

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from app.compare.outcome import LatencySample, Outcome
-from app.compare.served_model import ServedModel
+from app.compare.runner import Comparison
+from app.compare.served_model import Lender, lent
 from app.compare.server.collection import Collection
 from app.compare.server.job import Job, require_modest
+from app.compare.server.job_run import JobRun
 from app.compare.server.state import ComparisonStatus, KeptStatus, State, plain
 from app.compare.spec import ComparisonSpec
 from app.compare.summary import samples_of
@@ -40,11 +41,11 @@ class Comparisons:
         self._changed = threading.Condition(threading.RLock())
         self._all = Collection(root)
         self._queue: deque[Job] = deque()
-        self._served: ServedModel | None = None
+        self._lender: Lender | None = None
         self._thread: threading.Thread | None = None
         self._stopping = False
 
-    def start(self, served: ServedModel) -> None:
+    def start(self, lender: Lender) -> None:
         """Begin to run comparisons, first those that an earlier process left unfinished.
 
         Raises:
@@ -53,7 +54,7 @@ class Comparisons:
         with self._changed:
             if self._stopping or self._thread is not None:
                 return
-            self._served = served
+            self._lender = lender
             self._thread = threading.Thread(target=self._work, name="demur-compare", daemon=True)
             self._thread.start()
             self._open()
@@ -79,15 +80,20 @@ class Comparisons:
         """Take a comparison; it is on disk when this returns.
 
         Raises:
-            RequestError: this model cannot run it; the message names the arm or the problem.
-            OverloadedError: too many are waiting.
+            RequestError: its models cannot run it; the message names the arm or the problem.
+            OverloadedError: too many are waiting, or there is no memory for its models.
             EngineStoppedError: nothing runs any more, or not yet.
             ComparisonFolderError: it cannot be kept.
         """
-        served = self._running()
-        require_modest(spec, served.checkpoint.card)
-        comparison = served.comparison(spec)
+        with lent(self._running(), spec) as models:
+            require_modest(spec, models.of_corpus.card)
+            return self._keep(Comparison(models, spec))
+
+    def _keep(self, comparison: Comparison) -> ComparisonStatus:
+        """Put a comparison on disk and into the line."""
+        spec = comparison.spec
         with self._changed:
+            self._running()
             if len(self._queue) >= MAX_QUEUED:
                 raise OverloadedError(
                     f"{len(self._queue)} comparisons are waiting, and no more may. Cancel one."
@@ -96,9 +102,10 @@ class Comparisons:
             state = State(
                 status="queued", total=comparison.total, samples=samples_of(spec), created=time.time()
             )
-            kept = self._all.shelf.add(spec, state, lambda folder: served.folder(folder, comparison).close())
-            # Who waits long has it drawn again, and takes no room meanwhile.
-            job = self._all.jobs[kept.id] = Job(kept, None if self._queue else comparison)
+            kept = self._all.shelf.add(spec, state, lambda folder: comparison.folder(folder).close())
+            # Who waits long has it drawn again, and takes no room meanwhile; nor do models that may go.
+            stays = not self._queue and set(spec.models) == {None}
+            job = self._all.jobs[kept.id] = Job(kept, comparison if stays else None)
             self._enqueue(job)
             return job.status()
 
@@ -163,6 +170,7 @@ class Comparisons:
                 job.change("cancelled", finished=time.time())
             elif job.state.unfinished:
                 job.cancelled = True
+                self._changed.notify_all()
             return job.status()
 
     def resume(self, id: str) -> ComparisonStatus:
@@ -211,11 +219,12 @@ class Comparisons:
         """Run what waits, one after the other, until `stop`."""
         while (job := self._next()) is not None:
             try:
-                complete = self._run(job)
+                complete = JobRun(job, self._running(), self._changed, lambda: self._stopping).compute()
             except EngineStoppedError as error:
                 # We are being stopped, or the engine is broken: either way the next process goes on with it.
                 log.warning("comparison %s waits for a restart: %s", job.id, error)
                 with self._changed:
+                    self._lender = None
                     job.change("queued")
                     self._queue.appendleft(job)
                 return
@@ -236,37 +245,6 @@ class Comparisons:
             job.change("running", started=time.time(), finished=None, error=None)
             return job
 
-    def _run(self, job: Job) -> bool:
-        """Compute what is missing of a comparison. Returns whether it is complete; else it was cancelled.
-
-        Raises:
-            EngineStoppedError: it can go on in another process.
-            Exception: it cannot.
-        """
-
-        def on_outcome(_: Outcome) -> None:
-            with self._changed:
-                job.outcomes.advance()
-                job.tell()
-
-        def on_sample(_: LatencySample) -> None:
-            with self._changed:
-                job.samples.advance()
-                job.tell()
-
-        served = self._running()
-        comparison = job.prepared or served.comparison(job.kept.spec)
-        job.prepared = None
-        with served.folder(job.kept.folder, comparison, must_exist=True) as folder:
-            with self._changed:
-                job.begin(len(folder.outcomes), len(folder.latency))
-            complete = comparison.run(folder, on_outcome, on_sample, lambda: job.cancelled or self._stopping)
-            if self._stopping and not complete and not job.cancelled:
-                raise EngineStoppedError("the server is stopping")
-            if complete:
-                job.findings.write(folder)
-        return complete
-
     def _finish(self, job: Job, status: KeptStatus, error: str | None = None) -> None:
         error = None if error is None else plain(error)
         log.info("comparison %s is %s%s", job.id, status, f": {error}" if error else "")
@@ -282,11 +260,10 @@ class Comparisons:
         self._open()
         return self._all.job(id)
 
-    def _running(self) -> ServedModel:
-        served = self._served
-        if served is None or self._stopping or not served.engine.running:
+    def _running(self) -> Lender:
+        if self._lender is None or self._stopping:
             raise EngineStoppedError("The engine is not running; try again later.")
-        return served
+        return self._lender
 
     def _open(self, *, make: bool = False) -> None:
         """Claim the folder, once, and take over what is in it. Without `make`, only if there is one."""

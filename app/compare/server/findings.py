@@ -9,6 +9,7 @@ from app.compare.folder import (
     OUTCOMES_FILE,
     PAGE_FILE,
     REPORT_FILE,
+    About,
     RunFolder,
     read_about,
     read_latency,
@@ -16,7 +17,6 @@ from app.compare.folder import (
 )
 from app.compare.lines import require_json, unusable
 from app.compare.outcome import LatencySample, Outcome
-from app.compare.report.page import render
 from app.compare.results import ComparisonReport
 from app.compare.spec import ComparisonSpec
 from app.compare.summary import summarise
@@ -91,7 +91,7 @@ class Findings:
         Raises:
             ComparisonFolderError: the folder cannot be read.
         """
-        return self._written(PAGE_FILE) or render(*self._so_far(growing), read_about(self._path))
+        return self._written(PAGE_FILE) or _page(*self._so_far(growing), read_about(self._path))
 
     def write(self, folder: RunFolder) -> None:
         """Write the report and its page in the end.
@@ -137,9 +137,15 @@ def write_report(folder: RunFolder) -> ComparisonReport:
         ComparisonFolderError: the folder cannot be written.
     """
     report = _summary(folder.path, folder.spec, folder.outcomes, folder.latency)
-    page = render(report, folder.outcomes, folder.about)
+    page = _page(report, folder.outcomes, folder.about)
     folder.write_report(report.model_dump_json(indent=2) + "\n", page)
     return report
+
+
+def _page(report: ComparisonReport, outcomes: list[Outcome], about: About) -> str:
+    from app.compare.report.page import render  # brings matplotlib along: not before somebody asks for a page
+
+    return render(report, outcomes, about)
 
 
 def _summary(

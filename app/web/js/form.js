@@ -42,6 +42,8 @@ export function editorOf(field, context) {
       return group(field, variantEditor(field, context));
     case "list":
       return group(field, listEditor(field, context));
+    case "alternatives":
+      return group(field, alternativesEditor(field, context));
     case "boolean":
       return checkbox(field, context);
     case "choice":
@@ -284,6 +286,45 @@ function variantEditor(field, context) {
     read: () => ({ [field.key]: select.value, ...inner.read() }),
     write: show,
     at: (path) => inner.at(path[0] === select.value ? path.slice(1) : path),
+  };
+}
+
+/** A list, one of some words, or an object: whichever the value is. */
+function alternativesEditor(field, context) {
+  const kinds = field.options.flatMap((option) =>
+    option.type === "choice"
+      ? option.options.map((word) => ({ name: word, fits: (value) => value === word, word }))
+      : [kindOf(option)],
+  );
+  const select = h("select", {
+    "aria-label": `kind of ${field.title}`,
+    onchange: () => show(kinds[select.selectedIndex]),
+  });
+  select.append(...kinds.map(({ name }) => h("option", { value: name }, readable(name))));
+  const place = h("div", {});
+  let inner = null;
+
+  function kindOf(option) {
+    const isList = option.type === "list";
+    const fits = (value) => typeof value === "object" && Array.isArray(value) === isList;
+    return { name: isList ? "texts" : Object.keys(option.fields)[0], fits, option };
+  }
+
+  function show({ name, option, word }, value) {
+    select.value = name;
+    if (option) {
+      inner = editorOf({ ...option, title: readable(name) }, context);
+      inner.write(value ?? initial({ ...option, default: option.type === "list" ? field.default : undefined }));
+    } else inner = { element: "", read: () => word, at: () => null };
+    place.replaceChildren(inner.element);
+    context.changed();
+  }
+
+  return {
+    element: h("div", {}, select, place),
+    read: () => inner.read(),
+    write: (value) => show(kinds.find(({ fits }) => fits(value)) ?? kinds[0], value),
+    at: (path) => inner.at(path),
   };
 }
 

@@ -2,7 +2,7 @@
 
 /**
  * A field that a form can show.
- * @typedef {{type: "integer"|"number"|"string"|"boolean"|"choice"|"object"|"list"|"variant",
+ * @typedef {{type: "integer"|"number"|"string"|"boolean"|"choice"|"object"|"list"|"variant"|"alternatives",
  *   nullable: boolean, default: any, title: string, help: string, required: boolean, [more: string]: any}} Field
  */
 
@@ -22,6 +22,10 @@ export function fieldOf(schema, root, name = "") {
     node,
   };
   if (node.oneOf) return { ...field, type: "variant", ...variants(node, root) };
+  if (node.anyOf?.some((option) => option.type === "array")) {
+    const options = node.anyOf.map((option) => ({ ...fieldOf(option, root, name), help: "" }));
+    return { ...field, type: "alternatives", options };
+  }
   if (node.anyOf) return { ...field, type: "choice", options: unionOptions(node) };
   if (node.enum) return { ...field, type: "choice", options: node.enum };
   if (node.type === "object" && node.properties) {

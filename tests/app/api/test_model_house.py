@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from app.api.errors import ApiError
+from app.api.errors import ApiError, to_api_error
+from app.api.housed_model import HousedModel
 from app.api.metrics import Metrics
-from app.api.model_house import HousedModel, ModelHouse
+from app.api.model_house import ModelHouse
 from app.api.serving import Serving
-from app.errors import EngineStoppedError, OverloadedError
+from app.errors import DeadlineError, EngineStoppedError, OverloadedError, RequestError
 from app.main import start_engine
 from app.settings import ModelSource, Settings
 from models.errors import ArtifactError, CapacityError
@@ -42,12 +43,16 @@ class Engines:
         self.may_open = threading.Event()
         self.may_open.set()
         self.begun = False
+        self.tried = 0
 
-    def house(self, max_bytes: int | None = None, max_wait_seconds: float = 0.0) -> ModelHouse:
-        return ModelHouse(SOURCES, self._open, lambda _: WEIGHT, max_bytes, max_wait_seconds)
+    def house(
+        self, max_bytes: int | None = None, max_wait_seconds: float = 0.0, retry_seconds: float = 0.0
+    ) -> ModelHouse:
+        return ModelHouse(SOURCES, self._open, lambda _: WEIGHT, max_bytes, max_wait_seconds, retry_seconds)
 
     def _open(self, source: ModelSource) -> Serving:
         self.begun = True
+        self.tried += 1
         assert self.may_open.wait(30)
         if source.name == self.broken:
             raise ArtifactError("/srv/models/b/config.json is damaged")
@@ -79,10 +84,13 @@ def test_a_model_is_opened_once_and_the_first_is_that_of_whoever_names_none(engi
 
 
 def test_an_unknown_name_is_told_those_that_there_are(engines: Engines) -> None:
-    with pytest.raises(ApiError, match="model is 'd', which is not served here; use 'a', 'b', 'c'") as told:
+    with pytest.raises(
+        RequestError, match="model is 'd', which is not served here; use 'a', 'b', 'c'"
+    ) as told:
         use(engines.house(), "d")
-    assert told.value.status == 404
-    assert told.value.envelope.error.code == "model_not_found"
+    answer = to_api_error(told.value, "")
+    assert answer.status == 404
+    assert answer.envelope.error.code == "model_not_found"
 
 
 def test_the_one_that_was_returned_first_goes_first(engines: Engines) -> None:
@@ -251,3 +259,66 @@ def test_a_closed_house_lends_nothing(engines: Engines, checkpoint_folder: Path)
     assert not engines.serving.engine.running
     with pytest.raises(EngineStoppedError):
         use(house, "a")
+
+
+def test_one_that_cannot_be_opened_is_left_alone_for_a_while(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("app.api.housed_model.time.monotonic", lambda: clock[0])
+    house = engines.house(retry_seconds=10)
+    engines.broken = "b"
+
+    async def ask() -> None:
+        async with house.lend("b"):
+            pass
+
+    for _ in range(3):
+        with pytest.raises(ApiError, match=r"config\.json is damaged; it is tried again after \d+ s") as told:
+            asyncio.run(ask())
+        assert 1 <= int(told.value.headers["retry-after"]) <= 10
+        with pytest.raises(ArtifactError, match="is damaged"):
+            use(house, "b")
+        clock[0] += 3
+    assert engines.tried == 1
+    assert house.models["b"].state == "failed"
+    clock[0] += 3
+    engines.broken = ""
+    asyncio.run(ask())
+    assert (house.models["b"].state, house.models["b"].failure) == ("loaded", None)
+    assert house.models["a"].state == "not_loaded"
+    assert house.models["b"].loans == 0
+
+
+def test_whoever_asked_waits_no_longer_than_it_may(engines: Engines) -> None:
+    house = engines.house()
+    engines.may_open.clear()
+
+    async def ask(seconds: float | None) -> str:
+        async with house.lend("b", seconds) as lent:
+            return lent.name
+
+    async def in_haste() -> str:
+        with pytest.raises(DeadlineError, match=r"'b' was not loaded after 0\.01 s"):
+            await ask(0.01)
+        assert house.models["b"].state == "loading"
+        engines.may_open.set()
+        return await ask(None)
+
+    assert asyncio.run(in_haste()) == "b"
+    assert engines.tried == 1, "what was begun for the hasty one was for the next"
+    assert house.models["b"].loans == 0
+
+
+def test_whether_models_can_be_there_together_is_known_before_they_are_loaded(engines: Engines) -> None:
+    house = engines.house(max_bytes=2 * WEIGHT)
+    assert house.excess(["a", "b", "a"]) is None
+    assert house.excess([None, "b", "c"]) == (
+        "the weights of a, b, c take 30 bytes, and those of all models together may take 20 "
+        "(DEMUR_MAX_MODEL_BYTES)"
+    )
+    assert house.excess(["b", "c"]) is None
+    house.keep_default()
+    assert house.excess(["b", "c"]) is not None, "the default stays"
+    assert engines.house().excess(["a", "b", "c"]) is None
+    assert engines.tried == 1

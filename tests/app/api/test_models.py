@@ -9,7 +9,7 @@ import pytest
 from openai import NotFoundError, OpenAI
 
 from models.checkpoint import weight_bytes
-from tests.app.api.server import Server, running_server
+from tests.app.api.server import Server, running_server, server_here
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +124,39 @@ def test_a_model_stays_while_it_is_being_read(asking: httpx2.Client) -> None:
         rest = list(lines)
     assert rest[-1] == "" or rest[-2] == "data: [DONE]" or rest[-1] == "data: [DONE]"
     assert 'demur_model_loans{model="worldly"}' in metrics
+
+
+def test_a_broken_model_says_so_and_one_that_is_slow_to_load_is_waited_for_as_long_as_asked(
+    checkpoint_folder: Path, tmp_path: Path
+) -> None:
+    for name in ("broken", "slow"):
+        shutil.copytree(checkpoint_folder, tmp_path / name)
+    (tmp_path / "broken" / "model.safetensors").write_bytes(b"none")
+    named = tuple(f"{name}={tmp_path / name}" for name in ("broken", "slow"))
+    with (
+        server_here(checkpoint_folder, model=named) as here,
+        httpx2.Client(base_url=here.url, timeout=60) as asking,
+    ):
+        assert asking.get("/v1/models/broken").json()["state"] == "not_loaded"
+        for _ in range(2):
+            answer = complete(asking, model="broken")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
+            assert "model.safetensors is damaged" in answer.json()["error"]["message"]
+            assert "it is tried again after" in answer.json()["error"]["message"]
+            assert 1 <= int(answer.headers["retry-after"]) <= 10
+        told = asking.get("/v1/models/broken").json()
+        assert (told["state"], told["loaded"]) == ("failed", False)
+        assert "model.safetensors is damaged" in told["error"]
+        assert str(tmp_path) not in told["error"]
+        arms = [{"name": "a", "strategy": {"kind": "greedy"}, "model": "broken"}]
+        problems = {"source": "given", "items": [{"prompt": "a"}]}
+        refused = asking.post("/v1/compare", json={"arms": arms, "problems": problems})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "not_ready")
+
+        late = complete(asking, model="slow", timeout=0.001)
+        assert (late.status_code, late.json()["error"]["code"]) == (504, "deadline_exceeded")
+        assert "'slow' was not loaded after 0.001 s" in late.json()["error"]["message"]
+        assert complete(asking, model="slow").status_code == 200
+        loaded = asking.get("/v1/models/slow").json()
+        assert (loaded["state"], loaded["error"]) == ("loaded", None)
+        assert complete(asking, model="slow", timeout=1e9).status_code == 400

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.compare.about import about
-from app.compare.folder import RunFolder
 from app.compare.outcome import Outcome
 from app.compare.problems import AT_A_TERMINAL, Allowance
 from app.compare.runner import Comparison
+from app.compare.served_model import LentModels, ServedModel
 from app.compare.spec import ComparisonSpec, parse_spec
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits
@@ -51,6 +50,11 @@ def engine_for(checkpoint: LoadedCheckpoint, rows: int = 8) -> Engine:
     return Engine(checkpoint, EngineLimits(max_rows=rows))
 
 
+def only(engine: Engine, checkpoint: LoadedCheckpoint) -> LentModels:
+    """One model, for arms that name none."""
+    return LentModels.only(ServedModel(engine, checkpoint))
+
+
 def run(
     checkpoint: LoadedCheckpoint,
     spec: ComparisonSpec,
@@ -60,8 +64,8 @@ def run(
 ) -> list[Outcome]:
     """Run a comparison, or the rest of it."""
     with engine_for(checkpoint, rows) as engine:
-        comparison = Comparison(engine, checkpoint, spec, allowance)
-        with RunFolder.create_or_resume(path, spec, about(spec, checkpoint), comparison.problems) as folder:
+        comparison = Comparison(only(engine, checkpoint), spec, allowance)
+        with comparison.folder(path) as folder:
             assert comparison.run(folder)
             return list(folder.outcomes)
 

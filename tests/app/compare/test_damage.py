@@ -14,7 +14,7 @@ from app.errors import (
     UnknownComparisonError,
 )
 from models.checkpoint import LoadedCheckpoint
-from tests.app.compare.running import engine_for, make_spec
+from tests.app.compare.running import engine_for, make_spec, only
 from tests.app.compare.server.test_comparisons import comparing, long_spec, wait
 
 
@@ -108,16 +108,14 @@ def test_a_done_comparison_whose_folder_is_gone_says_so(root: Path, checkpoint: 
 def test_the_command_fails_too_where_its_folder_is_deleted(
     checkpoint: LoadedCheckpoint, tmp_path: Path
 ) -> None:
-    from app.compare.about import about
-    from app.compare.folder import RunFolder
     from app.compare.runner import Comparison
 
     spec = long_spec()
     with engine_for(checkpoint) as engine:
-        comparison = Comparison(engine, checkpoint, spec)
+        comparison = Comparison(only(engine, checkpoint), spec)
         path = tmp_path / "run"
         with (
-            RunFolder.create_or_resume(path, spec, about(spec, checkpoint), comparison.problems) as folder,
+            comparison.folder(path) as folder,
             pytest.raises(ComparisonFolderError, match="was deleted, moved or replaced"),
         ):
             comparison.run(folder, lambda _: shutil.rmtree(path, ignore_errors=True))

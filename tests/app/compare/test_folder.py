@@ -18,7 +18,7 @@ from app.compare.problems import problem_set_of
 from app.compare.spec import ComparisonSpec
 from app.errors import ComparisonFolderError
 from models.checkpoint import LoadedCheckpoint
-from tests.app.compare.running import GREEDY, WARM, make_spec
+from tests.app.compare.running import GREEDY, WARM, engine_for, make_spec, only
 
 Opener = Callable[..., RunFolder]
 
@@ -50,7 +50,8 @@ def an_outcome(problem: str, arm: str = "greedy", **changes: Any) -> Outcome:
 
 @pytest.fixture
 def run_about(checkpoint: LoadedCheckpoint) -> About:
-    return about(make_spec(), checkpoint)
+    with engine_for(checkpoint) as engine:
+        return about(make_spec(), only(engine, checkpoint))
 
 
 @pytest.fixture

@@ -6,11 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.compare.about import about
-from app.compare.folder import RunFolder
 from app.compare.outcome import LatencySample, Outcome
 from app.compare.runner import Comparison
-from app.compare.spec import ComparisonSpec
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import StoppingParams
 from app.decoding.sampling.params import SamplingParams
@@ -31,14 +28,9 @@ from tests.app.compare.running import (
     given,
     lasting,
     make_spec,
+    only,
     run,
 )
-
-
-def opened(
-    path: Path, spec: ComparisonSpec, checkpoint: LoadedCheckpoint, comparison: Comparison
-) -> RunFolder:
-    return RunFolder.create_or_resume(path, spec, about(spec, checkpoint), comparison.problems)
 
 
 def test_an_outcome_is_what_the_engine_answers_to_the_same_request(
@@ -47,7 +39,9 @@ def test_an_outcome_is_what_the_engine_answers_to_the_same_request(
     outcomes = run(checkpoint, make_spec(GREEDY, WARM), tmp_path / "run")
     assert len(outcomes) == 12
     with engine_for(checkpoint) as engine:
-        prompts = {each.id: each.prompt for each in Comparison(engine, checkpoint, make_spec()).problems}
+        prompts = {
+            each.id: each.prompt for each in Comparison(only(engine, checkpoint), make_spec()).problems
+        }
         for outcome in (each for each in outcomes if each.arm == "warm"):
             answer = collect(
                 engine.submit(
@@ -84,8 +78,8 @@ def test_the_shared_prompt_is_computed_once(checkpoint: LoadedCheckpoint, tmp_pa
     arms = [dict(WARM) | {"name": f"t{number}", "temperature": 0.5 + number / 10} for number in range(4)]
     spec = make_spec(*arms, count=12)
     with engine_for(checkpoint, rows=16) as engine:
-        comparison = Comparison(engine, checkpoint, spec)
-        with opened(tmp_path / "run", spec, checkpoint, comparison) as folder:
+        comparison = Comparison(only(engine, checkpoint), spec)
+        with comparison.folder(tmp_path / "run") as folder:
             comparison.run(folder)
             outcomes = folder.outcomes
         stats = engine.stats()
@@ -100,8 +94,8 @@ def test_forward_rows_are_what_the_engine_computes_for_the_answer_alone(
 ) -> None:
     spec = make_spec(arm, count=1, ops=(4, 4), max_tokens=24)
     with engine_for(checkpoint, rows=16) as engine:
-        comparison = Comparison(engine, checkpoint, spec)
-        with opened(tmp_path / "run", spec, checkpoint, comparison) as folder:
+        comparison = Comparison(only(engine, checkpoint), spec)
+        with comparison.folder(tmp_path / "run") as folder:
             comparison.run(folder)
             [outcome] = folder.outcomes
         stats = engine.stats()
@@ -115,18 +109,18 @@ def test_a_run_goes_on_with_exactly_what_is_missing(checkpoint: LoadedCheckpoint
     spec = make_spec(GREEDY, WARM, VOTE, latency_problems=2)
     whole = run(checkpoint, spec, tmp_path / "whole")
     with engine_for(checkpoint) as engine:
-        comparison = Comparison(engine, checkpoint, spec)
+        comparison = Comparison(only(engine, checkpoint), spec)
         assert comparison.total == len(whole) == 18
-        with opened(tmp_path / "run", spec, checkpoint, comparison) as folder:
+        with comparison.folder(tmp_path / "run") as folder:
             assert not comparison.run(folder, cancelled=lambda: len(folder.outcomes) >= 7)
             assert 7 <= len(folder.outcomes) < 18
             first = list(folder.outcomes)
         later: list[Outcome] = []
-        with opened(tmp_path / "run", spec, checkpoint, comparison) as folder:
+        with comparison.folder(tmp_path / "run") as folder:
             assert not comparison.run(folder, later.append, cancelled=lambda: len(folder.latency) >= 1)
             assert len(folder.latency) == 1
         samples: list[LatencySample] = []
-        with opened(tmp_path / "run", spec, checkpoint, comparison) as folder:
+        with comparison.folder(tmp_path / "run") as folder:
             assert comparison.run(folder, later.append, samples.append)
             assert comparison.run(folder, later.append, samples.append), "complete: there is nothing to do"
             assert len(folder.latency) == 6
@@ -138,8 +132,8 @@ def test_a_run_goes_on_with_exactly_what_is_missing(checkpoint: LoadedCheckpoint
 def test_latency_is_measured_one_request_at_a_time(checkpoint: LoadedCheckpoint, tmp_path: Path) -> None:
     spec = make_spec(GREEDY, VOTE, latency_problems=2)
     with engine_for(checkpoint) as engine:
-        comparison = Comparison(engine, checkpoint, spec)
-        with opened(tmp_path / "run", spec, checkpoint, comparison) as folder:
+        comparison = Comparison(only(engine, checkpoint), spec)
+        with comparison.folder(tmp_path / "run") as folder:
             busy: list[int] = []
             comparison.run(folder, on_latency=lambda _: busy.append(engine.stats().active_requests))
             assert busy == [0, 0, 0, 0]
@@ -196,7 +190,7 @@ def test_what_the_engine_would_refuse_is_refused_before_anything_runs(
 ) -> None:
     with engine_for(checkpoint) as engine:
         with pytest.raises(RequestError) as caught:
-            Comparison(engine, checkpoint, make_spec(**fields))
+            Comparison(only(engine, checkpoint), make_spec(**fields))
         assert words in str(caught.value)
         assert caught.value.param == param
         assert engine.stats().prompt_tokens == 0
@@ -219,8 +213,8 @@ def test_an_arm_that_fails_is_named_and_what_was_computed_is_kept(
 ) -> None:
     spec = make_spec(WARM, GREEDY, count=9)
     with engine_for(checkpoint, rows=2) as engine:
-        comparison = Comparison(engine, checkpoint, spec)
-        with monkeypatch.context() as patch, opened(tmp_path / "run", spec, checkpoint, comparison) as folder:
+        comparison = Comparison(only(engine, checkpoint), spec)
+        with monkeypatch.context() as patch, comparison.folder(tmp_path / "run") as folder:
             patch.setattr(Greedy, "decode", Stumbling.decode)
             with pytest.raises(
                 ComparisonFailedError, match=r"arm 'greedy' failed on problem '\d/\d'.*stumbled"
@@ -228,7 +222,7 @@ def test_an_arm_that_fails_is_named_and_what_was_computed_is_kept(
                 comparison.run(folder)
             assert engine.stats().requests_failed == 1
             before = len(folder.outcomes)
-        with opened(tmp_path / "run", spec, checkpoint, comparison) as folder:
+        with comparison.folder(tmp_path / "run") as folder:
             assert len(folder.outcomes) == before
             assert comparison.run(folder)
             assert len({outcome.key for outcome in folder.outcomes}) == 18
@@ -240,8 +234,8 @@ def test_a_stopped_engine_ends_the_run_and_leaves_the_folder_whole(
     spec = make_spec(WARM, count=30)
     engine: Engine = engine_for(checkpoint, rows=2)
     with engine:
-        comparison = Comparison(engine, checkpoint, spec)
-        with opened(tmp_path / "run", spec, checkpoint, comparison) as folder:
+        comparison = Comparison(only(engine, checkpoint), spec)
+        with comparison.folder(tmp_path / "run") as folder:
             with pytest.raises(EngineStoppedError):
                 comparison.run(folder, on_outcome=lambda _: engine.stop())
             assert folder.outcomes

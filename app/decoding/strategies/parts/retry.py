@@ -13,7 +13,7 @@ from app.decoding.core.sequence import Sequence
 from app.decoding.core.signals import ROUNDING
 from app.decoding.core.span import Span
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies.parts.steps import step_begin, step_written
+from app.decoding.strategies.parts.steps import StepEnds, step_begin, step_written
 
 LONGEST_QUOTE = 80
 """Characters of a rejected text that the trace shows."""
@@ -98,7 +98,7 @@ class _Rejected:
 
 
 async def write_checked(
-    sequence: Sequence, ends: tuple[str, ...], check: Check, retry: Retry, rule: str
+    sequence: Sequence, ends: StepEnds, check: Check, retry: Retry, rule: str
 ) -> Sequence:
     """Write the text to its end, each step as `retry` says for as long as `check` objects to it.
 
@@ -121,7 +121,7 @@ async def write_checked(
 
 
 async def _write_step(
-    sequence: Sequence, ends: tuple[str, ...], check: Check, retry: Retry, rule: str, left: int
+    sequence: Sequence, ends: StepEnds, check: Check, retry: Retry, rule: str, left: int
 ) -> tuple[Sequence, int]:
     """The sequence with one more step, and how many retries it took."""
     start = sequence.position
@@ -161,7 +161,7 @@ async def _write_step(
 async def _write_attempt(
     sequence: Sequence,
     start: int,
-    ends: tuple[str, ...],
+    ends: StepEnds,
     check: Check,
     retry: Retry,
     rejected: list[tuple[int, ...]],
@@ -181,7 +181,7 @@ async def _write_attempt(
 
 
 async def _give_up(
-    last: _Rejected, kept: _Rejected, start: int, ends: tuple[str, ...], retry: Retry, rule: str
+    last: _Rejected, kept: _Rejected, start: int, ends: StepEnds, retry: Retry, rule: str
 ) -> Sequence:
     """What becomes of a step to which there is an objection when no retry is left."""
     sequence = last.sequence
@@ -205,7 +205,7 @@ async def _give_up(
     return sequence
 
 
-def _let_go(sequence: Sequence, best: _Rejected | None, start: int, ends: tuple[str, ...]) -> None:
+def _let_go(sequence: Sequence, best: _Rejected | None, start: int, ends: StepEnds) -> None:
     """Note that an attempt that had been set aside is not needed any more."""
     if best is not None:
         lost = best.sequence.position - _rewound_to(best.sequence, start, ends)
@@ -228,7 +228,7 @@ def _sampling(
     return replace(base, logit_bias=biases).at_temperature(retry.temperature)
 
 
-def _rewound_to(sequence: Sequence, start: int, ends: tuple[str, ...]) -> int:
+def _rewound_to(sequence: Sequence, start: int, ends: StepEnds) -> int:
     """Where a rejected attempt at the step is taken back to."""
     begin = step_begin(sequence.span(start), ends)
     return begin if begin < sequence.position else start

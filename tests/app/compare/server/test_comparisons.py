@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -38,16 +39,49 @@ def long_spec(count: int = LONG) -> ComparisonSpec:
     return make_spec(GREEDY, WARM, problems=problems)
 
 
+@dataclass(frozen=True)
+class OneModel:
+    """Lends a model that is always there."""
+
+    engine: Engine
+    checkpoint: LoadedCheckpoint
+
+    def require(self, spec: ComparisonSpec) -> None:
+        assert spec.models == (None,)
+
+    @contextmanager
+    def lend(self, name: str | None) -> Generator[ServedModel]:
+        assert name is None
+        yield ServedModel(self.engine, self.checkpoint)
+
+
 @contextmanager
 def comparing(root: Path, checkpoint: LoadedCheckpoint) -> Generator[tuple[Comparisons, Engine]]:
     """Comparisons that run, and their engine."""
     comparisons = Comparisons(root)
     with engine_for(checkpoint) as engine:
-        comparisons.start(ServedModel(engine, checkpoint))
+        comparisons.start(OneModel(engine, checkpoint))
         try:
             yield comparisons, engine
         finally:
             comparisons.stop()
+
+
+@dataclass(frozen=True)
+class OneModelLater(OneModel):
+    """Has no memory for its model until it is told; a submission finds it there."""
+
+    free: threading.Event
+    asked: threading.Event
+
+    @contextmanager
+    def lend(self, name: str | None) -> Generator[ServedModel]:
+        if threading.current_thread().name == "demur-compare":
+            self.asked.set()
+            if not self.free.is_set():
+                raise OverloadedError("There is no memory.")
+        with super().lend(name) as lent:
+            yield lent
 
 
 def wait(comparisons: Comparisons, id: str, *, outcomes: int | None = None) -> ComparisonStatus:
@@ -152,12 +186,34 @@ def test_a_comparison_begun_on_other_weights_fails_and_says_so(
         assert wait(comparisons, comparisons.submit(make_spec()).id).status == "done"
 
 
+@pytest.mark.parametrize("then", ["free", "cancel", "stop"])
+def test_a_run_waits_for_memory(checkpoint: LoadedCheckpoint, tmp_path: Path, then: str) -> None:
+    free, asked = threading.Event(), threading.Event()
+    comparisons = Comparisons(tmp_path)
+    with engine_for(checkpoint) as engine:
+        comparisons.start(OneModelLater(engine, checkpoint, free, asked))
+        id = comparisons.submit(make_spec()).id
+        assert asked.wait(60)
+        assert comparisons.status(id).status == "running"
+        match then:
+            case "free":
+                free.set()
+                assert wait(comparisons, id).status == "done"
+            case "cancel":
+                comparisons.cancel(id)
+                assert wait(comparisons, id).status == "cancelled"
+            case _:
+                comparisons.stop()
+                assert read_state(tmp_path / id).status == "queued"
+        comparisons.stop()
+
+
 def test_one_process_has_the_folder(checkpoint: LoadedCheckpoint, tmp_path: Path) -> None:
     with comparing(tmp_path, checkpoint) as (first, engine):
         first.submit(make_spec())
         second = Comparisons(tmp_path)
         with pytest.raises(ComparisonFolderError, match="another server"):
-            second.start(ServedModel(engine, checkpoint))
+            second.start(OneModel(engine, checkpoint))
         with pytest.raises(ComparisonFolderError, match="another server"):
             second.list()
         first.stop()
@@ -186,19 +242,21 @@ def test_so_many_may_wait(
 
 
 def test_how_many_there_are_is_told_while_a_submission_waits_for_its_disk(
-    checkpoint: LoadedCheckpoint, tmp_path: Path
+    checkpoint: LoadedCheckpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writing, written = threading.Event(), threading.Event()
 
-    class Slow(ServedModel):
-        def folder(self, path: Path, comparison: Comparison, *, must_exist: bool = False) -> RunFolder:
-            writing.set()
-            assert written.wait(60)
-            return super().folder(path, comparison, must_exist=must_exist)
+    open_folder = Comparison.folder
 
+    def slowly(self: Comparison, path: Path, *, must_exist: bool = False) -> RunFolder:
+        writing.set()
+        assert written.wait(60)
+        return open_folder(self, path, must_exist=must_exist)
+
+    monkeypatch.setattr(Comparison, "folder", slowly)
     comparisons = Comparisons(tmp_path)
     with engine_for(checkpoint) as engine:
-        comparisons.start(Slow(engine, checkpoint))
+        comparisons.start(OneModel(engine, checkpoint))
         submitting = threading.Thread(target=comparisons.submit, args=(make_spec(),))
         submitting.start()
         try:
@@ -246,7 +304,7 @@ def test_nothing_begins_after_the_stop(checkpoint: LoadedCheckpoint, tmp_path: P
     comparisons = Comparisons(tmp_path / "none")
     comparisons.stop()
     with engine_for(checkpoint) as engine:
-        comparisons.start(ServedModel(engine, checkpoint))
+        comparisons.start(OneModel(engine, checkpoint))
         with pytest.raises(EngineStoppedError):
             comparisons.submit(make_spec())
     assert not (tmp_path / "none").exists()

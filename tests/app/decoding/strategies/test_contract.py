@@ -205,3 +205,15 @@ def test_a_client_that_leaves_frees_every_slot(engine: Engine, kind: str) -> Non
         sleep(0.01)
     stats = engine.stats()
     assert (stats.rows_in_use, stats.active_requests, stats.waiting_requests) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if "step_ends" in STRATEGIES[kind].params_schema["properties"]]
+)
+@pytest.mark.parametrize("rule", [{"pattern": r"\.|\n"}, {"pattern": "[.\n]"}])
+def test_a_step_ends_by_a_pattern_as_it_does_by_the_same_texts(
+    engine: Engine, kind: str, rule: Mapping[str, str]
+) -> None:
+    for seed in SEEDS:
+        by_text = run(engine, kind, seed, step_ends=[".", "\n"])
+        assert outcome(run(engine, kind, seed, step_ends=rule)) == outcome(by_text)
