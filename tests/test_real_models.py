@@ -197,7 +197,7 @@ def test_one_command_makes_the_table_and_goes_on_where_it_was(
     page.command()(document)
     result = CliRunner().invoke(page, [str(out), "--settings", str(settings)])
     assert result.exit_code == 0, result.output
-    for heading in ("## Small", "### All 2 sets together: 6 questions", "### product", "### chain"):
+    for heading in ("## Small", "### product, chain together: 6 questions", "### product", "### chain"):
         assert heading in result.output
     assert "oracle: the best of 2 samples" in result.output
-    assert re.search(r"`retry_upon_regret` did not run: .*probe:step_error", result.output)
+    assert re.search(r"- `retry_upon_regret` did not run: .*probe:step_error", result.output)
