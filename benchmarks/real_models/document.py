@@ -47,8 +47,8 @@ def _model(settings: Settings, model: ModelSettings, name: str, folder: Path) ->
     missing = [each for each in model.sets if each not in done]
     if missing:
         yield (
-            f"**Not finished**: the test split of {', '.join(missing)} was not asked in full. The one command to "
-            f"go on with: `python -m benchmarks.real_models.run {name} FOLDER`."
+            f"**Not finished**: the test split of {', '.join(missing)} was not asked in full. "
+            f"The one command to go on with: `python -m benchmarks.real_models.run {name} FOLDER`."
         )
     if not done:
         return
