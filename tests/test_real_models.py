@@ -136,7 +136,6 @@ near = 0.01
 oracle_samples = 2
 oracle_temperature = 0.7
 calibration_texts = 4
-label_samples = 1
 label_temperature = 0.7
 max_rows = 8
 counts = {train = 12, validation = 2, calibration = 3, test = 4}
@@ -198,7 +197,7 @@ def test_one_command_makes_the_table_and_goes_on_where_it_was(
     page.command()(document)
     result = CliRunner().invoke(page, [str(out), "--settings", str(settings)])
     assert result.exit_code == 0, result.output
-    for heading in ("## Small", "### All 2 sets together: 6 questions", "### product", "### chain"):
+    for heading in ("## Small", "### product, chain together: 6 questions", "### product", "### chain"):
         assert heading in result.output
     assert "oracle: the best of 2 samples" in result.output
-    assert re.search(r"`retry_upon_regret` did not run: .*probe:step_error", result.output)
+    assert re.search(r"- `retry_upon_regret` did not run: .*probe:step_error", result.output)

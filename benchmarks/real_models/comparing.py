@@ -12,7 +12,7 @@ import typer
 from app.compare.outcome import Outcome
 from app.compare.problems import AT_A_TERMINAL
 from app.compare.runner import Comparison
-from app.compare.served_model import ServedModel
+from app.compare.served_model import LentModels, ServedModel
 from app.compare.server.findings import write_report
 from app.compare.spec import parse_spec
 from app.decoding.calibration.calibration import read_calibration
@@ -65,7 +65,7 @@ def compare(compared: Compared, stage: str, name: str, arms: Sequence[Mapping[st
     limits = EngineLimits(max_rows=settings.max_rows)
     began = process_time()
     with Engine(loaded, limits, [each.probe for each in stored], calibration) as engine:
-        served = ServedModel(engine, loaded, stored, calibration)
+        models = LentModels.only(ServedModel(engine, loaded, stored, calibration))
         items = _items(settings, stage, name, study.splits(name))
         spec = {
             "name": f"{study.name}-{stage}-{name}",
@@ -80,8 +80,8 @@ def compare(compared: Compared, stage: str, name: str, arms: Sequence[Mapping[st
             "stop": ["\n\n"],
             "latency_problems": 0,
         }
-        comparison, refused = accepted(served, spec, arms)
-        with served.folder(folder, comparison) as kept:
+        comparison, refused = accepted(models, spec, arms)
+        with comparison.folder(folder) as kept:
             write_json(folder / REFUSED_FILE, dict(refused))
             tell = _Teller(f"{study.name} {stage} {name}", comparison.total, len(kept.outcomes))
             comparison.run(kept, tell)
@@ -91,7 +91,7 @@ def compare(compared: Compared, stage: str, name: str, arms: Sequence[Mapping[st
 
 
 def accepted(
-    served: ServedModel, spec: Mapping[str, Any], arms: Sequence[Mapping[str, Any]]
+    models: LentModels, spec: Mapping[str, Any], arms: Sequence[Mapping[str, Any]]
 ) -> tuple[Comparison, dict[str, str]]:
     """The comparison of the arms that the model can run, and why it cannot run the others, by name.
 
@@ -102,7 +102,7 @@ def accepted(
     left = list(arms)
     while True:
         try:
-            return served.comparison(parse_spec({**spec, "arms": left}), AT_A_TERMINAL), refused
+            return Comparison(models, parse_spec({**spec, "arms": left}), AT_A_TERMINAL), refused
         except RequestError as error:
             at = _ARM.match(error.param or "")
             if at is None:

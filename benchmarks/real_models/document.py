@@ -47,22 +47,26 @@ def _model(settings: Settings, model: ModelSettings, name: str, folder: Path) ->
     missing = [each for each in model.sets if each not in done]
     if missing:
         yield (
-            f"**Not finished**: the test split of {', '.join(missing)} was not asked. The one command to go "
-            f"on with: `python -m benchmarks.real_models.run {name} FOLDER`."
+            f"**Not finished**: the test split of {', '.join(missing)} was not asked in full. "
+            f"The one command to go on with: `python -m benchmarks.real_models.run {name} FOLDER`."
         )
     if not done:
         return
     reports = {each: _report(folder / "test" / each) for each in done}
-    if len(done) > 1:
-        together = _together(folder, done)
-        yield f"### All {len(done)} sets together: {together.common} questions"
-        yield "\n".join(_table(together, _oracle(folder, done)))
+    probed = [each for each in done if (folder / "probes" / each / "installed").is_dir()] or done
+    if len(probed) > 1:
+        together = _together(folder, probed)
+        yield f"### {', '.join(probed)} together: {together.common} questions"
+        yield "The sets with a probe, so that every strategy ran on each."
+        yield "\n".join(_table(together, _oracle(folder, probed)))
     for each, report in reports.items():
         yield f"### {each}: {report.common} questions"
         yield "\n".join(_table(report, _oracle(folder, [each])))
-        refused = refused_in(folder / "test" / each)
-        if refused:
-            yield "\n".join(f"- `{arm}` did not run: {why}" for arm, why in refused.items())
+        by_reason: dict[str, list[str]] = defaultdict(list)
+        for arm, why in refused_in(folder / "test" / each).items():
+            by_reason[why.removeprefix(f"arm {arm!r}: ")].append(f"`{arm}`")
+        if by_reason:
+            yield "\n".join(f"- {', '.join(arms)} did not run: {why}" for why, arms in by_reason.items())
     yield "### Probes of each set"
     yield "\n".join(_probes(folder, model))
     yield "### Settings that were tried"

@@ -1,5 +1,6 @@
 """Questions, calibration and probes of a model, by demur's own commands."""
 
+import fcntl
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -80,10 +81,17 @@ def calibrate(study: Study) -> None:
 
 
 def fit(study: Study, question_set: str) -> None:
-    """Label, fit, judge and install the probes of a set; too few labels to fit on are a result too."""
+    """Label, fit, judge and install the probes of a set; too few labels to fit on are a result too. Another
+    process that does the same is waited for."""
     run = study.folder / "probes" / question_set
-    if (run / _DONE).exists():
-        return
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (run / _DONE).exists():
+            _fit(study, question_set, run)
+
+
+def _fit(study: Study, question_set: str, run: Path) -> None:
     settings, asked = study.settings, study.settings.sets[question_set]
     prompts = _write_prompts(
         run / "train.jsonl", study.splits(question_set)["train"].items()[: asked.labelled]
@@ -91,7 +99,7 @@ def fit(study: Study, question_set: str) -> None:
     on = ["--checkpoint", str(study.model), "--run", str(run)]
     label = ["--prompts", str(prompts), "--judge", _JUDGE, "--max-tokens", str(asked.max_tokens)]
     label += ["--stop", STOP, "--temperature", f"{settings.label_temperature:g}"]
-    label += ["--samples", str(settings.label_samples)]
+    label += ["--samples", str(asked.samples)]
     layers = [part for layer in study.of_model.layers for part in ("--layer", str(layer))]
     commands = (
         ["probe", "label", *on, *label],

@@ -16,7 +16,8 @@ class _Record(BaseModel):
 class QuestionSet(_Record):
     """A set of questions. own: a function of `question_sets`, by default that of the set's name; generator:
     one of reasoning-gym, with settings. steps: the answer is worked out in lines before it stands there.
-    labelled: questions of the train split that its probe is fitted and judged on. asked: questions of other
+    labelled: questions of the train split that its probe is fitted and judged on; samples: completions of
+    each. asked: questions of other
     splits, if not all that are drawn."""
 
     own: str | None = None
@@ -25,6 +26,7 @@ class QuestionSet(_Record):
     steps: bool = False
     max_tokens: int = Field(ge=1)
     labelled: int = Field(ge=1)
+    samples: int = Field(default=1, ge=1)
     asked: dict[str, int] = Field(default_factory=dict[str, int])
 
 
@@ -53,8 +55,7 @@ class Candidates(_Record):
 class Settings(_Record):
     """All of it. counts: questions per set and split. near: by how much less accurate a cheaper setting may
     be and still be taken. oracle_samples: samples of which the oracle chooses. calibration_texts: texts
-    whose signals are measured. label_samples: completions per
-    question that a probe is fitted on, and label_temperature theirs."""
+    whose signals are measured. label_temperature: of the completions that probes are fitted on."""
 
     seed: int
     counts: dict[str, int]
@@ -62,7 +63,6 @@ class Settings(_Record):
     oracle_samples: int
     oracle_temperature: float
     calibration_texts: int
-    label_samples: int
     label_temperature: float
     max_rows: int
     models: dict[str, ModelSettings]

@@ -41,6 +41,7 @@ def fit_probe(
     calibration: Tables,
     workers: int = 2,
     on_progress: Callable[[int], None] = lambda _: None,
+    layers: Sequence[int] | None = None,
 ) -> FittedProbe:
     """Compare candidates at every position of a target and calibrate the one that wins.
 
@@ -49,10 +50,11 @@ def fit_probe(
     positions the earliest whose AUROC lies in the interval of the best.
 
     Args:
-        fitting, validation, calibration: tables by position, of all layers.
+        fitting, validation, calibration: tables by position.
+        layers: which are tried, of those that the tables have; by default all of them.
         on_progress: called with the number of candidates that were just fitted.
     """
-    layers = fitting[target.positions[0]].layers
+    layers = fitting[target.positions[0]].layers if layers is None else layers
     fitted: list[FittedCandidate] = []
     winners: list[FittedCandidate] = []
     for position in target.positions:

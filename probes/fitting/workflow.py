@@ -99,11 +99,13 @@ def fit_all_probes(
     for target in fittable.targets:
         total = candidates_per_position(layers) * len(target.positions)
         with watch(f"fitting {target.name}", total) as done:
-            fitted.append(fit_probe(target, fitting, validation, calibration, workers, done))
+            fitted.append(fit_probe(target, fitting, validation, calibration, workers, done, layers))
     if about and "start" in positions:
         with watch(f"fitting {necessary.NAME}", len(layers)) as done:
             fitted.append(
-                _fit_necessary(about, fitting["start"], validation["start"], calibration["start"], done)
+                _fit_necessary(
+                    about, fitting["start"], validation["start"], calibration["start"], done, layers
+                )
             )
     return FittedProbes(tuple(fitted), fittable.refused, _cautions(fittable.targets, tables))
 
@@ -162,18 +164,23 @@ def _tables(
 
 
 def _fit_necessary(
-    about: tuple[int, ...], fitting: Table, validation: Table, calibration: Table, done: Callable[[int], None]
+    about: tuple[int, ...],
+    fitting: Table,
+    validation: Table,
+    calibration: Table,
+    done: Callable[[int], None],
+    layers: Sequence[int],
 ) -> FittedProbe:
     """The planning probe at the layer that does best; among layers within its interval, the lowest."""
     fitting = fitting.take(fitting.own)
-    layers = [
+    fitted = [
         layer
-        for chosen in fitting.layers
+        for chosen in layers
         for layer in necessary.fit_layers(fitting, validation, [chosen])
         if done(1) is None
     ]
-    best = max(layers, key=lambda each: each.validation.values["auroc"])
-    winner = next(each for each in layers if best.validation.minus(each.validation, "auroc").low <= 0)
+    best = max(fitted, key=lambda each: each.validation.values["auroc"])
+    winner = next(each for each in fitted if best.validation.minus(each.validation, "auroc").low <= 0)
     known = necessary.pairs(calibration)
     at = calibration.layers.index(winner.layer)
     logits = known.scores(necessary.units(winner.weights, calibration.hidden[:, at]))
@@ -200,7 +207,7 @@ def _fit_necessary(
                 tokens_left=float(validation.tokens_left.mean()),
                 chosen=each is winner,
             )
-            for each in layers
+            for each in fitted
         ),
         thresholds=thresholds((calibration_of_pairs(logits), known.labels), {}),
     )

@@ -94,8 +94,11 @@ def test_tutorial_ends_with_a_server_that_reads_the_probes(folder: Path) -> None
         cards = client.get("/v1/probes").json()["data"]
         # No sum of four numbers is right here, so there is nothing to fit answer_error on.
         assert {card["name"] for card in cards} == {"step_error", "step_error_early"}
+        (line_break,) = corpus_tokenizer().encode("\n")
         request = {
             "model": "my-model",
+            "seed": 0,
+            "logit_bias": {str(line_break): 3.0},  # a probe is read where a line ends
             "prompt": "Add 1, 1.\n",
             "max_tokens": 24,
             "strategy": {"kind": "entropix"},

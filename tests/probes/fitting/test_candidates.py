@@ -104,6 +104,13 @@ def test_sweep_finds_the_layer_that_knows_and_gives_a_calibrated_probe(
     assert all(t.measured[0].false_alarm_rate <= t.asked for t in found.thresholds)
 
 
+def test_a_sweep_tries_no_layer_that_was_not_asked_for(parts: tuple[Tables, Tables, Tables]) -> None:
+    """Tables that come from a store have the layers of an earlier fit too."""
+    found = fit_probe(TARGET, *parts, layers=(0, 1))
+    assert {layer for entry in found.sweep for layer in entry.layers} == {0, 1}
+    assert found.probe.layers != (2,)
+
+
 def test_every_candidate_computes_the_same_as_its_probe_would(parts: tuple[Tables, Tables, Tables]) -> None:
     train, held_out, _ = parts
     table = held_out["end"]
