@@ -65,6 +65,7 @@ def test_a_run_without_time_stops_publishes_what_there_is_and_can_be_gone_on_wit
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # half a minute of a processor, which a busy machine may not have
 @pytest.mark.parametrize("name", CAN_RUN)
 def test_every_experiment_runs_at_its_small_size_and_gives_no_verdict(name: str, tmp_path: Path) -> None:
     where = ("--state", str(tmp_path / "state"), "--seeds", "1")
