@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from pydantic import JsonValue
@@ -30,6 +30,8 @@ LabelsOption = Annotated[
     list[Path] | None,
     typer.Option(help="JSON Lines of labelled completions; may be repeated.  [default: those of the run]"),
 ]
+PRECISION: Literal["float32"] = "float32"
+"""Of every model that probes are fitted on: cards speak of it."""
 WorkersOption = Annotated[int, typer.Option(min=1, help="Threads.")]
 SeedOption = Annotated[int, typer.Option(help="Same seed, same labels.")]
 
@@ -40,8 +42,7 @@ def load(checkpoint: Path | None, device: str | None = None) -> "LoadedCheckpoin
     from models import checkpoint as checkpoints
 
     folder = checkpoint if checkpoint is not None else EMBEDDED_CHECKPOINT
-    # In the precision that cards of probes speak of, whatever the device.
-    return checkpoints.load(folder, require_device(device or "cpu"), "float32")
+    return checkpoints.load(folder, require_device(device or "cpu"), PRECISION)
 
 
 def run_folder(run: Path | None, model: str) -> Path:
@@ -96,7 +97,8 @@ def store_for(loaded: "LoadedCheckpoint", folder: Path) -> "StateStore | None":
 
     if isinstance(loaded.model, Decoder):
         return None
-    return StateStore(folder / "states", loaded.identity.weights)
+    identity = loaded.identity
+    return StateStore(folder / "states", f"weights {identity.weights} config {identity.config} {PRECISION}")
 
 
 def unescaped(text: str) -> str:

@@ -1,12 +1,12 @@
 """How the answer is read from a text that a model wrote."""
 
-import re
 from typing import Annotated, Literal
 
 import regex
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from app.invalid import refusal
+from app.measure.numbers import last_number
 from app.patterns import TooLongError, require_pattern
 from app.renamed import Renamed, TakesOldNames
 
@@ -17,14 +17,6 @@ SEARCH_SECONDS = 1.0
 
 Of processor time, which all threads of the process use up together.
 """
-
-_NUMBER = re.compile(
-    r"(?P<sign>(?:(?<![\w).])[-+\N{MINUS SIGN}](?=[$\N{EURO SIGN}\N{POUND SIGN}]?[\d.]))?)"
-    r"[$\N{EURO SIGN}\N{POUND SIGN}]?(?P<rest>"
-    r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-    r"(?:[eE][-+]?\d{1,9})?(?: ?/ ?\d+)?)",
-    re.ASCII,
-)
 
 
 class Marker(TakesOldNames):
@@ -120,11 +112,6 @@ class LastNumber(BaseModel):
 
 
 Reading = Annotated[Marker | Pattern | Exact | LastNumber, Field(discriminator="rule")]
-
-
-def last_number(text: str) -> str | None:
-    """The last number in a text, as it is written there, but for a sign of money before it."""
-    return next((found["sign"] + found["rest"] for found in [*_NUMBER.finditer(text)][-1:]), None)
 
 
 def is_right(found: str | None, expected: str) -> bool:

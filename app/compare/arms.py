@@ -9,6 +9,7 @@ from time import perf_counter
 from app.compare.outcome import LatencySample, Outcome, OutcomeToken
 from app.compare.problem_sets.problem import Problem, ProblemSet, Verdict
 from app.compare.prompts import Prompts
+from app.compare.rejudging import with_verdict
 from app.compare.served_model import LentModels
 from app.compare.spec import Arm, ComparisonSpec
 from app.decoding.core.types import StoppingParams
@@ -213,18 +214,16 @@ class Arms:
         problem, usage = asked.problem, answer.usage
         abstained = answer.done.finish_reason == "abstain"
         computed = usage.completion_tokens + usage.discarded_tokens
-        return Outcome(
+        unjudged = Outcome(
             problem=problem.id,
             group=problem.group,
             arm=asked.arm,
             seed=problem.seed,
-            correct=None if verdict.correct is None else verdict.correct and not abstained,
-            answer=verdict.answer,
+            correct=None,
+            answer=None,
             expected=problem.answer,
-            solved=None if verdict.solved is None else verdict.solved and not abstained,
-            score=None if verdict.score is None else verdict.score * (not abstained),
-            judge_error=verdict.judge_error,
-            first_error=verdict.first_error,
+            solved=None,
+            first_error=None,
             finish_reason=answer.done.finish_reason,
             abstained=abstained,
             text=answer.text,
@@ -237,6 +236,7 @@ class Arms:
             latency_s=round(seconds, 6),
             tokens=tokens,
         )
+        return with_verdict(unjudged, verdict)
 
 
 def _answer(asked: PendingRequest, items: Sequence[StreamItem]) -> Answer:

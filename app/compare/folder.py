@@ -76,6 +76,12 @@ class RunFolder:
         self._lines.append(outcome.line())
         self.outcomes.append(outcome)
 
+    def replace_outcomes(self, outcomes: Iterable[Outcome]) -> None:
+        """Keep others in the place of all outcomes; they are on disk together, or none of them is."""
+        outcomes = list(outcomes)
+        self._lines.replace([each.line() for each in outcomes])
+        self.outcomes[:] = outcomes
+
     def append_latency(self, sample: LatencySample) -> None:
         """Keep a sample; when this returns, it is on disk."""
         self._latency_lines.append(sample.line())

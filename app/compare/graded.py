@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.compare.power import MOST_PROBLEMS, POWER
 from app.compare.resampling import SEED, resampled_means
 from app.compare.results import Estimate, Power
-from app.compare.statistics import ALPHA, PairedCounts, interval, share, standard_normal
+from app.compare.statistics import ALPHA, PairedCounts, interval, share, standard_normal, wilson
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +34,33 @@ def mean_worth(worth: Floats, *, graded: bool) -> Estimate | None:
     known = worth[~np.isnan(worth)]
     if not len(known):
         return None
-    return interval(float(known.mean()), resampled_means(known[:, None])[:, 0])
+    return _resampled(float(known.mean()), resampled_means(known[:, None])[:, 0], len(known), least=0.0)
+
+
+def mean_difference(differences: Floats, drawn: Floats) -> Estimate | None:
+    """Mean difference of two arms' scores with the percentile interval of resampled problems; None of none.
+
+    Args:
+        differences: (n,) of the problems that both know. drawn: resampled means of them.
+    """
+    if not len(differences):
+        return None
+    return _resampled(float(differences.mean()), drawn, len(differences), least=-1.0)
+
+
+def _resampled(mean: float, drawn: Floats, count: int, *, least: float) -> Estimate:
+    """The percentile interval of a mean of `count` numbers from `least` to 1.
+
+    Where all problems have the same number, so have all resamples, which say nothing then of other problems.
+    The interval is Wilson's in that case, as if every number were one end or the other: none of that mean
+    spread more.
+    """
+    found = interval(mean, drawn)
+    if found.low is None or found.high is None or found.high - found.low > _ROUNDING:
+        return found
+    span = 1 - least
+    low, high = wilson((mean - least) / span * count, count)
+    return Estimate(value=mean, low=min(mean, least + span * low), high=max(mean, least + span * high))
 
 
 def graded_counts(first: Floats, second: Floats) -> PairedCounts:

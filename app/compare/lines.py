@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -50,6 +51,21 @@ class Lines:
             raise unusable(self.path, error) from error
         self.require_in_place()
         self._end += len(content)
+
+    def replace(self, lines: Sequence[str]) -> None:
+        """Have other lines in the file, in one go: whatever happens, it holds the old ones or the new."""
+        partial = self.path.with_name(f".{self.path.name}.partial")
+        partial.unlink(missing_ok=True)  # left by a kill
+        fresh = Lines(partial)  # claimed before it takes the other's place
+        try:
+            for line in lines:
+                fresh.append(line)
+            partial.replace(self.path)
+        except BaseException:
+            fresh.close()
+            raise
+        self.close()
+        self.file, self._end = fresh.file, fresh._end
 
     def require_in_place(self) -> None:
         """Raise `ComparisonFolderError` if the file is no longer where it was opened: what is written then

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from app.compare.graded import graded_counts, graded_power, is_graded, sign_flip_p
+from app.compare.graded import graded_counts, graded_power, is_graded, mean_difference, sign_flip_p
 from app.compare.power import power_of
 from app.compare.resampling import resampled_means
 from app.compare.results import Estimate, PairResult, PairVerdict, Power
@@ -105,7 +105,7 @@ def _found(first: Floats, second: Floats, drawn: Floats, *, graded: bool) -> _Fo
         return _Found(counts, difference(counts), mcnemar_p(counts), power_of(counts))
     differences = first - second
     known = differences[~np.isnan(differences)]
-    mean = interval(float(known.mean()), drawn) if len(known) else None
+    mean = mean_difference(known, drawn)
     return _Found(graded_counts(first, second), mean, sign_flip_p(known), graded_power(known))
 
 

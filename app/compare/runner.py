@@ -13,6 +13,7 @@ from app.compare.outcome import LatencySample, Outcome
 from app.compare.problem_sets.problem import Problem
 from app.compare.problems import Allowance, problem_set_of
 from app.compare.prompts import Prompts
+from app.compare.rejudging import was_not_judged, with_verdict
 from app.compare.served_model import LentModels
 from app.compare.spec import Arm, ComparisonSpec
 from app.errors import ComparisonFolderError
@@ -105,7 +106,20 @@ class Comparison:
             )
 
         with closing(self._problem_set):
+            self._judge_again(folder)
             return asyncio.run(everything())
+
+    def _judge_again(self, folder: RunFolder) -> None:
+        """Ask the judge once more where it failed in an earlier run; the texts are not written anew."""
+        if not any(map(was_not_judged, folder.outcomes)):
+            return
+        problems = {problem.id: problem for problem in self.problems}
+        folder.replace_outcomes(
+            with_verdict(each, self._problem_set.judge(problems[each.problem], each.text))
+            if was_not_judged(each)
+            else each
+            for each in folder.outcomes
+        )
 
     async def _solve(
         self, have: set[Key], keep: Callable[[Outcome], None], cancelled: Callable[[], bool]

@@ -72,7 +72,7 @@ def share(right: Floats) -> Estimate | None:
     return Estimate(value=float(known.mean()), low=low, high=high)
 
 
-def wilson(successes: int, trials: int) -> tuple[float, float]:
+def wilson(successes: float, trials: int) -> tuple[float, float]:
     """Wilson's 95% interval of a proportion, for one trial or more.
 
     It begins at 0 where there was no success and ends at 1 where there was nothing else: by its formula too,

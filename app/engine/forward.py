@@ -18,7 +18,7 @@ from app.decoding.core.commands import TokenCommand
 from app.engine.requests import Choice, RequestGroup
 from app.engine.slots import Slot, SlotTable, Standing
 from app.engine.tasks import Task
-from app.engine.turns import Turn, brisk_part
+from app.engine.turns import Portion, Turn, brisk_part
 from models.language_model import KVCache, LanguageModel, PrefillRow, StepOutput
 
 
@@ -103,24 +103,24 @@ class Forward:
         self._probed_layers = probed_layers
         self._passed_over = 0
 
-    def can_begin(self, pending: Pending, prefill_tokens: int) -> bool:
+    def can_begin(self, pending: Pending, whole: int) -> bool:
         """Whether its request has no token yet and could have one after this pass: it has a slot of its own,
-        and no more is to be read than one pass does."""
+        and no more is to be read than `whole`, which one pass does."""
         request = pending.task.request
         if request is None or not (pending.group.fresh and pending.choice.standing.entitled):
             return False
         slot = self._slots.of(request.sequence)
         known = 0 if slot is None else slot.valid
-        return len(request.sequence.context.ids) - known <= max(1, prefill_tokens)
+        return len(request.sequence.context.ids) - known <= max(1, whole)
 
     def select(
-        self, pending: Iterable[Pending], turn: Turn, prefill_tokens: int
+        self, pending: Iterable[Pending], turn: Turn, portion: Portion
     ) -> tuple[list[Row], list[Pending]]:
         """The rows of this tick, of choices that began first before others, and who has to wait for the next.
 
-        pending: those who wait longest come first, which decides about a brisk turn. prefill_tokens: most
-        uncached ones of their prompts. A text that lacks more is read in pieces, one a pass, and prompts that
-        do not come before it: whoever asks for little does not wait until much is read.
+        pending: those who wait longest come first, which decides about a brisk turn. portion: of prompts. A
+        text that lacks more than one pass reads is read in pieces, one a pass, and prompts that do not come
+        before it: whoever asks for little does not wait until much is read.
         """
         waiting: list[Pending] = []
         homeless = False
@@ -154,11 +154,11 @@ class Forward:
             row = Row(each, request, slot, ids, min(slot.valid, len(ids) - 1), len(ids), leader)
             if leader is None:
                 missing = row.end - row.start
-                if missing > 1 and prefilled and prefilled + missing > prefill_tokens:
+                if missing > 1 and prefilled and prefilled + missing > portion.together:
                     later.append(each)
                     continue
-                if missing > max(1, prefill_tokens):
-                    row.end = row.start + prefill_tokens
+                if missing > max(1, portion.whole):
+                    row.end = row.start + portion.piece
                     later.append(each)
                     long.append(row)
                     continue
@@ -177,7 +177,7 @@ class Forward:
             first = later[0]
             assert first.task.request is not None
             self._slots.assign(first.task.request.sequence, first.choice.standing, seize=True)
-            return self.select(later, turn, prefill_tokens)
+            return self.select(later, turn, portion)
         return rows, later
 
     def _is_placed(self, pending: Pending) -> bool:

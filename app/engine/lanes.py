@@ -20,6 +20,11 @@ class Lane:
     groups: dict[RequestGroup, None] = field(default_factory=dict[RequestGroup, None])
     pending: list[Pending] = field(default_factory=list[Pending])
 
+    @property
+    def beginning(self) -> int:
+        """How many of the pending belong to choices without a token."""
+        return sum(each.choice.ledger.spent == 0 for each in self.pending)
+
     def add(self, active: ActiveRequest) -> None:
         """A request whose choices may begin from now on."""
         group = active.group

@@ -189,11 +189,11 @@ class DecodingLoop:
         Nothing of it is held when the tick delivers: branches that nobody refers to are told as dropped.
         """
         # 4. Choose the sequences; who has to wait for the next pass stays in the lane.
-        prefill_tokens = turn.prefill_tokens if turn.background else self._pace.tokens(brisk=turn.brisk)
-        pending = lane.pending if turn.background else self._live_work(prefill_tokens)
+        portion = self._pace.portion(turn, lane.beginning, len(lane.pending))
+        pending = lane.pending if turn.background else self._live_work(portion.whole)
         if pending is None:
             return
-        rows, later = self._forward.select(pending, turn, prefill_tokens)
+        rows, later = self._forward.select(pending, turn, portion)
         if pending is not lane.pending:
             chosen = set(pending)
             later = [each for each in lane.pending if each not in chosen] + later
@@ -214,11 +214,11 @@ class DecodingLoop:
 
     # 4. Choosing
 
-    def _live_work(self, prefill_tokens: int) -> list[Pending] | None:
+    def _live_work(self, whole: int) -> list[Pending] | None:
         """Who goes on in a live turn: those without a token whose prompt one pass can read, or all; None
         where a text was read instead."""
         pending = self.live.pending
-        fresh = [each for each in pending if self._forward.can_begin(each, prefill_tokens)]
+        fresh = [each for each in pending if self._forward.can_begin(each, whole)]
         match self._order.next(len(fresh), len(pending), reading=bool(self.unread.clients)):
             case "fresh":
                 return fresh

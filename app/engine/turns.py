@@ -87,9 +87,16 @@ PREFILL_SECONDS, BRISK_PREFILL_SECONDS = 0.03, 0.01
 """What reading prompts may take in a live pass, usually and in a brisk one. On a CPU, that is about what the
 rows of such a pass take, which whoever comes may have to wait for anyway."""
 
-LEAST_PREFILL_TOKENS, LEAST_BRISK_PREFILL_TOKENS = 64, 32
-"""Of a pass, however slow the machine is. So many cost hardly more each than many more do, since the weights
-are read once for all of them."""
+LEAST_PREFILL_TOKENS, LEAST_BRISK_PREFILL_TOKENS = 128, 64
+"""Of a pass, however slow the machine is. Reading the weights takes as long as some 20 to 60 tokens of a
+prompt do, so in smaller pieces much of the time would go into the weights."""
+
+LEAST_PIECE = 48
+"""Of a prompt that is read in pieces, however slow the machine is: whoever comes waits for the piece under
+way, which late in a long text takes about twice as long as at its beginning."""
+
+LEAST_GROWS = 8
+"""So many times the least is let through, if so many more sequences wait for their first token than go on."""
 
 Work = Literal["fresh", "read", "all"]
 
@@ -118,6 +125,18 @@ class LiveOrder:
         return "read" if self._has_read else "all"
 
 
+@dataclass(frozen=True)
+class Portion:
+    """How many uncached prompt tokens a pass reads.
+
+    whole: most of a prompt that is read to its end. together: of all such prompts. piece: of a longer one.
+    """
+
+    together: int
+    whole: int
+    piece: int
+
+
 class PrefillPace:
     """How many prompt tokens a live pass may read, by how fast the last ones were read."""
 
@@ -125,15 +144,32 @@ class PrefillPace:
         self._most = most
         self._per_second = 0.0
 
-    def tokens(self, *, brisk: bool) -> int:
-        """The most for the next pass."""
-        seconds = BRISK_PREFILL_SECONDS if brisk else PREFILL_SECONDS
-        least = LEAST_BRISK_PREFILL_TOKENS if brisk else LEAST_PREFILL_TOKENS
-        return min(self._most, max(least, int(self._per_second * seconds)))
+    def portion(self, turn: Turn, beginning: int, pending: int) -> Portion:
+        """That of the next pass.
+
+        A pass that reads holds up those who go on; what it does not read holds up those who wait for their
+        first token, and later passes have fewer rows. So where nobody goes on yet, short prompts are read all
+        at once. A long one is read in pieces all the same, for the sake of whoever comes meanwhile.
+
+        Args:
+            beginning: how many of the pending sequences have no token.
+        """
+        if turn.background:
+            return Portion(turn.prefill_tokens, turn.prefill_tokens, turn.prefill_tokens)
+        least = LEAST_BRISK_PREFILL_TOKENS if turn.brisk else LEAST_PREFILL_TOKENS
+        in_time = self._in_time(brisk=turn.brisk)
+        grown = least * min(LEAST_GROWS, beginning // max(1, pending - beginning))
+        wanted = (max(least, in_time, grown), max(least, in_time), max(LEAST_PIECE, in_time))
+        return Portion(*(min(self._most, tokens) for tokens in wanted))
+
+    def _in_time(self, *, brisk: bool) -> int:
+        """Tokens that are read in the time that reading may take."""
+        return int(self._per_second * (BRISK_PREFILL_SECONDS if brisk else PREFILL_SECONDS))
 
     def taken(self, tokens: int, seconds: float) -> None:
         """Note what reading took. Few tokens say little about many."""
-        if 2 * tokens >= self.tokens(brisk=True) and seconds > 0:
+        few = min(self._most, max(LEAST_BRISK_PREFILL_TOKENS, self._in_time(brisk=True))) / 2
+        if tokens >= few and seconds > 0:
             rate = tokens / seconds
             self._per_second = rate if not self._per_second else 0.7 * self._per_second + 0.3 * rate
 

@@ -2,6 +2,7 @@
 completions, by teacher forcing."""
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from models.decoder import Decoder
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from probes.arrays import Bools, Floats, Ints
-from probes.fitting.labels import LabelledCompletion, data_hash
+from probes.fitting.labels import LabelledCompletion
 from probes.fitting.rows import Row, RowsByPosition, Text, planned
 from probes.fitting.state_store import Plan, StateArrays, StateStore, in_memory
 from probes.inputs import CURRENT, signal_features, token_signals
@@ -90,11 +91,10 @@ def read(
         on_progress: called with the number of completions that were just read.
         store: where the states go, and may be already; by default they stay in memory.
     """
-    kept = [keep(each) for each in labels]
     texts, rows = planned(tokenizer, model.spec, labels, positions, keep)
     plan = Plan(
-        labels=data_hash(labels) + hashlib.sha256(bytes(kept)).hexdigest()[:8],
-        positions=tuple(positions),
+        texts=_digest([(text.prompt_ids, text.ids) for text in texts]),
+        rows={each.name: _digest([_places(found[each.name]) for found in rows]) for each in positions},
         layers=tuple(layers),
         counts={each.name: sum(len(found[each.name]) for found in rows) for each in positions},
         d_model=model.spec.d_model,
@@ -120,6 +120,15 @@ def read(
     columns = {token_id: column for column, token_id in enumerate(about)}
     abouts = [_about(tokenizer, each, columns) for each in labels]
     return {position.name: _table(position, arrays, rows, labels, abouts) for position in positions}
+
+
+def _digest(what: object) -> str:
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
+
+def _places(rows: Sequence[Row]) -> list[tuple[int, int, int]]:
+    """All of the rows that what is read depends on."""
+    return [(row.at, row.start, row.step) for row in rows]
 
 
 @dataclass(frozen=True)

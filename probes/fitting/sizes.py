@@ -8,7 +8,7 @@ import numpy as np
 from probes.arrays import Bools, Ints
 from probes.fitting.labels import Part
 
-LEAST: Mapping[Part, int] = {"fit": 10, "validation": 3, "calibration": 3}
+LEAST: Mapping[Part, int] = {"fit": 10, "validation": 3, "calibration": 3, "test": 10}
 """Problems with a positive reading, and problems with a negative one, below which a part is refused."""
 
 WIDE = 0.15

@@ -1,15 +1,15 @@
 """Where hidden states go that were read: into memory, or, of large models, into files.
 
 Files hold float16 and are mapped, so that only what a fit looks at is in memory. They can be made again from
-labels and model; a run that was killed goes on where it was, and one with the same labels reads nothing
-anew.
+labels and model; a run that was killed goes on where it was, and one that reads the same tokens of the same
+texts reads nothing anew.
 """
 
 import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from numpy.typing import DTypeLike, NDArray
 from models.files import read_json, write_json
 from probes.arrays import Floats
 from probes.inputs import FEATURES
-from probes.position import Position
 
 PLAN_FILE, DONE_FILE = "plan.json", "done.json"
 LARGEST = float(np.finfo(np.float16).max)
@@ -34,11 +33,12 @@ States = NDArray[np.floating[Any]]
 class Plan:
     """What is to be read.
 
-    labels: hash of the completions, and of which are read in full. counts: rows by name of position.
+    texts: hash of the tokens. rows: by name of position, hash of the tokens that are read and of the steps
+    that they belong to. counts: rows by name of position. What is right or wrong changes none of this.
     """
 
-    labels: str
-    positions: tuple[Position, ...]
+    texts: str
+    rows: Mapping[str, str]
     layers: tuple[int, ...]
     counts: Mapping[str, int]
     d_model: int
@@ -88,10 +88,10 @@ def in_memory(plan: Plan) -> StateArrays:
 
 @dataclass(frozen=True)
 class StateStore:
-    """A folder of states of one model; `weights` is the sha256 of the model's."""
+    """A folder of states. model: names the one they are of: its weights, its config, and its precision."""
 
     folder: Path
-    weights: str
+    model: str
 
     def open(self, plan: Plan, completions: int) -> StateArrays:
         """Room in files: those that are there, if they are of this plan or hold more than it asks for."""
@@ -104,30 +104,26 @@ class StateStore:
         if not (folder / PLAN_FILE).exists():
             shutil.rmtree(folder, ignore_errors=True)  # a kill left it half made
             folder.mkdir(parents=True)
-            for number, position in enumerate(plan.positions):
-                _make(folder, number, plan, plan.counts[position.name])
+            for number, name in enumerate(plan.rows):
+                _make(folder, number, plan, plan.counts[name])
             write_json(folder / PLAN_FILE, self._written(plan))
         return _mapped(folder, plan, plan.layers, _done(folder))
 
     def _written(self, plan: Plan) -> dict[str, Any]:
         return {
-            "weights": self.weights,
-            "labels": plan.labels,
+            "model": self.model,
+            "texts": plan.texts,
             "layers": list(plan.layers),
-            "positions": [_json_of(each) for each in plan.positions],
+            "rows": dict(plan.rows),
         }
 
     def _holds(self, known: Mapping[str, Any], plan: Plan) -> bool:
         wanted = self._written(plan)
         return (
-            all(known.get(name) == wanted[name] for name in ("weights", "labels"))
+            all(known.get(name) == wanted[name] for name in ("model", "texts"))
             and set(wanted["layers"]) <= set(known["layers"])
-            and all(position in known["positions"] for position in wanted["positions"])
+            and plan.rows.items() <= known["rows"].items()
         )
-
-
-def _json_of(position: Position) -> dict[str, Any]:
-    return json.loads(json.dumps(asdict(position)))
 
 
 def _done(folder: Path) -> int:
@@ -152,13 +148,13 @@ def _make(folder: Path, number: int, plan: Plan, count: int) -> None:
 
 
 def _mapped(folder: Path, plan: Plan, layers: tuple[int, ...], done: int) -> StateArrays:
-    names = [each["name"] for each in read_json(folder / PLAN_FILE)["positions"]]
+    names = [*read_json(folder / PLAN_FILE)["rows"]]
 
-    def mapped(position: Position, kind: str) -> NDArray[Any]:
-        if not plan.counts[position.name]:
+    def mapped(name: str, kind: str) -> NDArray[Any]:
+        if not plan.counts[name]:
             shape, dtype = _shapes(plan, 0, len(layers))[kind]
             return np.zeros(shape, dtype)
-        return np.load(folder / f"{names.index(position.name)}-{kind}.npy", mmap_mode="r+")
+        return np.load(folder / f"{names.index(name)}-{kind}.npy", mmap_mode="r+")
 
     def finish(completions: int) -> None:
         write_json(folder / DONE_FILE, {"completions": completions})
@@ -169,9 +165,9 @@ def _mapped(folder: Path, plan: Plan, layers: tuple[int, ...], done: int) -> Sta
 
     return StateArrays(
         layers=layers,
-        hidden={each.name: mapped(each, "hidden").transpose(1, 0, 2) for each in plan.positions},
-        pooled={each.name: mapped(each, "pooled").transpose(1, 0, 2) for each in plan.positions},
-        signals={each.name: mapped(each, "signals") for each in plan.positions},
+        hidden={name: mapped(name, "hidden").transpose(1, 0, 2) for name in plan.rows},
+        pooled={name: mapped(name, "pooled").transpose(1, 0, 2) for name in plan.rows},
+        signals={name: mapped(name, "signals") for name in plan.rows},
         done=done,
         note=note,
         finish=finish,

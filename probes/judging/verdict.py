@@ -6,6 +6,7 @@ from math import isnan
 from pydantic import TypeAdapter, ValidationError
 
 from probes.card import ProbeCard
+from probes.fitting.sizes import LEAST
 from probes.judging.results import DomainResult
 
 DECIDING = "id"
@@ -24,11 +25,18 @@ class Verdict:
 
 def verdict_of(domains: dict[str, DomainResult]) -> Verdict:
     """The verdict on results by domain: the gain in AUROC over each baseline has to lie above 0, with its
-    95% interval."""
+    95% interval, and the readings must not be too few to have one."""
     name = DECIDING if DECIDING in domains else next(iter(domains), None)
     if name is None:
         return Verdict(False, "it was judged on no reading")
     result = domains[name]
+    few = min(result.positives, result.rows - result.positives)
+    if few < (least := LEAST["test"]):
+        return Verdict(
+            False,
+            f"it was judged on {result.positives} positives of {result.rows} readings; it takes {least} of "
+            "either kind to say something",
+        )
     gains = [(each, each.auroc_gain) for each in result.comparisons if each.kind == "baseline"]
     known = [(each, gain) for each, gain in gains if gain is not None]
     if not known:

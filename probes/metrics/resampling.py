@@ -30,6 +30,9 @@ MetricName = Literal[
 METRICS: tuple[MetricName, ...] = get_args(MetricName)
 
 _RATES = (0.01, 0.05, 0.10)
+_PERFECT: tuple[MetricName, ...] = (*METRICS[:5], "within_problem_auroc")
+"""Metrics of which 1 is the best there is."""
+_Z2 = 1.96**2
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,10 @@ class ResampledMetrics:
     values: Mapping[MetricName, float]
     draws: Mapping[MetricName, Floats]  # each (resamples,)
     sample: str  # digest of labels, groups, seed and number of resamples
+    problems: int  # with a positive, or with a negative: the smaller number
 
     def metrics(self) -> Metrics:
-        estimates = {name: _estimate(self.values[name], self.draws[name]) for name in METRICS}
-        return Metrics.model_validate(estimates)
+        return Metrics.model_validate({name: self._estimate(name) for name in METRICS})
 
     def minus(self, other: "ResampledMetrics", metric: MetricName) -> Estimate:
         """Paired difference of a metric: this scorer minus the other.
@@ -58,7 +61,27 @@ class ResampledMetrics:
                 "the scorers were measured on different samples; "
                 "give both the same labels, groups, seed and number of resamples"
             )
-        return _estimate(self.values[metric] - other.values[metric], self.draws[metric] - other.draws[metric])
+        found = _estimate(
+            self.values[metric] - other.values[metric], self.draws[metric] - other.draws[metric]
+        )
+        return Estimate(
+            value=found.value,
+            low=max(-1.0, found.low - self._unseen(metric)),
+            high=min(1.0, found.high + other._unseen(metric)),
+        )
+
+    def _estimate(self, metric: MetricName) -> Estimate:
+        found = _estimate(self.values[metric], self.draws[metric])
+        return Estimate(value=found.value, low=found.low - self._unseen(metric), high=found.high)
+
+    def _unseen(self, metric: MetricName) -> float:
+        """How far below 1 a metric may be whose resamples are all perfect, as of few problems they often are.
+
+        Wilson's interval of a share that is 1 in so many problems ends there.
+        """
+        draws = self.draws[metric]
+        perfect = metric in _PERFECT and bool((draws[~np.isnan(draws)] == 1).all())
+        return _Z2 / (self.problems + _Z2) if perfect and self.values[metric] == 1 else 0.0
 
 
 def resample(
@@ -86,6 +109,7 @@ def resample(
         values=dict(zip(METRICS, values, strict=True)),
         draws=dict(zip(METRICS, draws.T, strict=True)),
         sample=_digest(labels, groups, resamples, seed),
+        problems=min(len(np.unique(groups[labels])), len(np.unique(groups[~labels]))),
     )
 
 
@@ -97,7 +121,7 @@ def measure(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Metrics:
-    """All metrics with 95% percentile intervals.
+    """All metrics with 95% percentile intervals; Wilson's where every resample is perfect.
 
     AUROC: share of pairs of a positive and a negative that are ordered rightly, a tie counting half.
     Average precision: mean over positives of the precision at their score. Recall at a false alarm rate: the

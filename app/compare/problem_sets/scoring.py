@@ -1,14 +1,14 @@
 """When an answer is right: as text, number, choice, set, by a pattern, or as a command of one's own says."""
 
-import re
 from fractions import Fraction
 from typing import Annotated, Literal, Self
 
 import regex
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.compare.answers import SEARCH_SECONDS, is_right, last_number
+from app.compare.answers import SEARCH_SECONDS, is_right
 from app.invalid import Listed, refusal
+from app.measure.numbers import number_in
 from app.patterns import require_pattern
 
 _CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -205,17 +205,3 @@ def _is_bracketed(text: str) -> bool:
         if not depth:
             return place == len(text) - 1
     return False
-
-
-def number_in(text: str) -> Fraction | None:
-    """The last number in a text, exactly; None where there is none, or one that is too large."""
-    found = last_number(text)
-    if found is None:
-        return None
-    above, _, below = re.sub(r"[\s,]", "", found).replace("\N{MINUS SIGN}", "-").partition("/")
-    try:
-        # With an exponent as a float: as a fraction a small one may have a million digits.
-        number = Fraction(float(above)) if "e" in above.lower() else Fraction(above)
-        return number / Fraction(below or "1")
-    except (ValueError, ZeroDivisionError, OverflowError):
-        return None

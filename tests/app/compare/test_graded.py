@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.compare.graded import graded_counts, graded_power, is_graded, mean_worth, sign_flip_p
+from app.compare.graded import (
+    graded_counts,
+    graded_power,
+    is_graded,
+    mean_difference,
+    mean_worth,
+    sign_flip_p,
+)
 from app.compare.outcome import Outcome
-from app.compare.results import ComparisonReport
+from app.compare.results import ComparisonReport, Estimate
 from app.compare.spec import parse_spec
 from app.compare.statistics import mcnemar_p, paired_counts, share
 from app.compare.summary import summarise
@@ -41,6 +48,39 @@ def test_a_mean_score_has_the_interval_of_resampled_problems() -> None:
     assert mean.low == pytest.approx(scores.mean() - half, abs=half / 5)
     assert mean.high == pytest.approx(scores.mean() + half, abs=half / 5)
     assert mean_worth(np.array([np.nan]), graded=True) is None
+
+
+@pytest.mark.parametrize("score", [0.0, 0.5, 1.0])
+def test_few_scores_that_are_alike_are_not_certain(score: float) -> None:
+    few, many = (mean_worth(np.full(count, score), graded=True) for count in (4, 400))
+    assert few is not None
+    assert many is not None
+    for mean in (few, many):
+        assert mean.low is not None
+        assert mean.high is not None
+        assert 0 <= mean.low <= mean.value == score <= mean.high <= 1
+    assert width(few) > 0.4
+    assert 0 < width(many) < 0.11
+
+
+@pytest.mark.parametrize("by", [-0.5, 0.0, 0.25, 1.0])
+def test_few_differences_that_are_alike_are_not_certain(by: float) -> None:
+    few, many = (mean_difference(np.full(count, by), np.full(1000, by)) for count in (4, 400))
+    assert few is not None
+    assert many is not None
+    for mean in (few, many):
+        assert mean.low is not None
+        assert mean.high is not None
+        assert -1 <= mean.low <= mean.value == by <= mean.high <= 1
+    assert width(few) > 0.8
+    assert 0 < width(many) < 0.22
+    assert mean_difference(np.array([]), np.array([])) is None
+
+
+def width(estimate: Estimate) -> float:
+    assert estimate.low is not None
+    assert estimate.high is not None
+    return estimate.high - estimate.low
 
 
 def test_on_zeros_and_ones_sign_flips_are_mcnemars_test() -> None:

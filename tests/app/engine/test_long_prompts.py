@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.engine.turns import LEAST_PREFILL_TOKENS
 from tests.app.engine.test_batching import same
 from tests.app.engine.test_fairness import Watched
 from tests.app.engine.tiny import ask, collect, tiny_engine
@@ -50,6 +51,15 @@ def test_of_several_long_prompts_one_after_the_other_is_read() -> None:
     spoken = [watched.ticks_until_spoken(stream) for stream in streams]
     assert spoken[0] <= 40 // PIECE
     assert all(ticks >= 40 // PIECE - 1 for ticks in spoken[1:])
+
+
+def test_short_prompts_that_come_together_begin_in_one_pass() -> None:
+    # Before anything was read, no machine is fast: a pass reads at least so much.
+    watched = Watched(max_rows=8)
+    streams = watched.submit([ask(range(start, start + 40), max_tokens=3) for start in range(1, 9)])
+    assert LEAST_PREFILL_TOKENS < 8 * 40
+    watched.tick()
+    assert all(stream.held for stream in streams)
 
 
 def test_pieces_do_not_change_a_text() -> None:

@@ -15,10 +15,13 @@ from app.engine.turns import (
     CAUTIOUS_ROWS,
     FRESH_IN_A_ROW,
     LEAST_BRISK_PREFILL_TOKENS,
+    LEAST_GROWS,
+    LEAST_PIECE,
     LEAST_PREFILL_TOKENS,
     PREFILL_SECONDS,
     SHARE,
     LiveOrder,
+    Portion,
     PrefillPace,
     Turn,
     Turns,
@@ -116,29 +119,60 @@ def test_texts_are_read_every_other_turn_and_at_every_turn_if_there_is_nothing_e
     assert order.next(2, 2, reading=True) == "fresh"
 
 
-@given(st.integers(1, 10_000), st.floats(10, 1e7), st.booleans())
+BRISK = replace(LIVE, brisk=True)
+
+
+@given(st.integers(1, 10_000), st.floats(10, 1e7), st.sampled_from([LIVE, BRISK]))
 def test_prompts_are_read_in_pieces_that_take_as_long_as_they_may(
-    most: int, per_second: float, brisk: bool
+    most: int, per_second: float, turn: Turn
 ) -> None:
     pace = PrefillPace(most)
-    least, allowed = (
-        (LEAST_BRISK_PREFILL_TOKENS, BRISK_PREFILL_SECONDS)
-        if brisk
-        else (LEAST_PREFILL_TOKENS, PREFILL_SECONDS)
-    )
-    assert pace.tokens(brisk=brisk) == min(most, least)
+    allowed = BRISK_PREFILL_SECONDS if turn.brisk else PREFILL_SECONDS
+    assert pace.portion(turn, 1, 1).piece == min(most, LEAST_PIECE)
     for _ in range(60):
-        pace.taken(pace.tokens(brisk=brisk), pace.tokens(brisk=brisk) / per_second)
-    wanted = max(least, per_second * allowed)
-    assert abs(pace.tokens(brisk=brisk) - min(most, wanted)) <= 1
+        piece = pace.portion(turn, 1, 1).piece
+        pace.taken(piece, piece / per_second)
+    wanted = max(LEAST_PIECE, per_second * allowed)
+    assert abs(pace.portion(turn, 1, 1).piece - min(most, wanted)) <= 1
 
 
 def test_few_tokens_say_nothing_about_many() -> None:
     pace = PrefillPace(4096)
-    pace.taken(2, 1.0)
-    assert pace.tokens(brisk=False) == LEAST_PREFILL_TOKENS
+    before = pace.portion(LIVE, 1, 2)
+    pace.taken(2, 1e-9)
     pace.taken(0, 0.0)
-    assert pace.tokens(brisk=False) == LEAST_PREFILL_TOKENS
+    assert pace.portion(LIVE, 1, 2) == before
+
+
+@given(st.integers(1, 10_000), st.integers(0, 200), st.integers(0, 200), st.sampled_from([LIVE, BRISK]))
+def test_prompts_are_read_together_the_more_wait_and_the_fewer_go_on(
+    most: int, beginning: int, going_on: int, turn: Turn
+) -> None:
+    pace = PrefillPace(most)
+
+    def together(beginning: int, going_on: int) -> int:
+        portion = pace.portion(turn, beginning, beginning + going_on)
+        assert (portion.whole, portion.piece) == (min(most, least), min(most, LEAST_PIECE)), "whoever waits"
+        return portion.together
+
+    least = LEAST_BRISK_PREFILL_TOKENS if turn.brisk else LEAST_PREFILL_TOKENS
+    found = together(beginning, going_on)
+    assert min(most, least) <= found <= min(most, LEAST_GROWS * least)
+    if beginning < 2 * going_on:
+        assert found == min(most, least), "those who go on are not held up"
+    if beginning >= LEAST_GROWS and not going_on:
+        assert found == min(most, LEAST_GROWS * least)
+    assert together(beginning + 1, going_on) >= found >= together(beginning, going_on + 1)
+
+
+def test_a_fast_machine_reads_no_more_together_than_it_may_in_the_time() -> None:
+    pace = PrefillPace(100_000)
+    pace.taken(10_000, 0.01)
+    assert pace.portion(LIVE, 32, 32) == Portion(*[int(1e6 * PREFILL_SECONDS)] * 3)
+
+
+def test_the_background_reads_what_its_turn_says() -> None:
+    assert PrefillPace(4096).portion(CAUTIOUS, 8, 8) == Portion(*[CAUTIOUS_PREFILL_TOKENS] * 3)
 
 
 def test_live_passes_are_brisk_while_somebody_comes_now_and_then() -> None:

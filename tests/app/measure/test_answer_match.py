@@ -16,6 +16,12 @@ from app.measure.answer_match import holds_answer
         ("on the 4th day there were 12, said the 3rd", "12"),
         ("It was written by  jane\nAUSTEN, in 1813", "Jane Austen"),
         ("C++ it is", "C++"),
+        ("so 1e3", "1000"),
+        ("It is 5%.", "5"),
+        ("half: 0.5", "1/2"),
+        ("3/4", "0.75"),
+        ("$5.", "$5"),
+        ("-5", "\N{MINUS SIGN}5"),
     ],
 )
 def test_held(text: str, answer: str) -> None:

@@ -45,6 +45,16 @@ class Counting:
         return MODEL.score(*given)
 
 
+class WithBeginning:
+    """The tokenizer, but that a token stands before every prompt."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(TOKENIZER, name)
+
+    def encode_prompt(self, text: str) -> list[int]:
+        return [7, *TOKENIZER.encode_prompt(text)]
+
+
 def tables(
     model: Any, store: StateStore | None, layers: tuple[int, ...] = (0, 1, 2), **rest: Any
 ) -> dict[str, Table]:
@@ -97,6 +107,33 @@ def test_other_weights_labels_or_rows_are_read_anew(tmp_path: Path) -> None:
         found = tables(anew, store, keep=partial(_kept, keep))
         assert anew.read == (20 if keep else 10)
         assert len(found["end"]) == (60 if keep else 10)
+
+
+def test_other_tokens_are_read_anew(tmp_path: Path) -> None:
+    """What the tokenizer adds to a prompt, such as a token of its beginning, is not in the labels."""
+    first = read(MODEL, TOKENIZER, LABELS, POSITIONS, (0, 1), workers=1, store=StateStore(tmp_path, "w"))
+    with_bos: Any = WithBeginning()
+    anew = Counting()
+    model: Any = anew
+    found = read(model, with_bos, LABELS, POSITIONS, (0, 1), workers=1, store=StateStore(tmp_path, "w"))
+    assert anew.read == 20
+    expected = read(MODEL, with_bos, LABELS, POSITIONS, (0, 1), workers=1)
+    assert_same(found["end"], expected["end"])
+    assert not np.allclose(found["end"].hidden, first["end"].hidden, atol=1e-3)
+
+
+def test_other_verdicts_on_the_same_tokens_are_not_read_anew(tmp_path: Path) -> None:
+    tables(MODEL, StateStore(tmp_path, "w"))
+    opposite = [
+        each.model_copy(update={"wrong": () if each.wrong else (WrongSpan(start=13, end=25),)})
+        for each in LABELS
+    ]
+    again = Counting()
+    model: Any = again
+    found = read(model, TOKENIZER, opposite, POSITIONS, (0, 1, 2), workers=1, store=StateStore(tmp_path, "w"))
+    assert again.read == 0
+    for name, table in read(MODEL, TOKENIZER, opposite, POSITIONS, (0, 1, 2), workers=1).items():
+        assert_same(found[name], table)
 
 
 def test_states_beyond_half_precision_are_cut(tmp_path: Path) -> None:

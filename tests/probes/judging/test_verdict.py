@@ -42,6 +42,14 @@ def result(*gains: tuple[float, float], domain: str = "id") -> DomainResult:
     )
 
 
+@pytest.mark.parametrize(("positives", "rows"), [(9, 50), (45, 50), (0, 0)])
+def test_few_readings_of_a_kind_decide_nothing(positives: int, rows: int) -> None:
+    few = result((0.4, 0.3)).model_copy(update={"positives": positives, "rows": rows})
+    verdict = verdict_of({"id": few})
+    assert not verdict.beats_free
+    assert f"{positives} positives of {rows} readings" in verdict.reason
+
+
 @pytest.mark.parametrize(
     ("gains", "beats"),
     [

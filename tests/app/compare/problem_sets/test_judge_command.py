@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from app.compare.folder import read_outcomes
 from app.compare.problem_sets.judge_command import judge_by_command
 from app.compare.problem_sets.problem import Problem, Verdict
 from app.compare.problem_sets.scoring import JudgeCommand
@@ -81,6 +82,31 @@ def test_a_comparison_judged_by_a_command(checkpoint: LoadedCheckpoint, tmp_path
     assert greedy.accuracy.value == 0.5
     assert greedy.unjudged == 1
     assert any("the judge failed on 1 of 4" in each for each in report.warnings)
+
+
+def test_a_judge_that_failed_is_asked_again_when_the_run_goes_on(
+    checkpoint: LoadedCheckpoint, tmp_path: Path
+) -> None:
+    """The texts stay. One of three problems was judged at once, one is now, and on one it fails still."""
+    mended = tmp_path / "mended"
+    code = (
+        "import json, pathlib, sys; n = int(json.load(sys.stdin)['id'])\n"
+        f"print(n / 2 if n == 1 or n == 0 and pathlib.Path({str(mended)!r}).exists() else 'x')"
+    )
+    scoring = {"kind": "command", "command": [sys.executable, "-I", "-S", "-c", code], "seconds": 60}
+    items = [{"prompt": f"Boats are {place}."} for place in range(3)]
+    spec = make_spec(GREEDY, **given(items, scoring=scoring), max_tokens=3)
+    first = {each.problem: each for each in run_at_a_terminal(checkpoint, spec, tmp_path / "run")}
+    mended.touch()
+    again = {each.problem: each for each in run_at_a_terminal(checkpoint, spec, tmp_path / "run")}
+    assert [first[name].score for name in "012"] == [None, 0.5, None]
+    assert [again[name].score for name in "012"] == [0, 0.5, None]
+    assert [again[name].judge_error is None for name in "012"] == [True, True, False]
+    verdict = {"score", "correct", "judge_error"}
+    for name in "012":  # the seconds that it took too: nothing was written anew
+        assert again[name].model_dump(exclude=verdict) == first[name].model_dump(exclude=verdict)
+    kept = read_outcomes(tmp_path / "run")
+    assert {each.problem: each for each in kept} == again
 
 
 def test_half_a_surrogate_pair_can_be_kept_with_the_outcome() -> None:

@@ -1,6 +1,5 @@
 """When an answer is right."""
 
-from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -8,57 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from app.compare.answers import LastNumber, last_number
-from app.compare.problem_sets.scoring import Comparing, number_in
+from app.compare.problem_sets.scoring import Comparing
 
 ADAPTER: TypeAdapter[Comparing] = TypeAdapter(Comparing)
 
 
 def score(found: str, expected: str, **scoring: Any) -> float:
     return ADAPTER.validate_python(scoring).score(found, expected)
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("so it is $1,200.50.", "1,200.50"),
-        ("10-3 = 7", "7"),
-        ("5-3", "3"),
-        ("-3", "-3"),
-        ("x=-3.5kg", "-3.5"),
-        ("3/4 of it", "3/4"),
-        ("1e-3", "1e-3"),
-        (".5", ".5"),
-        ("no number", None),
-        ("12,34", "34"),
-        ("-$1,200", "-1,200"),
-        ("$-5", "-5"),
-        ("5-$3", "3"),
-    ],
-)
-def test_the_last_number_is_read_as_it_is_written(text: str, number: str | None) -> None:
-    assert last_number(text) == number
-    assert LastNumber(rule="last_number").read(text) == number
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("1,200.50", Fraction("1200.5")),
-        ("3/4", Fraction(3, 4)),
-        ("\N{MINUS SIGN}7", Fraction(-7)),
-        ("1/0", None),
-        ("1e999999999", None),
-        ("9" * 5000, None),
-        ("none", None),
-    ],
-)
-def test_a_number_is_what_it_says(text: str, number: Fraction | None) -> None:
-    assert number_in(text) == number
-
-
-def test_a_number_that_is_nearly_nothing_is_read_at_once() -> None:
-    assert number_in("1e-999999999") == 0
 
 
 @settings(max_examples=200, deadline=None)
@@ -72,7 +27,6 @@ def test_any_text_has_a_score_by_every_rule(text: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.integers(-(10**9), 10**9))
 def test_a_whole_number_is_found_again(number: int) -> None:
-    assert number_in(f"It is {number:,}.") == number
     assert score(f"about {number}", str(number), kind="number") == 1
 
 
@@ -84,6 +38,9 @@ def test_a_whole_number_is_found_again(number: int) -> None:
         ("72.6", "72", {"kind": "number", "tolerance": 0.5}, 0),
         ("101", "100", {"kind": "number", "relative_tolerance": 0.01}, 1),
         ("0.75", "3/4", {"kind": "number"}, 1),
+        ("1 1/2", "1.5", {"kind": "number"}, 1),
+        ("5%", "5", {"kind": "number"}, 1),
+        ("on the 2nd day 72", "72", {"kind": "number"}, 1),
         ("many", "72", {"kind": "number"}, 0),
         (" Paris\n", "paris", {"kind": "text", "ignore_case": True}, 1),
         ("Paris", "paris", {"kind": "text"}, 0),
