@@ -74,7 +74,8 @@ def run(
 ) -> None:
     """Run a finding, or go on with it where it was stopped, and publish what came.
 
-    Stages that have been published are not run again. A kill costs at most a minute's work.
+    Stages that have been published are not run again, and seeds that were stay. A kill costs at most a
+    minute's work.
     """
     from app.findings.finding import Stopped
     from app.findings.published import published_folder, read_raw
@@ -86,6 +87,7 @@ def run(
         finding = _finding(name)
         size: Size = "quick" if quick else "full"
         folder = out or (None if quick else published_folder())
+        numbers = set(range(seeds))
         if folder is not None:
             raw = read_raw(folder, name)
             if raw is not None and raw.size != size:
@@ -94,7 +96,7 @@ def run(
                 )
             if raw is not None:
                 adopt(finding, size, state, raw.begun, raw.seeds)
-        numbers = range(seeds)
+                numbers |= raw.seeds.keys()
         deadline = None if minutes is None else monotonic() + 60 * minutes
         try:
             with stop_signals() as received, watching(finding.name) as watcher:
@@ -102,9 +104,9 @@ def run(
                 def should_stop() -> bool:
                     return bool(received) or (deadline is not None and monotonic() > deadline)
 
-                results = run_stages(finding, size, numbers, state, watcher, should_stop)
+                results = run_stages(finding, size, sorted(numbers), state, watcher, should_stop)
         except Stopped:
-            results = kept(finding, size, numbers, state)
+            results = kept(finding, size, sorted(numbers), state)
             _publish(finding, size, state, results, folder)
             typer.echo("Stopped; the same command goes on from there.", err=True)
             raise typer.Exit(130) from None

@@ -5,7 +5,7 @@ from math import isinf
 from pathlib import Path
 
 from app.compare.results import Estimate
-from app.findings.criteria import Between, decide_all, over_seeds
+from app.findings.criteria import FEWEST_SEEDS, Between, decide_all, over_seeds
 from app.findings.finding import Finding
 from app.findings.published import (
     FINDINGS_FILE,
@@ -29,7 +29,7 @@ def conclude(finding: Finding, raw: Raw | None, fixed: Fixed | None) -> FindingO
     by_seed: dict[int, Mapping[str, Estimate]] = {}
     stages = 0
     if experiment is not None:
-        stages = len(experiment.stages("full", 0)) * max(2, len(raw.seeds) if raw else 0)
+        stages = len(experiment.stages("full", 0)) * max(FEWEST_SEEDS, len(raw.seeds) if raw else 0)
         if raw is not None:
             by_seed = {seed: experiment.measured(results) for seed, results in raw.seeds.items()}
     measured: dict[str, Estimate | None] = {}

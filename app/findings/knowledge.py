@@ -51,7 +51,7 @@ class World:
 
 
 WORLDS: dict[Size, World] = {
-    "quick": World(people=100, exposures=10, rounds=2, width=32, layers=2, tested=20),
+    "quick": World(people=400, exposures=3, rounds=1, width=32, layers=2, tested=20),
     "full": World(people=1000, exposures=100, rounds=20, width=64, layers=3, tested=300),
 }
 

@@ -53,18 +53,22 @@ def test_what_cannot_be_run_is_told_so(arguments: tuple[str, ...], said: str, tm
 
 def test_a_run_without_time_stops_publishes_what_there_is_and_can_be_gone_on_with(tmp_path: Path) -> None:
     where = ("--state", str(tmp_path / "state"), "--out", str(tmp_path / "out"), "--quick")
-    stopped = run("run", "capacity", *where, "--minutes", "0")
+    stopped = run("run", "capacity", *where, "--minutes", "0", "--seeds", "3")
     assert stopped.exit_code == 130
     assert "the same command goes on" in stopped.output
     raw = Raw.model_validate(json.loads((tmp_path / "out" / "capacity.json").read_text()))
     assert raw.size == "quick"
-    assert raw.seeds == {0: {}, 1: {}}
+    assert raw.seeds == {0: {}, 1: {}, 2: {}}
+    assert run("run", "capacity", *where, "--minutes", "0", "--seeds", "1").exit_code == 130
+    again = Raw.model_validate(json.loads((tmp_path / "out" / "capacity.json").read_text()))
+    assert again == raw  # what has been published is not dropped
     refused = run("run", "capacity", *where[:4])
     assert refused.exit_code == 2
     assert "results of a quick run" in refused.output
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # half a minute of a processor, which a busy machine may not have
 @pytest.mark.parametrize("name", CAN_RUN)
 def test_every_experiment_runs_at_its_small_size_and_gives_no_verdict(name: str, tmp_path: Path) -> None:
     where = ("--state", str(tmp_path / "state"), "--seeds", "1")

@@ -36,9 +36,7 @@ const heading = (name) => (name ? h("th", { scope: "col" }, name) : h("td", {}))
 function row(criterion) {
   const { meaning, percent, supported, refuted, measured, verdict } = criterion;
   const figure = (value) => (percent ? `${(100 * value).toFixed(1)}%` : value.toFixed(2));
-  const came = measured
-    ? `${figure(measured.value)} (${figure(measured.low)} to ${figure(measured.high)})`
-    : "–";
+  const came = measured ? figure(measured.value) + between(measured, figure) : "–";
   return h(
     "tr",
     {},
@@ -51,7 +49,12 @@ function row(criterion) {
   );
 }
 
-/** Such as "at least 25.0%". */
+/** The interval, where there is one. */
+function between({ low, high }, figure) {
+  return low === null || high === null ? "" : ` (${figure(low)} to ${figure(high)})`;
+}
+
+/** Such as "25.0% or more". */
 export function rangeInWords({ low, high }, figure) {
   if (low !== null && high !== null) return `${figure(low)} to ${figure(high)}`;
   return low !== null ? `${figure(low)} or more` : `${figure(high)} or less`;
@@ -67,7 +70,8 @@ function track({ percent, supported, refuted, measured }) {
   const zone = (kind, range) => span(kind, place(range.low ?? low), place(range.high ?? high));
   const marks = [zone("zone supports", supported), ...refuted.map((range) => zone("zone refutes", range))];
   if (measured) {
-    marks.push(zone("interval", measured), span("point", place(measured.value), place(measured.value)));
+    if (measured.low !== null && measured.high !== null) marks.push(zone("interval", measured));
+    marks.push(span("point", place(measured.value), place(measured.value)));
   }
   return h("span", { class: "track" }, marks);
 }
