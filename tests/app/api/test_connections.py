@@ -165,15 +165,34 @@ def test_an_answer_that_nobody_reads_is_given_up(hasty_server: Server) -> None:
 
 
 def test_a_slow_reader_gets_all_of_its_answer(hasty_server: Server) -> None:
-    sock, size = pipelined_file(hasty_server.url)
+    for _ in range(10):
+        read, size, pause = read_slowly(hasty_server.url)
+        if read >= size:
+            return
+        assert pause > SECONDS, f"closed after {read} of {size} bytes, none of which was waited for longer"
+    pytest.skip("this machine holds up a reader again and again for as long as the server waits for it")
+
+
+def read_slowly(url: str) -> tuple[int, int, float]:
+    """Read a large file a little at a time. Returns the bytes that came, those there are, and the longest pause
+    in seconds between two reads: on a busy machine, longer than was meant."""
+    sock, size = pipelined_file(url)
+    read, pause = 0, 0.0
+    began = last = time.monotonic()
     with sock:
-        read, began = 0, time.monotonic()
         while read < size:
-            part = sock.recv(65536)
-            assert part, f"closed after {read} of {size} bytes"
+            try:
+                part = sock.recv(65536)
+            except ConnectionResetError:
+                part = b""
+            now = time.monotonic()
+            pause, last = max(pause, now - last), now
+            if not part:
+                break
             read += len(part)
-            if time.monotonic() - began < 2 * SECONDS:
+            if now - began < 2 * SECONDS:
                 time.sleep(0.05)
+    return read, size, pause
 
 
 def test_a_new_connection_takes_the_place_of_the_one_that_waits_longest(small_server: Server) -> None:

@@ -107,9 +107,10 @@ def test_the_last_change_of_a_name_is_that_of_its_lines(tmp_path: Path) -> None:
 
     def git(*arguments: str, day: int = 1) -> str:
         who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-        dated = {**os.environ, "GIT_COMMITTER_DATE": f"2026-01-0{day}T12:00:00Z"}
+        date = {"GIT_COMMITTER_DATE": f"2026-01-0{day}T12:00:00Z"}
         git = ["git", "-C", str(tmp_path), *who, *arguments]
-        return subprocess.run(git, check=True, capture_output=True, text=True, env=dated).stdout.strip()
+        ran = subprocess.run(git, check=True, capture_output=True, text=True, env={**os.environ, **date})
+        return ran.stdout.strip()
 
     file = tmp_path / "finding.py"
     git("init", "-q")
