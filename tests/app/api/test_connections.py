@@ -174,8 +174,11 @@ def test_a_slow_reader_gets_all_of_its_answer(hasty_server: Server) -> None:
 
 
 def read_slowly(url: str) -> tuple[int, int, float]:
-    """Read a large file a little at a time. Returns the bytes that came, those there are, and the longest pause
-    in seconds between two reads: on a busy machine, longer than was meant."""
+    """Read a large file a little at a time.
+
+    Returns the bytes that came, those there are, and the longest pause between two reads, in seconds: on a
+    busy machine it is longer than was meant.
+    """
     sock, size = pipelined_file(url)
     read, pause = 0, 0.0
     began = last = time.monotonic()
