@@ -11,6 +11,7 @@ MAX_WRITTEN_OUT = 10_000
 
 _PART = re.compile(r"\\.|\[[^\[\]]*\]|\{(?P<count>\d+)[^{}]*\}|.", re.DOTALL)
 _ODD_SET = re.compile(r"\[\^?\]|\[[^\]]*\[")  # one whose end takes more to find
+_FUZZY = re.compile(r"\{[\d\s<=+,]*[eids][\d\s<=+,eids]*(?::[^{}]*)?\}")
 _VERBOSE = re.compile(r"(?<!\\)\(\?[a-wyzA-Z0-9]*x")  # with it, counts may be spread over spaces and comments
 
 
@@ -32,6 +33,12 @@ def require_pattern(pattern: str) -> None:
         regex.compile(pattern)
     except (regex.error, RecursionError) as error:
         raise ValueError(f"is no regular expression: {error}") from error
+
+
+def is_fuzzy(pattern: str) -> bool:
+    """Whether a pattern asks for what is like a text, with so many errors (`{e<=1}`): a search for that may
+    take far longer than it is given."""
+    return _FUZZY.search(re.sub(r"\\.", "", pattern, flags=re.DOTALL)) is not None
 
 
 def _written_out(pattern: str) -> int:

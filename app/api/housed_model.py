@@ -60,9 +60,10 @@ class HousedModel:
 
 
 def failed(error: Exception) -> Future[None]:
-    """What whoever waits for a model gets that cannot be opened."""
+    """What whoever waits for a model gets that cannot be opened. Each time that it is raised the error
+    gathers the frames it passes, and with them the requests: those of earlier times go."""
     failed: Future[None] = Future()
-    failed.set_exception(error)
+    failed.set_exception(error.with_traceback(None))
     return failed
 
 

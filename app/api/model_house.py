@@ -137,12 +137,16 @@ class ModelHouse:
         there = [model.serving for model in self.models.values()]
         return [serving for serving in there if serving is not None]
 
-    def close(self) -> None:
-        """Stop every engine, and open nothing more."""
+    def lend_no_more(self) -> None:
+        """Open nothing more, and send away whoever waits for memory."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._opener.shutdown(wait=False)
+
+    def close(self) -> None:
+        """Stop every engine too."""
+        self.lend_no_more()
         for serving in self.open():
             serving.engine.stop()
 

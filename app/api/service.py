@@ -76,6 +76,7 @@ class Service:
     def stop(self) -> None:
         """Leave comparisons to the next start, end every generation with an error, and take no more."""
         self.off_loop.close()
+        self.house.lend_no_more()  # a comparison may be waiting for a model
         self.comparisons.stop()
         self.house.close()
 

@@ -35,6 +35,9 @@ REMOTE_FILE = "remote.json"
 
 _SILENCE_SECONDS = 30.0
 """A server that says nothing for so long is asked again; it sends something every ten seconds."""
+_SUBMIT_SECONDS = 660.0
+"""How long it may take a server to load the models of a comparison and to draw its problems. If we gave up,
+it would go on nevertheless, and we would not know which comparison is ours."""
 _PATIENCE_SECONDS = 120.0
 """How long a server may be away, to be started again for example, before we give up."""
 _PAGE = 1000
@@ -195,7 +198,8 @@ def _submit(remote: Remote, path: Path, spec: ComparisonSpec) -> str:
     _write(path, {})  # a folder that cannot be written is found before the server works for it
     body = spec.model_dump_json().encode()
     headers = {"content-type": "application/json"}
-    id = str(remote.call("POST", "/v1/compare", content=body, headers=headers).json()["id"])
+    taken = remote.call("POST", "/v1/compare", content=body, headers=headers, timeout=_SUBMIT_SECONDS)
+    id = str(taken.json()["id"])
     _write(
         path,
         {

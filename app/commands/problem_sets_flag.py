@@ -28,8 +28,9 @@ def sets_of_flags(given: Sequence[str], prompts: Sequence[str]) -> dict[str, dic
             name = "".join(
                 letter if letter.isascii() and letter.isalnum() else "_" for letter in Path(each).stem
             )
+        name = name[:60]
         same = sum(other == name or other.startswith(f"{name}-") for other in sets)
-        sets[f"{name[:56]}-{same + 1}" if same else name[:60]] = found
+        sets[f"{name}-{same + 1}" if same else name] = found
     if prompts:
         files = [each for each in sets.values() if each["source"] == "given"]
         if files:

@@ -1,6 +1,6 @@
 """The problems of a comparison: from what its spec says to a problem set."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.compare.problem_sets.corpus_set import served_corpus_set
 from app.compare.problem_sets.given_set import GivenSet
@@ -8,7 +8,7 @@ from app.compare.problem_sets.gym_set import GymSet
 from app.compare.problem_sets.problem import ProblemSet
 from app.compare.problem_sets.scoring import JudgeCommand
 from app.compare.problem_sets.sources import CorpusProblems, GivenProblems
-from app.compare.several_sets import Part, SeveralSets, parts_of
+from app.compare.several_sets import Part, SeveralSets, naming, parts_of
 from app.compare.spec import ComparisonSpec
 from app.errors import UnfitError
 from models.checkpoint import LoadedCheckpoint
@@ -18,7 +18,8 @@ from models.checkpoint import LoadedCheckpoint
 class Allowance:
     """What a comparison may do on this machine: little for whoever asks over HTTP, more at a terminal.
 
-    judge_commands: whether it may run programs. draw_seconds: how long drawing problems may take.
+    judge_commands: whether it may run programs. draw_seconds: how long drawing problems may
+    take, of all sets together.
     """
 
     judge_commands: bool = False
@@ -39,7 +40,12 @@ def problem_set_of(
             must not be.
     """
     parts = parts_of(spec.problems)
-    sets = {part.name: _set_of(part, spec.seed, checkpoint, allowance or Allowance()) for part in parts}
+    given = allowance or Allowance()
+    share = replace(given, draw_seconds=given.draw_seconds / len(parts))
+    sets: dict[str | None, ProblemSet] = {}
+    for part in parts:
+        with naming(part.where):
+            sets[part.name] = _set_of(part, spec.seed, checkpoint, share)
     only = sets.get(None)
     return only or SeveralSets({name: each for name, each in sets.items() if name is not None})
 
@@ -51,9 +57,9 @@ def _set_of(part: Part, seed: int, checkpoint: LoadedCheckpoint, allowance: Allo
     if isinstance(source, GivenProblems):
         if isinstance(source.scoring, JudgeCommand) and not allowance.judge_commands:
             raise UnfitError(
-                f"{part.where}.scoring.kind is 'command'; a server never runs commands for its clients. Run "
+                "problems.scoring.kind is 'command'; a server never runs commands for its clients. Run "
                 "the comparison with `demur compare`, without --url.",
-                param=f"{part.where}.scoring",
+                param="problems.scoring",
             )
         return GivenSet(source, seed)
     return GymSet(source, seed, allowance.draw_seconds)

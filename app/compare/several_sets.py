@@ -1,7 +1,8 @@
 """Several problem sets in one comparison: each is a group of its report, and all count together."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from typing import Annotated, Literal, Self
@@ -16,6 +17,7 @@ from app.compare.problem_sets.sources import (
     GymProblems,
     ProblemSource,
 )
+from app.errors import ParameterError
 from app.invalid import Listed, refusal
 
 MAX_SETS = 32
@@ -71,10 +73,28 @@ def parts_of(problems: CorpusProblems | GivenProblems | GymProblems | SeveralPro
     """The problem sets, one or several."""
     if not isinstance(problems, SeveralProblems):
         return (Part(None, problems, "problems"),)
-    return [
-        Part(each.name, each.problems, f"problems.sets[{place}].problems")
-        for place, each in enumerate(problems.sets)
-    ]
+    return [Part(each.name, each.problems, _where(place)) for place, each in enumerate(problems.sets)]
+
+
+def _where(place: int) -> str:
+    return f"problems.sets[{place}].problems"
+
+
+@contextmanager
+def naming(where: str) -> Generator[None]:
+    """Have a problem set that finds fault with a field as if it were the only set name the field in `where`.
+
+    Raises:
+        ParameterError: it does.
+    """
+    try:
+        yield
+    except ParameterError as error:
+        message, param = (
+            f"{where}.{text.removeprefix('problems.')}" if text.startswith("problems.") else text
+            for text in (error.message, error.param or "")
+        )
+        raise ParameterError(message, param=param or None, code=error.code) from error
 
 
 @dataclass(frozen=True)
@@ -85,11 +105,11 @@ class SeveralSets:
 
     def draw(self) -> list[Problem]:
         """The problems, sets in turn, so that what was computed first is a fair part of all."""
-        drawn = [self._named(name, each.draw()) for name, each in self.sets.items()]
+        drawn = self._of_each(lambda each: each.draw())
         return [problem for problem in chain.from_iterable(zip_longest(*drawn)) if problem is not None]
 
     def examples(self) -> Sequence[Problem]:
-        return [each for name, own in self.sets.items() for each in self._named(name, own.examples())]
+        return [*chain.from_iterable(self._of_each(lambda each: each.examples()))]
 
     def judge(self, problem: Problem, text: str) -> Verdict:
         name, _, id = problem.id.partition("/")
@@ -100,6 +120,13 @@ class SeveralSets:
     def close(self) -> None:
         for each in self.sets.values():
             each.close()
+
+    def _of_each(self, of: Callable[[ProblemSet], Sequence[Problem]]) -> list[list[Problem]]:
+        found: list[list[Problem]] = []
+        for place, (name, each) in enumerate(self.sets.items()):
+            with naming(_where(place)):
+                found.append(self._named(name, of(each)))
+        return found
 
     def _named(self, name: str, problems: Sequence[Problem]) -> list[Problem]:
         return [replace(each, id=f"{name}/{each.id}", group=name) for each in problems]

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import traceback
 from collections.abc import Generator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,6 +16,7 @@ from app.api.errors import ApiError, to_api_error
 from app.api.housed_model import HousedModel
 from app.api.metrics import Metrics
 from app.api.model_house import ModelHouse
+from app.api.service import Service
 from app.api.serving import Serving
 from app.errors import DeadlineError, EngineStoppedError, OverloadedError, RequestError
 from app.main import start_engine
@@ -322,3 +324,41 @@ def test_whether_models_can_be_there_together_is_known_before_they_are_loaded(en
     assert house.excess(["b", "c"]) is not None, "the default stays"
     assert engines.house().excess(["a", "b", "c"]) is None
     assert engines.tried == 1
+
+
+def test_a_service_that_stops_waits_for_nobody_who_waits_for_memory(engines: Engines, tmp_path: Path) -> None:
+    """Its comparison would have got a model once another is returned, an hour later at most."""
+    house = engines.house(max_bytes=WEIGHT, max_wait_seconds=3600)
+    service = Service(Settings(checkpoint=tmp_path, comparisons=tmp_path / "kept"), Metrics(), house)
+    ended: list[BaseException] = []
+
+    def wait_for_b() -> None:
+        try:
+            use(house, "b")
+        except EngineStoppedError as error:
+            ended.append(error)
+
+    with house.lend_to_thread("a"):
+        waiting = threading.Thread(target=wait_for_b)
+        waiting.start()
+        while house.models["b"].loans == 0:
+            time.sleep(0.001)
+        with pytest.MonkeyPatch.context() as patch:
+            # The comparison that waits is what is joined.
+            patch.setattr(service.comparisons, "stop", lambda: waiting.join(60))
+            patch.setattr(house, "close", lambda: None)  # the engine is that of other tests too
+            service.stop()
+        assert not waiting.is_alive()
+    assert len(ended) == 1
+
+
+def test_an_error_that_many_get_does_not_keep_what_they_asked(engines: Engines) -> None:
+    engines.broken = "b"
+    house = engines.house(retry_seconds=3600)
+    depths: list[int] = []
+    for _ in range(5):
+        with pytest.raises(ArtifactError) as told:
+            use(house, "b")
+        depths.append(len(traceback.extract_tb(told.value.__traceback__)))
+    assert engines.tried == 1
+    assert len(set(depths[1:])) == 1

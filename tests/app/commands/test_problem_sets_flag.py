@@ -54,6 +54,14 @@ def test_several_sets_have_names_and_what_applies_to_each(tmp_path: Path) -> Non
     assert [item["prompt"] for item in items_of(sets) or ()] == ["x", "y", "z"]
 
 
+def test_files_whose_long_names_begin_alike_are_sets_of_their_own(tmp_path: Path) -> None:
+    stem = "a" * 70
+    files = [written(tmp_path, f"{stem}{end}.jsonl", end) for end in "xyz"]
+    flags = problems_of_sets(sets_of_flags(files, []), fields())
+    spec = spec_of({}, flags, ARM)
+    assert [part.name for part in parts_of(spec.problems)] == ["a" * 60, "a" * 60 + "-2", "a" * 60 + "-3"]
+
+
 def test_prompts_are_a_set_beside_generators() -> None:
     sets = sets_of_flags(["reasoning_gym:chain_sum"], ["x"])
     assert list(sets) == ["chain_sum", "prompts"]

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from app.compare.folder import RunFolder
+from app.compare.problem_sets.gym_set import GymSet
+from app.compare.problems import Allowance, problem_set_of
 from app.compare.report.page import render
 from app.compare.server.findings import write_report
+from app.compare.several_sets import SeveralSets
 from app.compare.spec import ComparisonSpec
 from app.compare.summary import measure_of, problems_of
 from app.errors import ParameterError
@@ -122,3 +125,26 @@ def test_what_one_set_does_not_allow_all_do_not(checkpoint: LoadedCheckpoint, tm
     bad = {**SUMS, "template": {"form": "text", "question": "{context}"}}
     with pytest.raises(ParameterError, match=r"problems\.sets\[1\]\.problems\.template\.question names"):
         run(checkpoint, spec_of(GREEDY, texts=TEXTS, sums=bad), tmp_path / "bad")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        (SUMS | {"examples": 0, "items": SUMS["items"][:1], "split": "calibration"}, "split"),
+        (CORPUS | {"ops": [60, 64], "count": 5}, "ops"),
+        (SUMS | {"scoring": {"kind": "command", "command": ["true"]}}, "scoring"),
+    ],
+)
+def test_what_is_wrong_with_a_set_is_said_of_that_set(
+    checkpoint: LoadedCheckpoint, tmp_path: Path, wrong: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(ParameterError, match=rf"^problems\.sets\[1\]\.problems\.{field}") as told:
+        run(checkpoint, spec_of(texts=TEXTS, wrong=wrong), tmp_path)
+    assert told.value.param == f"problems.sets[1].problems.{field}"
+
+
+def test_all_sets_together_may_be_drawn_as_long_as_one(checkpoint: LoadedCheckpoint) -> None:
+    chains = {"source": "reasoning_gym", "name": "chain_sum"}
+    found = problem_set_of(spec_of(a=chains, b=chains), checkpoint, Allowance(draw_seconds=8.0))
+    assert isinstance(found, SeveralSets)
+    assert [each.draw_seconds for each in found.sets.values() if isinstance(each, GymSet)] == [4.0, 4.0]

@@ -14,6 +14,7 @@ from app.findings.finding import Finding
 from app.findings.published import Fixed, Raw, published_folder, read_published, read_raw
 from app.findings.registry import FINDINGS
 from app.findings.report import markdown, range_in_words
+from models.errors import ArtifactError
 from models.files import write_json
 from tests.app.findings.test_running import toy
 
@@ -141,3 +142,12 @@ def test_ranges_are_told_as_they_were_written() -> None:
         for each in (criterion.supported, *criterion.refuted)
     ]
     assert ranges == ["at least 90.0%", "at least 50.0%", "at most 2.0%", "above 10.0%"]
+
+
+def test_a_file_of_another_make_is_damaged(tmp_path: Path) -> None:
+    for name in ("findings", "toy"):
+        write_json(tmp_path / f"{name}.json", {"data": [{"name": "x"}], "name": "toy"})
+    with pytest.raises(ArtifactError, match=r"findings\.json is damaged: data\.0\.title"):
+        read_published(tmp_path)
+    with pytest.raises(ArtifactError, match=r"toy\.json is damaged"):
+        read_raw(tmp_path, "toy")

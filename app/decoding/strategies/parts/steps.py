@@ -13,13 +13,17 @@ from app.decoding.core.span import SequenceSpec, Span, Until
 from app.decoding.core.types import Token
 from app.errors import ParameterError
 from app.invalid import refusal, show
-from app.patterns import require_pattern
+from app.patterns import is_fuzzy, require_pattern
 
 SEARCH_SECONDS = 0.01
 """Most processor time of a search for the end of a step; the whole engine waits meanwhile."""
 
 TAIL_BYTES = 256
 """Most bytes of a step, its last, that are searched for its end. A character may be cut in two by them."""
+
+MOST_ALONE = 16
+"""So many closing tokens in a row are a step; fewer stand alone before one. They are all looked at again
+after each token, and a pattern may have any token close a step."""
 
 StepRule = Literal["line", "sentence", "blank_line"]
 
@@ -44,7 +48,21 @@ class StepPattern(BaseModel):
             at_end = regex.compile(_at_end(pattern))
         except (ValueError, regex.error) as error:
             raise refusal("pattern", f"it {error}") from error
-        if at_end.search("", timeout=SEARCH_SECONDS):
+        if is_fuzzy(pattern):  # time is not looked at while that is searched
+            raise refusal(
+                "pattern",
+                "it has braces that ask for what is like a text, as {e<=1} does; put a backslash before the "
+                "brace if it is meant as it stands",
+            )
+        try:
+            is_empty = at_end.search("", timeout=SEARCH_SECONDS) is not None
+        except TimeoutError as error:
+            raise refusal(
+                "pattern",
+                f"it takes more than {SEARCH_SECONDS:g} s on the empty text; write one that is not searched "
+                "within itself",
+            ) from error
+        if is_empty:
             raise refusal(
                 "pattern",
                 "it matches the empty text, so that every token would end a step; write one that needs a "
@@ -115,25 +133,30 @@ def closes_step(spec: SequenceSpec, tokens: Sequence[Token], ends: StepEnds) -> 
 
 def step_begin(span: Span, ends: StepEnds) -> int:
     """Position of a step's first token, after closing tokens that stand alone before it; the end of the span
-    if there are none but these."""
-    for index in range(len(span.tokens)):
-        if not closes_step(span.spec, span.tokens[: index + 1], ends):
-            return span.start + index
-    return span.end
+    if there are none but these. So many of them as are a step, `MOST_ALONE`, do not stand alone."""
+    alone = _alone(span, len(span.tokens), ends)
+    return span.start + (0 if alone == MOST_ALONE else alone)
 
 
 def step_written(ends: StepEnds) -> Until:
     """Complete with the token that closes the step. A closing token that stands alone, as a line break
-    before an answer may, is no step."""
+    before an answer may, is no step, unless it is the last of `MOST_ALONE`."""
 
     def is_complete(span: Span) -> bool:
         if not closes_step(span.spec, span.tokens, ends):
             return False
-        return not all(
-            closes_step(span.spec, span.tokens[:length], ends) for length in range(1, len(span.tokens))
-        )
+        before = len(span.tokens) - 1
+        return _alone(span, before, ends) < before or before == MOST_ALONE - 1
 
     return is_complete
+
+
+def _alone(span: Span, count: int, ends: StepEnds) -> int:
+    """How many of the span's first tokens close a step without anything before them, of `count` and at most
+    `MOST_ALONE`."""
+    most = min(count, MOST_ALONE)
+    closed = (closes_step(span.spec, span.tokens[: index + 1], ends) for index in range(most))
+    return next((index for index, closes in enumerate(closed) if not closes), most)
 
 
 def _tail(spec: SequenceSpec, tokens: Sequence[Token], enough: int) -> bytes:

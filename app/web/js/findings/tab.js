@@ -36,7 +36,8 @@ export function findingsTab(root, catalogue) {
     try {
       findings = (await get("findings")).data;
       root.replaceChildren(h("div", { class: "probes" }, nav, place));
-      show();
+      if (findings.length) show();
+      else root.replaceChildren(h("p", { class: "hint" }, "This server came without findings."));
     } catch (error) {
       root.replaceChildren(h("p", { class: "alert", role: "alert" }, error.message));
     }

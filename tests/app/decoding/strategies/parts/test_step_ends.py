@@ -1,5 +1,6 @@
 """Where steps of free text end: by rule or by a regular expression, over tokens of any cut."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +12,15 @@ from pydantic import TypeAdapter, ValidationError
 from app.decoding.core.span import SequenceSpec, Span
 from app.decoding.core.types import StoppingParams, Token
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies.parts.steps import TAIL_BYTES, StepEnds, closes_step, step_begin, step_written
+from app.decoding.strategies.parts import steps as step_ends
+from app.decoding.strategies.parts.steps import (
+    MOST_ALONE,
+    TAIL_BYTES,
+    StepEnds,
+    closes_step,
+    step_begin,
+    step_written,
+)
 from app.errors import ParameterError
 
 ENDS: TypeAdapter[Any] = TypeAdapter(StepEnds)
@@ -132,8 +141,40 @@ def test_a_pattern_that_takes_for_ever_is_the_request_s_fault(pattern: str) -> N
         ({"pattern": "(?x) a"}, "without the flag x"),
         ({"pattern": "(?:a{999}){999}"}, "comes to more than 10000 characters"),
         ({"pattern": "a", "flags": "i"}, "Extra inputs"),
+        ({"pattern": "(?R)"}, "takes more than 0.01 s on the empty text"),
+        ({"pattern": "(?:abcdefghij){e<=9}"}, "braces that ask for what is like a text"),
+        ({"pattern": "(?b)(?:[a-z]{40}){1<=i<3, s<=2:[a-z]}x"}, "braces that ask for what is like a text"),
+        ({"pattern": r"\\\\{2i + 3e<5}"}, "braces that ask for what is like a text"),
     ],
 )
 def test_ends_that_cannot_be_used_are_refused(given_ends: Any, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         ENDS.validate_python(given_ends)
+
+
+@pytest.mark.parametrize("pattern", [r"\\boxed\{\d\}", r"\{e\}", r"\p{Lu}{2,3}", "a{,3}b", r"{(\d+)}", "{}e"])
+def test_braces_of_other_kinds_are_taken(pattern: str) -> None:
+    ENDS.validate_python({"pattern": pattern})
+
+
+def test_so_many_closing_tokens_in_a_row_are_a_step() -> None:
+    text = "." * (MOST_ALONE + 2) + "a."
+    assert steps(text, ["."]) == ["." * MOST_ALONE, "..a.", ""]
+    whole = span_of("." * MOST_ALONE)
+    assert step_begin(whole, (".",)) == whole.start, "a step is never without tokens"
+    assert step_begin(span_of("." * (MOST_ALONE - 1)), (".",)) == MOST_ALONE - 1
+
+
+def test_what_is_looked_at_after_a_token_does_not_grow_with_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    original = closes_step
+
+    def counted(spec: SequenceSpec, tokens: Sequence[Token], ends: Any) -> bool:
+        looked.append(len(tokens))
+        return original(spec, tokens, ends)
+
+    monkeypatch.setattr(step_ends, "closes_step", counted)
+    span, ends = span_of("a" * 300), ENDS.validate_python({"pattern": "."})
+    step_begin(span, ends)
+    step_written(ends)(span)
+    assert len(looked) <= 2 * MOST_ALONE + 1
