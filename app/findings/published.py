@@ -5,13 +5,16 @@
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from app.compare.results import Estimate, Result
 from app.findings.criteria import Verdict
+from models.errors import ArtifactError
 from models.files import read_json
+
+_R = TypeVar("_R", bound=Result)
 
 FINDINGS_FILE = "findings.json"
 _INSTALLED = Path(__file__).parent / "results"
@@ -109,7 +112,7 @@ def read_raw(folder: Path, name: str) -> Raw | None:
         ArtifactError: the file is damaged.
     """
     file = folder / f"{name}.json"
-    return Raw.model_validate(read_json(file)) if file.exists() else None
+    return _read(Raw, file) if file.exists() else None
 
 
 def read_published(folder: Path) -> FindingList:
@@ -118,4 +121,12 @@ def read_published(folder: Path) -> FindingList:
     Raises:
         ArtifactError: the file is missing or damaged.
     """
-    return FindingList.model_validate(read_json(folder / FINDINGS_FILE))
+    return _read(FindingList, folder / FINDINGS_FILE)
+
+
+def _read(kind: type[_R], file: Path) -> _R:
+    try:
+        return kind.model_validate(read_json(file))
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise ArtifactError(f"{file}: {where}: {error.errors()[0]['msg']}") from error

@@ -14,6 +14,7 @@ from app.findings.finding import Finding
 from app.findings.published import Fixed, Raw, published_folder, read_published, read_raw
 from app.findings.registry import FINDINGS
 from app.findings.report import markdown, range_in_words
+from models.errors import ArtifactError
 from models.files import write_json
 from tests.app.findings.test_running import toy
 
@@ -54,6 +55,13 @@ def test_a_number_is_measured_when_two_seeds_have_it(finding: Finding) -> None:
     assert made.criteria[0].by_seed == {0: Estimate(value=0.5), 1: Estimate(value=0.75)}
     assert (made.stages_done, made.stages) == (2, 4)
     assert made.processor_seconds == 3600
+
+
+@pytest.mark.parametrize("file", ["toy.json", "findings.json"])
+def test_a_damaged_file_is_told_with_its_name(file: str, tmp_path: Path) -> None:
+    write_json(tmp_path / file, {"data": [{"name": 1}], "seeds": 3})
+    with pytest.raises(ArtifactError, match=file):
+        read_raw(tmp_path, "toy") if file == "toy.json" else read_published(tmp_path)
 
 
 def test_what_is_published_can_be_read_again_and_is_the_same_each_time(
