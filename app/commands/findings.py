@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,16 +80,19 @@ def run(
     """
     from app.findings.finding import Stopped
     from app.findings.published import published_folder, read_raw
-    from app.findings.running import adopt, kept
+    from app.findings.running import adopt, kept, tasks_of
     from app.findings.running import run as run_stages
     from models.errors import ModelsError, SpecError
 
     with failing_on(ModelsError):
         finding = _finding(name)
         size: Size = "quick" if quick else "full"
+        tasks_of(finding, size, [0], state)  # before anything is made: it may be one that cannot be run
+        _usable(state, "--state")
         folder = out or (None if quick else published_folder())
         numbers = set(range(seeds))
         if folder is not None:
+            _usable(folder, "--out")
             raw = read_raw(folder, name)
             if raw is not None and raw.size != size:
                 raise SpecError(
@@ -133,7 +137,7 @@ def report(
         fixed = fixed_of(FINDINGS)
         raws = {name: read_raw(folder, name) for name in FINDINGS}
         if write:
-            folder.mkdir(parents=True, exist_ok=True)
+            _usable(folder, "--out")
             made = publish(folder, FINDINGS, fixed)
         else:
             made = FindingList(
@@ -161,6 +165,20 @@ def _finding(name: str) -> "Finding":
     return FINDINGS[name]
 
 
+def _usable(folder: Path, option: str) -> None:
+    """Make a folder, and refuse one that cannot be written to: not after hours of work."""
+    from models.errors import SpecError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise SpecError(
+            f"{folder} cannot be written to: {error.strerror}; give another with {option}"
+        ) from error
+
+
 def _publish(finding: "Finding", size: "Size", state: Path, results: "Results", folder: Path | None) -> None:
     """Write what is done; nothing where there is no folder for it."""
     from app.findings.concluding import publish
@@ -171,7 +189,6 @@ def _publish(finding: "Finding", size: "Size", state: Path, results: "Results", 
 
     if folder is None:
         return
-    folder.mkdir(parents=True, exist_ok=True)
     raw = Raw(
         name=finding.name,
         size=size,

@@ -137,17 +137,20 @@ def measured(results: Mapping[str, StageResult]) -> Mapping[str, Estimate]:
         found["mixed_gain"] = less(of(MIXED, "others"), of(SINGLE, "others"))
     if has(*AUGMENTATIONS):
         probes, answers = ([of(each, key).value for each in AUGMENTATIONS] for key in ("probe", "others"))
-        order = _rank_correlation(probes, answers)
+        order = rank_correlation(probes, answers)
         found["probe_order"] = Estimate(value=order, low=order, high=order)
     return found
 
 
-def _rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
-    """Spearman's; 0 where all of one are alike, which orders nothing."""
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
+    """Spearman's; 0 where all of one are alike, which orders nothing.
+
+    It can be a threshold exactly, such as 0.8, and then must not be beside it by a last bit.
+    """
     if len({*first}) == 1 or len({*second}) == 1:
         return 0.0
     result: Any = spearmanr(first, second)
-    return float(result.statistic)
+    return round(float(result.statistic), 9)
 
 
 def figure(results: Mapping[int, Mapping[str, StageResult]]) -> str:

@@ -11,6 +11,8 @@ from models.errors import ArtifactError
 from models.files import read_json, write_json
 
 BEGUN_FILE = "begun.json"
+SPENT_SUFFIX = ".spent"
+"""Of the file that says what a stage took before it was stopped; what a kill interrupts is not counted."""
 Results = Mapping[int, Mapping[str, StageResult]]
 """Of every stage that is done, by seed."""
 
@@ -84,8 +86,15 @@ def run(
             def told(share: float, before: float = before, cost: float = cost) -> None:
                 watcher.done((before + share * cost) / total)
 
-            result = task.stage.work(Bench(task.file.parent, told, should_stop))
-            write_json(task.file, {**result, "processor_seconds": round(process_time() - began, 1)})
+            spent = task.file.with_suffix(SPENT_SUFFIX)
+            earlier = float(str(read_json(spent)["processor_seconds"])) if spent.exists() else 0.0
+            try:
+                result = task.stage.work(Bench(task.file.parent, told, should_stop))
+            except BaseException:
+                write_json(spent, {"processor_seconds": earlier + process_time() - began})
+                raise
+            seconds = round(earlier + process_time() - began, 1)
+            write_json(task.file, {**result, "processor_seconds": seconds})
         watcher.done(done / total)
     return kept(finding, size, seeds, state)
 
@@ -99,7 +108,7 @@ def adopt(finding: Finding, size: Size, state: Path, begun: str, results: Result
         for name, result in stages.items():
             if not (folder / f"{name}.json").exists():
                 write_json(folder / f"{name}.json", result)
-    if results and not first.exists():
+    if results and (not first.exists() or begun < when_begun(finding, size, state)):
         write_json(first, {"begun": begun})
 
 

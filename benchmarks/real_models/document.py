@@ -57,7 +57,7 @@ def _model(settings: Settings, model: ModelSettings, name: str, folder: Path) ->
     if len(probed) > 1:
         together = _together(folder, probed)
         yield f"### {', '.join(probed)} together: {together.common} questions"
-        yield "The sets with a probe, so that every strategy ran on each."
+        yield "The sets with a probe, and the strategies that ran on each of them."
         yield "\n".join(_table(together, _oracle(folder, probed)))
     for each, report in reports.items():
         yield f"### {each}: {report.common} questions"

@@ -4,6 +4,7 @@ A region grows with its text, so memory follows the tokens in use: a slot costs 
 token, and a long text costs its own length, not that of every slot. Regions lie in one piece, so that one row
 is read where it lies and many rows are gathered by one index for all layers."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.hub.regions import Region, Regions
+
+log = logging.getLogger(__name__)
 
 GRAIN = 32
 """Regions are multiples of so many positions."""
@@ -80,7 +83,8 @@ class TokenPool:
         self._move(Region(origin + start, origin + end), self._regions[target].start + start)
 
     def reserve(self, needs: Sequence[Need]) -> None:
-        """Make room for what a pass writes. If memory runs out, every slot keeps what it has."""
+        """Make room for what a pass writes. If memory runs out, a slot keeps what lies before its `start`,
+        and one that needs nothing keeps all."""
         moves = [need for need in needs if self._is_unfit(need)]
         if not moves:
             return
@@ -141,7 +145,12 @@ class TokenPool:
         """Give back memory after long texts."""
         if self._capacity > SHRINK * self._line.taken:
             self._close_gaps()
-            self._resize(self._line.length + self._line.length // SPARE)
+            try:
+                self._resize(self._line.length + self._line.length // SPARE)
+            except (MemoryError, RuntimeError) as error:
+                # The room was made, and a pass must not fail for what it could do without. Layers that were
+                # not reached stay long, until the pool is resized next.
+                log.warning("Memory of long texts could not be given back: %s", error)
 
     def _resize(self, capacity: int) -> None:
         # What every layer has at any moment of it, should memory run out.

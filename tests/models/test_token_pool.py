@@ -1,5 +1,8 @@
 """Regions of a line, and keys and values that move with them."""
 
+from contextlib import suppress
+from random import Random
+
 import pytest
 import torch
 from hypothesis import given
@@ -167,3 +170,51 @@ def test_a_pool_that_cannot_grow_stays_as_it_was(monkeypatch: pytest.MonkeyPatch
     model.write(1, 0, 900)
     model.write(0, 5, 200)
     model.assert_held()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("not enough memory"), MemoryError()])
+def test_what_a_pass_writes_has_room_also_where_memory_cannot_be_given_back(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    model = Model(slots=3, length=4000)
+    for slot in range(3):
+        model.write(slot, 0, 3000 if slot else 200)
+
+    def fail(_line: Tensor, _positions: int) -> Tensor:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(token_pool, "_resized", fail)
+        model.copy(0, 1, 150)
+        model.write(2, 0, 40)
+        model.assert_held()
+    model.write(2, 40, 3000)
+    model.write(1, 150, 1500)
+    model.assert_held()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_memory_that_runs_out_now_and_then_costs_no_slot_what_it_keeps(seed: int) -> None:
+    resized, slots, length = token_pool.__dict__["_resized"], 4, 20 * GRAIN
+    model, left, random = Model(slots, length), 0, Random(seed)
+
+    def fail(line: Tensor, positions: int) -> Tensor:
+        nonlocal left
+        if left == 0:
+            raise RuntimeError("not enough memory")
+        left -= 1
+        return resized(line, positions)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(token_pool, "_resized", fail)
+        for _ in range(40):
+            left = random.choice([0, 1, 100])
+            slot, source = random.randrange(slots), random.randrange(slots)
+            end = random.randint(0, len(model.held[source]))
+            start = random.choice([0, random.randint(0, min(len(model.held[slot]), length - 1))])
+            with suppress(RuntimeError):
+                if random.random() < 0.5:
+                    model.copy(source, slot, end)
+                else:
+                    model.write(slot, start, random.choice([1, random.randint(1, length - start)]))
+            model.assert_held()

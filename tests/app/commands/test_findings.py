@@ -67,6 +67,22 @@ def test_a_run_without_time_stops_publishes_what_there_is_and_can_be_gone_on_wit
     assert "results of a quick run" in refused.output
 
 
+@pytest.mark.parametrize("option", ["--out", "--state"])
+def test_a_folder_that_cannot_be_written_to_is_refused_before_any_work(option: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    folders = {
+        "--out": str(tmp_path / "out"),
+        "--state": str(tmp_path / "state"),
+        option: str(tmp_path / "file"),
+    }
+    where = [each for pair in folders.items() for each in pair]
+    refused = run("run", "capacity", *where, "--quick", "--minutes", "0", "--seeds", "1")
+    assert refused.exit_code == 2
+    assert "cannot be written to" in refused.output
+    if option == "--out":
+        assert run("report", "--write", "--out", str(tmp_path / "file")).exit_code == 2
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # half a minute of a processor, which a busy machine may not have
 @pytest.mark.parametrize("name", CAN_RUN)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.compare.results import Estimate
 from app.findings.criteria import Between, Criterion, above, below, decide_all, over_seeds
+from app.findings.pretraining import rank_correlation
 
 NUMBERS = st.floats(-2, 2)
 
@@ -76,6 +77,13 @@ def test_one_seed_is_not_enough_and_one_without_an_interval_leaves_none() -> Non
     assert over_seeds([known]) is None
     assert over_seeds([]) is None
     assert over_seeds([known, Estimate(value=0.3)]) == Estimate(value=0.2)
+
+
+@pytest.mark.parametrize(
+    ("swapped", "expected"), [([1, 2, 4, 3], 0.8), ([4, 3, 1, 2], -0.8), ([1, 1, 1, 1], 0)]
+)
+def test_a_rank_correlation_that_is_a_threshold_lies_on_it(swapped: list[float], expected: float) -> None:
+    assert rank_correlation([1, 2, 3, 4], swapped) == expected
 
 
 CONDITION = Criterion("trained", "a condition", Between(low=0.9))

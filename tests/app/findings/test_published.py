@@ -57,6 +57,13 @@ def test_a_number_is_measured_when_two_seeds_have_it(finding: Finding) -> None:
     assert made.processor_seconds == 3600
 
 
+@pytest.mark.parametrize("file", ["toy.json", "findings.json"])
+def test_a_damaged_file_is_told_with_its_name(file: str, tmp_path: Path) -> None:
+    write_json(tmp_path / file, {"data": [{"name": 1}], "seeds": 3})
+    with pytest.raises(ArtifactError, match=file):
+        read_raw(tmp_path, "toy") if file == "toy.json" else read_published(tmp_path)
+
+
 def test_what_is_published_can_be_read_again_and_is_the_same_each_time(
     finding: Finding, tmp_path: Path
 ) -> None:

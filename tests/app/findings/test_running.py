@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.compare.results import Estimate
+from app.findings import running
 from app.findings.criteria import Between, Criterion
 from app.findings.finding import Bench, Experiment, Finding, Stage, StageResult, Stopped
 from app.findings.networks import digest_of, trained
@@ -106,6 +107,36 @@ def test_parts_that_were_published_elsewhere_are_taken_over(tmp_path: Path) -> N
     adopt(finding, "full", tmp_path / "here", "2001-01-01", published)
     assert kept(finding, "full", [0, 1], tmp_path / "here") == published
     assert when_begun(finding, "full", tmp_path / "here") == "2001-01-01"
+
+
+def test_a_run_has_begun_when_its_first_part_anywhere_has(tmp_path: Path) -> None:
+    finding = toy(lambda _name, seed, _bench: {"number": seed})
+    there = run(finding, "full", [0], tmp_path)
+    begun = when_begun(finding, "full", tmp_path)
+    adopt(finding, "full", tmp_path, "2999-01-01T00:00:00+00:00", there)
+    assert when_begun(finding, "full", tmp_path) == begun
+    adopt(finding, "full", tmp_path, "2001-01-01T00:00:00+00:00", there)
+    assert when_begun(finding, "full", tmp_path) == "2001-01-01T00:00:00+00:00"
+
+
+def test_what_a_part_took_before_it_was_stopped_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[None] = []
+
+    def work(_name: str, seed: int, _bench: Bench) -> StageResult:
+        attempts.append(None)
+        if len(attempts) < 3:
+            raise Stopped
+        return {"number": seed}
+
+    times = iter(range(0, 1000, 100))
+    monkeypatch.setattr(running, "process_time", lambda: next(times))
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            run(toy(work), "full", [0], tmp_path)
+    seconds = [each["processor_seconds"] for each in run(toy(work), "full", [0], tmp_path)[0].values()]
+    assert seconds == [300, 100]
 
 
 def test_progress_counts_parts_by_what_they_cost_and_ends_at_all(tmp_path: Path) -> None:
