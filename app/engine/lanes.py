@@ -1,13 +1,17 @@
 """Who may use the engine next: lanes of live requests and of background ones, and texts to be read."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from app.engine.forward import Pending
 from app.engine.requests import ActiveRequest, Choice, RequestGroup
 from app.engine.scoring import ScoreJob
 from app.engine.slots import Standing
+
+SPENT: Callable[[Pending], int] = attrgetter("choice.ledger.spent")
+"""Of a pending sequence: the tokens that its choice has computed; 0 before its first."""
 
 
 @dataclass(eq=False)
@@ -19,11 +23,6 @@ class Lane:
     begun: int = 0
     groups: dict[RequestGroup, None] = field(default_factory=dict[RequestGroup, None])
     pending: list[Pending] = field(default_factory=list[Pending])
-
-    @property
-    def beginning(self) -> int:
-        """How many of the pending belong to choices without a token."""
-        return sum(each.choice.ledger.spent == 0 for each in self.pending)
 
     def add(self, active: ActiveRequest) -> None:
         """A request whose choices may begin from now on."""

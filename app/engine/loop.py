@@ -15,7 +15,7 @@ from app.decoding.core.types import Token
 from app.engine.drawing import Drawing, Reply
 from app.engine.failures import broken_logits, model_failure
 from app.engine.forward import Forward, PassResult, Pending, Row
-from app.engine.lanes import Lane, Unread
+from app.engine.lanes import SPENT, Lane, Unread
 from app.engine.reading import Reading, reading_of
 from app.engine.requests import ActiveRequest, Choice, RequestGroup
 from app.engine.scoring import ScoreJob, Scorer
@@ -189,8 +189,9 @@ class DecodingLoop:
         Nothing of it is held when the tick delivers: branches that nobody refers to are told as dropped.
         """
         # 4. Choose the sequences; who has to wait for the next pass stays in the lane.
-        portion = self._pace.portion(turn, lane.beginning, len(lane.pending))
-        pending = lane.pending if turn.background else self._live_work(portion.whole)
+        beginning = [*map(SPENT, lane.pending)].count(0)  # no call a row: this is done for every token
+        portion = self._pace.portion(turn, beginning, len(lane.pending))
+        pending = lane.pending if turn.background else self._live_work(beginning, portion.whole)
         if pending is None:
             return
         rows, later = self._forward.select(pending, turn, portion)
@@ -214,11 +215,11 @@ class DecodingLoop:
 
     # 4. Choosing
 
-    def _live_work(self, whole: int) -> list[Pending] | None:
+    def _live_work(self, beginning: int, whole: int) -> list[Pending] | None:
         """Who goes on in a live turn: those without a token whose prompt one pass can read, or all; None
         where a text was read instead."""
         pending = self.live.pending
-        fresh = [each for each in pending if self._forward.can_begin(each, whole)]
+        fresh = [each for each in pending if self._forward.can_begin(each, whole)] if beginning else []
         match self._order.next(len(fresh), len(pending), reading=bool(self.unread.clients)):
             case "fresh":
                 return fresh

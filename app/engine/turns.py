@@ -156,19 +156,22 @@ class PrefillPace:
         """
         if turn.background:
             return Portion(turn.prefill_tokens, turn.prefill_tokens, turn.prefill_tokens)
-        least = LEAST_BRISK_PREFILL_TOKENS if turn.brisk else LEAST_PREFILL_TOKENS
-        in_time = self._in_time(brisk=turn.brisk)
+        least, seconds = LEAST_PREFILL_TOKENS, PREFILL_SECONDS
+        if turn.brisk:
+            least, seconds = LEAST_BRISK_PREFILL_TOKENS, BRISK_PREFILL_SECONDS
+        in_time = int(self._per_second * seconds)
         grown = least * min(LEAST_GROWS, beginning // max(1, pending - beginning))
-        wanted = (max(least, in_time, grown), max(least, in_time), max(LEAST_PIECE, in_time))
-        return Portion(*(min(self._most, tokens) for tokens in wanted))
-
-    def _in_time(self, *, brisk: bool) -> int:
-        """Tokens that are read in the time that reading may take."""
-        return int(self._per_second * (BRISK_PREFILL_SECONDS if brisk else PREFILL_SECONDS))
+        most = self._most
+        return Portion(
+            together=min(most, max(least, in_time, grown)),
+            whole=min(most, max(least, in_time)),
+            piece=min(most, max(LEAST_PIECE, in_time)),
+        )
 
     def taken(self, tokens: int, seconds: float) -> None:
         """Note what reading took. Few tokens say little about many."""
-        few = min(self._most, max(LEAST_BRISK_PREFILL_TOKENS, self._in_time(brisk=True))) / 2
+        in_time = int(self._per_second * BRISK_PREFILL_SECONDS)
+        few = min(self._most, max(LEAST_BRISK_PREFILL_TOKENS, in_time)) / 2
         if tokens >= few and seconds > 0:
             rate = tokens / seconds
             self._per_second = rate if not self._per_second else 0.7 * self._per_second + 0.3 * rate
