@@ -1,8 +1,10 @@
 """A connection of `demur serve`: uvicorn's, with an end to every wait for the client."""
 
 import asyncio
+import fcntl
 import logging
 import sys
+import termios
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -119,7 +121,7 @@ class Connection(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._expect_reading(self.transport.get_write_buffer_size())
+        self._expect_reading(self._untaken())
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -211,7 +213,7 @@ class Connection(H11Protocol):
         self._unread = self.loop.call_later(self.limits.write_seconds, self._check_reading, unread)
 
     def _check_reading(self, before: int) -> None:
-        unread = self.transport.get_write_buffer_size()
+        unread = self._untaken()
         if unread < before:
             self._expect_reading(unread)
         else:
@@ -219,6 +221,16 @@ class Connection(H11Protocol):
             # Reset: else the system keeps what is unsent, for a client that does not want it.
             self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
             self.transport.abort()
+
+    def _untaken(self) -> int:
+        """Bytes that the client has not taken: those here, and those in the system's buffer. That may hold
+        megabytes, and takes no more before a third of them is gone, which is long for a slow client."""
+        here = self.transport.get_write_buffer_size()
+        try:
+            there = fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+        except OSError:  # not every system tells
+            return here
+        return here + int.from_bytes(there, sys.byteorder)
 
     def _refuse(self, message: str, status: int, code: ErrorCode) -> None:
         """Answer with an error, take nothing more, and close once the client has had time to read it."""

@@ -94,7 +94,7 @@ def naming(where: str) -> Generator[None]:
             f"{where}.{text.removeprefix('problems.')}" if text.startswith("problems.") else text
             for text in (error.message, error.param or "")
         )
-        raise ParameterError(message, param=param or None, code=error.code) from error
+        raise type(error)(message, param=param or None, code=error.code) from error
 
 
 @dataclass(frozen=True)

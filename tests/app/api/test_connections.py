@@ -193,8 +193,8 @@ def read_slowly(url: str) -> tuple[int, int, float]:
             if not part:
                 break
             read += len(part)
-            if now - began < 2 * SECONDS:
-                time.sleep(0.05)
+            if now - began < 3 * SECONDS:  # so slowly that the system's buffer takes no more for so long
+                time.sleep(0.2)
     return read, size, pause
 
 
