@@ -9,7 +9,7 @@ from app.findings.bits import bits_of_people, lost, most_bits, parameters_of, pe
 from app.findings.criteria import Between, Criterion, above, below
 from app.findings.figures import Point, scatter
 from app.findings.finding import Bench, Experiment, Finding, Size, Stage, StageResult
-from app.findings.networks import MULTIPLY_ADDS, trained
+from app.findings.networks import cost_of, trained
 from app.findings.rounding import rounded
 from app.findings.telling import tell
 from models.corpora.bios.bios import Bios, BiosSettings
@@ -95,7 +95,7 @@ def stages(size: Size, seed: int) -> Sequence[Stage]:
     return [
         Stage(
             load.name,
-            load.tokens * load.shape.millions * 1e6 * MULTIPLY_ADDS,
+            cost_of(load.tokens, load.shape.millions * 1e6),
             partial(_measure, load, seed),
         )
         for load in LOADS[size]

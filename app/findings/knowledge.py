@@ -49,6 +49,11 @@ class World:
     layers: int
     tested: int
 
+    @property
+    def block_parameters(self) -> int:
+        """Of the matrices of its blocks, which the cost of training goes by."""
+        return 12 * self.layers * self.width**2
+
 
 WORLDS: dict[Size, World] = {
     "quick": World(people=400, exposures=3, rounds=1, width=32, layers=2, tested=20),

@@ -13,8 +13,13 @@ from models.training.config import PretrainConfig
 from models.training.data import batch_source
 
 _SAMPLE = 500
-MULTIPLY_ADDS = 3
+_MULTIPLY_ADDS = 3
 """Of a token and a parameter: one forward, two backward."""
+
+
+def cost_of(tokens: float, parameters: float) -> float:
+    """Multiply-adds of a training run; see `Stage`."""
+    return tokens * parameters * _MULTIPLY_ADDS
 
 
 def trained(config: PretrainConfig, folder: Path, bench: Bench, initial: GPT2 | None = None) -> GPT2:

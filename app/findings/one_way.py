@@ -17,7 +17,7 @@ from app.findings.knowledge import (
     pretraining,
     share_of,
 )
-from app.findings.networks import MULTIPLY_ADDS, trained
+from app.findings.networks import cost_of, trained
 from models.corpora.bios.biography import NamePlace
 
 HYPOTHESIS = (
@@ -51,7 +51,7 @@ QUESTIONS = 0.5
 def stages(size: Size, seed: int) -> Sequence[Stage]:
     world = WORLDS[size]
     tokens = world.people * world.exposures * (45 + 20)  # of a biography and the question beside it
-    cost = tokens * MULTIPLY_ADDS * 12.0 * world.layers * world.width**2
+    cost = cost_of(tokens, world.block_parameters)
     return [Stage(name, cost, partial(_measure, world, name, seed)) for name in PLACES]
 
 

@@ -23,7 +23,7 @@ from app.findings.knowledge import (
     probe_names,
     share_of,
 )
-from app.findings.networks import MULTIPLY_ADDS, digest_of, trained
+from app.findings.networks import cost_of, digest_of, trained
 from app.findings.telling import tell
 from models.corpora.bios.biography import Form, Order
 
@@ -94,7 +94,7 @@ def _cost(world: World, telling: Telling) -> float:
     """Of some 45 tokens a biography and 12 a question."""
     questions = world.people * world.exposures * telling.questions / (1 - telling.questions)
     tokens = 45 * world.people * world.exposures + 12 * questions
-    return tokens * MULTIPLY_ADDS * 12 * world.layers * world.width**2
+    return cost_of(tokens, world.block_parameters)
 
 
 def _measure(world: World, telling: Telling, seed: int, bench: Bench) -> StageResult:

@@ -49,6 +49,14 @@ def wait_until_over(http: httpx2.Client, id: str) -> dict[str, Any]:
     return list(progress(http, id))[-1]
 
 
+def clear_away(http: httpx2.Client) -> None:
+    """Cancel and delete every comparison."""
+    for each in http.get("/v1/compare").json()["data"]:
+        http.post(f"/v1/compare/{each['id']}/cancel")
+        wait_until_over(http, each["id"])
+        assert http.delete(f"/v1/compare/{each['id']}").status_code == 200
+
+
 def wait_for_outcomes(http: httpx2.Client, id: str, count: int) -> dict[str, Any]:
     """The first status with so many outcomes; it still runs then."""
     for status in progress(http, id):

@@ -8,7 +8,7 @@ import pytest
 from openai import OpenAI
 
 from tests.app.api.checkpoints import CORPUS, write_random_checkpoint
-from tests.app.api.comparing import wait_until_over
+from tests.app.api.comparing import clear_away
 from tests.app.api.server import Server, running_server
 
 
@@ -84,8 +84,5 @@ def corpus(corpus_server: Server) -> Generator[httpx2.Client]:
     """Plain HTTP to a server of a model with a corpus, which afterwards has nothing left to do."""
     with httpx2.Client(base_url=corpus_server.url, timeout=60) as client:
         yield client
-        for each in client.get("/v1/compare").json()["data"]:
-            client.post(f"/v1/compare/{each['id']}/cancel")
-            wait_until_over(client, each["id"])
-            assert client.delete(f"/v1/compare/{each['id']}").status_code == 200
+        clear_away(client)
     assert "Traceback" not in corpus_server.log

@@ -12,6 +12,7 @@ import pytest
 
 from models.checkpoint import weight_bytes
 from tests.app.api.comparing import (
+    clear_away,
     outcomes,
     progress,
     submit,
@@ -69,10 +70,7 @@ def several(
 def asking(several: Server) -> Generator[httpx2.Client]:
     with httpx2.Client(base_url=several.url, timeout=60) as client:
         yield client
-        for each in client.get("/v1/compare").json()["data"]:
-            client.post(f"/v1/compare/{each['id']}/cancel")
-            wait_until_over(client, each["id"])
-            client.delete(f"/v1/compare/{each['id']}")
+        clear_away(client)
 
 
 def test_arms_answer_as_their_models_do(asking: httpx2.Client) -> None:

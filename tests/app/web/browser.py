@@ -26,6 +26,13 @@ PROMPT = (
 )
 
 
+WIDTHS: dict[str, dict[str, Any]] = {
+    "desktop": {"viewport": {"width": 1400, "height": 900}, "is_mobile": False},
+    "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True},
+}
+"""Of windows, as options of `visiting`."""
+
+
 def place(**state: Any) -> str:
     """The address of a request, greedy unless told otherwise: base64url of its JSON, without padding."""
     whole = {

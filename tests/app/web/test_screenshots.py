@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.app.api.server import Server
-from tests.app.web.browser import Visit, visiting
+from tests.app.web.browser import WIDTHS, Visit, visiting
 
 _FOLDER = os.environ.get("DEMUR_SCREENSHOTS")
 
@@ -20,7 +20,6 @@ pytestmark = [
 ]
 
 DESKTOP = {"width": 1400, "height": 900}
-PHONE = {"width": 390, "height": 844}
 COMPARISON = {
     "name": "retries",
     "arms": [
@@ -88,7 +87,7 @@ def test_two_strategies_in_the_dark(browser: Browser, server: Server) -> None:
 
 
 def test_play_on_a_phone(browser: Browser, server: Server) -> None:
-    with visiting(browser, server.url, viewport=PHONE, color_scheme="light", is_mobile=True) as visit:
+    with visiting(browser, server.url, **WIDTHS["phone"], color_scheme="light") as visit:
         page = visit.go()
         expect(page.locator("#prompt")).not_to_have_value("")
         visit.run()

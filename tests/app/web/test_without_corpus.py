@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Request, expect
 
 from tests.app.api.server import Server, running_server
-from tests.app.web.browser import Visit, visiting
+from tests.app.web.browser import WIDTHS, Visit, visiting
 from tests.models.hub import write_foreign
 from tests.models.tokenizers import corpus_tokenizer
 
@@ -25,12 +25,10 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
         yield running
 
 
-@pytest.fixture(params=["desktop", "phone"])
+@pytest.fixture(params=WIDTHS)
 def visit(request: pytest.FixtureRequest, browser: Browser, plain: Server) -> Generator[Visit]:
     """A window of either width."""
-    phone = request.param == "phone"
-    size = {"width": 390, "height": 844} if phone else {"width": 1400, "height": 900}
-    with visiting(browser, plain.url, viewport=size, is_mobile=phone) as visit:
+    with visiting(browser, plain.url, **WIDTHS[request.param]) as visit:
         yield visit
 
 

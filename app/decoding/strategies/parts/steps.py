@@ -104,8 +104,7 @@ _RULES: dict[StepRule, str] = {
 
 def is_step_end(spec: SequenceSpec, token_id: int, ends: tuple[str, ...]) -> bool:
     """Whether a token closes a step: its text ends with one of `ends`, spaces behind it apart."""
-    text = spec.vocabulary[token_id].decode(errors="replace")
-    return text.endswith(ends) or text.rstrip(" ").endswith(ends)
+    return _ends_with(spec.vocabulary[token_id], ends)
 
 
 def closes_step(spec: SequenceSpec, tokens: Sequence[Token], ends: StepEnds) -> bool:
@@ -127,8 +126,7 @@ def closes_step(spec: SequenceSpec, tokens: Sequence[Token], ends: StepEnds) -> 
     longest = max((len(end.encode()) for end in ends), default=0)
     if longest < 2 or not last.strip(b" "):
         return False
-    text = _tail(spec, tokens, len(last) + longest - 1).decode(errors="replace")
-    return text.endswith(ends) or text.rstrip(" ").endswith(ends)
+    return _ends_with(_tail(spec, tokens, len(last) + longest - 1), ends)
 
 
 def step_begin(span: Span, ends: StepEnds) -> int:
@@ -157,6 +155,12 @@ def _alone(span: Span, count: int, ends: StepEnds) -> int:
     most = min(count, MOST_ALONE)
     closed = (closes_step(span.spec, span.tokens[: index + 1], ends) for index in range(most))
     return next((index for index, closes in enumerate(closed) if not closes), most)
+
+
+def _ends_with(content: bytes, ends: tuple[str, ...]) -> bool:
+    """Whether a text ends with one of `ends`, or would without the spaces behind it."""
+    text = content.decode(errors="replace")
+    return text.endswith(ends) or text.rstrip(" ").endswith(ends)
 
 
 def _tail(spec: SequenceSpec, tokens: Sequence[Token], enough: int) -> bytes:
