@@ -78,6 +78,12 @@ class StepOutput:
     hidden: Mapping[int, Tensor]
     measures: Tensor | None = None
 
+    def at(self, rows: Tensor) -> "StepOutput":
+        """Some of the rows, in the order of `rows`, which may name one several times."""
+        hidden = {layer: states[rows] for layer, states in self.hidden.items()}
+        measures = None if self.measures is None else self.measures[rows]
+        return StepOutput(self.logits[rows], hidden, measures)
+
 
 @dataclass(frozen=True)
 class PrefillRow:

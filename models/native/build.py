@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +26,6 @@ FLAGS = (
     "-fno-math-errno",
     "-ffp-contract=fast",
 )
-WARNINGS = ("-Wall", "-Wextra")
 
 X86_TARGETS = {
     "baseline": (),
@@ -49,41 +48,54 @@ def library_path(folder: Path = FOLDER) -> Path:
     return folder / f"libdemur-{digest.hexdigest()[:12]}.{suffix}"
 
 
-def build(target: Path | None = None, flags: Sequence[str] = ()) -> Path:
+def build(target: Path | None = None) -> Path:
     """Compile the library, unless it is there, and return its path.
-
-    Args:
-        flags: further ones for the compiler, such as `-fsanitize=address`.
 
     Raises:
         BuildError: there is no compiler, or it failed.
     """
     target = target or library_path()
-    if target.exists():
-        return target
+    if not target.exists():
+        static = () if sys.platform == "darwin" else ("-static-libstdc++", "-static-libgcc")
+        _compile(target, sorted(SOURCES.glob("*.cpp")), link=("-shared", *static))
+    return target
+
+
+def build_program(target: Path, main: Path, flags: Sequence[str]) -> Path:
+    """Compile the sources and a file with `main` into a program; for tests.
+
+    Raises:
+        BuildError: there is no compiler, or it failed.
+    """
+    _compile(target, [*sorted(SOURCES.glob("*.cpp")), main], flags, flags)
+    return target
+
+
+def _compile(
+    target: Path, sources: Sequence[Path], flags: Sequence[str] = (), link: Sequence[str] = ()
+) -> None:
     compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
     if not compiler:
         raise BuildError("there is no C++ compiler (c++, g++ or clang++); install one, or name one by CXX")
     is_x86 = platform.machine().lower() in ("x86_64", "amd64")
-    targets = X86_TARGETS if is_x86 else {"baseline": ()}
     with tempfile.TemporaryDirectory() as scratch:
         commands: list[list[str]] = []
         objects: list[str] = []
-        for source in sorted(SOURCES.glob("*.cpp")):
-            kinds = targets if source.name == "kernels.cpp" else {"": ()}
-            for name, instructions in kinds.items():
+        for source in sources:
+            targets: Mapping[str, Sequence[str]] = {"": ()}
+            if source.name == "kernels.cpp":
+                targets = X86_TARGETS if is_x86 else {"baseline": ()}
+            for name, instructions in targets.items():
                 objects.append(f"{scratch}/{source.stem}{name}.o")
                 named = [f"-DDEMUR_TARGET={name}"] if name else []
-                options = [*FLAGS, *WARNINGS, *instructions, *flags, *named]
+                options = [*FLAGS, *flags, *instructions, *named, f"-I{SOURCES}"]
                 commands.append([*compiler.split(), *options, "-c", str(source), "-o", objects[-1]])
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(_run, commands))
         # Whoever loads it meanwhile finds the whole file or none.
         made = Path(f"{target}.{os.getpid()}")
-        static = [] if sys.platform == "darwin" or flags else ["-static-libstdc++", "-static-libgcc"]
-        _run([*compiler.split(), "-shared", "-pthread", *static, *flags, *objects, "-o", str(made)])
+        _run([*compiler.split(), "-pthread", *link, *objects, "-o", str(made)])
         made.replace(target)
-    return target
 
 
 def _run(command: list[str]) -> None:
@@ -96,4 +108,7 @@ def _run(command: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    print(build())  # noqa: T201
+    try:
+        print(build())  # noqa: T201
+    except BuildError as error:
+        sys.exit(f"demur: {error}")

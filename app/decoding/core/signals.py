@@ -13,12 +13,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from models.language_model import MEASURES
+
 PROBE_PREFIX = "probe:"
 """Begins the name of a probe among the signals."""
 
 # exp(x) is 0 in float32 below about -104, so cutting log-probabilities here changes no sum,
 # and keeps 0 * -inf (not a number) from ever being formed.
 _LOG_ZERO = -200.0
+
+_COLUMN = {name: column for column, name in enumerate(MEASURES)}
 
 CONFIDENCE_TOP_K = 20
 
@@ -29,12 +33,18 @@ ROUNDING = 1e-4
 class Distribution:
     """Raw logits (B, V) with what several signals share, each computed once, when asked for.
 
-    chosen: (B,) ids of the chosen tokens, once there are any.
+    chosen: (B,) ids of the chosen tokens, once there are any. measures: (B, 5) `MEASURES` of the logits, if
+    the forward pass found them out.
     """
 
-    def __init__(self, logits: Tensor, chosen: Tensor | None = None) -> None:
+    def __init__(self, logits: Tensor, chosen: Tensor | None = None, measures: Tensor | None = None) -> None:
         self.logits = logits
         self.chosen = chosen
+        self._measures = measures
+
+    def measured(self, name: str) -> Tensor | None:
+        """(B,) one of `MEASURES`; None where the forward pass found out none."""
+        return None if self._measures is None else self._measures[:, _COLUMN[name]]
 
     @cached_property
     def log_probs(self) -> Tensor:
@@ -54,6 +64,8 @@ class Distribution:
     @cached_property
     def entropy(self) -> Tensor:
         """(B,) Shannon entropy in nats."""
+        if (measured := self.measured("entropy")) is not None:
+            return measured
         # 0 - x rather than -x: certainty is 0.0, not -0.0.
         return (0.0 - torch.linalg.vecdot(self.probs, self.finite_log_probs)).clamp_min_(0.0)
 
@@ -61,6 +73,8 @@ class Distribution:
     def chosen_log_probs(self) -> Tensor:
         """(B,) log-probabilities of the chosen tokens."""
         assert self.chosen is not None, "asked for before a token was chosen"
+        if (normaliser := self.measured("normaliser")) is not None:
+            return self.logits.gather(-1, self.chosen.unsqueeze(-1)).squeeze(-1) - normaliser
         return self.log_probs.gather(-1, self.chosen.unsqueeze(-1)).squeeze(-1)
 
     @cached_property
@@ -76,6 +90,8 @@ def entropy(distribution: Distribution) -> Tensor:
 
 def varentropy(distribution: Distribution) -> Tensor:
     """Variance of the information content, sum p (ln p + H)^2, in nats squared."""
+    if (measured := distribution.measured("varentropy")) is not None:
+        return measured
     deviation = distribution.finite_log_probs + distribution.entropy.unsqueeze(-1)
     return torch.linalg.vecdot(distribution.probs, deviation.square_())
 
@@ -87,11 +103,15 @@ def surprisal(distribution: Distribution) -> Tensor:
 
 def max_probability(distribution: Distribution) -> Tensor:
     """Probability of the likeliest token."""
+    if (measured := distribution.measured("max_probability")) is not None:
+        return measured
     return distribution.top_two[:, 0]
 
 
 def margin(distribution: Distribution) -> Tensor:
     """Difference of the two highest probabilities (Scheffer et al., 2001)."""
+    if (measured := distribution.measured("margin")) is not None:
+        return measured
     best = distribution.top_two
     return best[:, 0] - best[:, 1] if best.shape[-1] == 2 else best[:, 0]
 

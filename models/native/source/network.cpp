@@ -104,6 +104,7 @@ void Network::work_on(const demur_pass& pass, const Cache& cache, const Part& pa
         const float* position = position_embedding_ + pass.positions[first + at] * width;
         for (int d = 0; d < width; ++d) row[d] += position[d];
     }
+    team_.barrier();
     for (int layer = 0; layer < shape_.layers; ++layer) {
         const Block& block = blocks_[layer];
         keep(pass, layer, part, member);
