@@ -66,15 +66,13 @@ def score_tokens(model: LanguageModel[Any], token_ids: Sequence[int], reading: R
     """
     if len(token_ids) < 2:
         return []
-    output = model.score(token_ids)
-    logits, measures = output.logits, output.measures
+    logits = model.score(token_ids).logits
     given = replace(reading, probes=None)
     tokens: list[Token] = []
     for start in range(0, len(token_ids) - 1, _CHUNK):
         ids = list(token_ids[start + 1 : start + 1 + _CHUNK])
         chosen = torch.tensor(ids, device=logits.device)
-        part = slice(start, start + len(ids))
-        distribution = Distribution(logits[part], chosen, None if measures is None else measures[part])
+        distribution = Distribution(logits[start : start + len(ids)], chosen)
         tokens.extend(read_tokens(distribution, [given] * len(ids), chosen))
     if broken := broken_logits(tuple(tokens)):
         raise broken
