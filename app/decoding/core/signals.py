@@ -22,8 +22,6 @@ PROBE_PREFIX = "probe:"
 # and keeps 0 * -inf (not a number) from ever being formed.
 _LOG_ZERO = -200.0
 
-_COLUMN = {name: column for column, name in enumerate(MEASURES)}
-
 CONFIDENCE_TOP_K = 20
 
 ROUNDING = 1e-4
@@ -40,11 +38,9 @@ class Distribution:
     def __init__(self, logits: Tensor, chosen: Tensor | None = None, measures: Tensor | None = None) -> None:
         self.logits = logits
         self.chosen = chosen
-        self._measures = measures
-
-    def measured(self, name: str) -> Tensor | None:
-        """(B,) one of `MEASURES`; None where the forward pass found out none."""
-        return None if self._measures is None else self._measures[:, _COLUMN[name]]
+        self.measures: Mapping[str, Tensor] = (
+            {} if measures is None else dict(zip(MEASURES, measures.unbind(-1), strict=True))
+        )
 
     @cached_property
     def log_probs(self) -> Tensor:
@@ -64,8 +60,6 @@ class Distribution:
     @cached_property
     def entropy(self) -> Tensor:
         """(B,) Shannon entropy in nats."""
-        if (measured := self.measured("entropy")) is not None:
-            return measured
         # 0 - x rather than -x: certainty is 0.0, not -0.0.
         return (0.0 - torch.linalg.vecdot(self.probs, self.finite_log_probs)).clamp_min_(0.0)
 
@@ -73,7 +67,7 @@ class Distribution:
     def chosen_log_probs(self) -> Tensor:
         """(B,) log-probabilities of the chosen tokens."""
         assert self.chosen is not None, "asked for before a token was chosen"
-        if (normaliser := self.measured("normaliser")) is not None:
+        if (normaliser := self.measures.get("normaliser")) is not None:
             return self.logits.gather(-1, self.chosen.unsqueeze(-1)).squeeze(-1) - normaliser
         return self.log_probs.gather(-1, self.chosen.unsqueeze(-1)).squeeze(-1)
 
@@ -90,8 +84,6 @@ def entropy(distribution: Distribution) -> Tensor:
 
 def varentropy(distribution: Distribution) -> Tensor:
     """Variance of the information content, sum p (ln p + H)^2, in nats squared."""
-    if (measured := distribution.measured("varentropy")) is not None:
-        return measured
     deviation = distribution.finite_log_probs + distribution.entropy.unsqueeze(-1)
     return torch.linalg.vecdot(distribution.probs, deviation.square_())
 
@@ -103,15 +95,11 @@ def surprisal(distribution: Distribution) -> Tensor:
 
 def max_probability(distribution: Distribution) -> Tensor:
     """Probability of the likeliest token."""
-    if (measured := distribution.measured("max_probability")) is not None:
-        return measured
     return distribution.top_two[:, 0]
 
 
 def margin(distribution: Distribution) -> Tensor:
     """Difference of the two highest probabilities (Scheffer et al., 2001)."""
-    if (measured := distribution.measured("margin")) is not None:
-        return measured
     best = distribution.top_two
     return best[:, 0] - best[:, 1] if best.shape[-1] == 2 else best[:, 0]
 
@@ -186,3 +174,9 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType(
         )
     }
 )
+
+
+def read_signal(name: str, distribution: Distribution) -> Tensor:
+    """(B,) one of `SIGNALS`: as the forward pass found it out, or computed now."""
+    measured = distribution.measures.get(name)
+    return SIGNALS[name].compute(distribution) if measured is None else measured
