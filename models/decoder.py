@@ -29,6 +29,20 @@ MAX_SPREAD = 2
 """Slots that a pass may read for each that it asks for; beyond, picking out those asked for is cheaper."""
 
 
+def network_spec(network: GPT2, name: str, *ends: EndTokens) -> ModelSpec:
+    """What a network of ours is. ends: what its files say of the tokens that end a text."""
+    config = network.config
+    return ModelSpec(
+        name=name,
+        vocab_size=config.vocab_size,
+        context_length=config.context_length,
+        d_model=config.d_model,
+        n_layers=config.n_layers,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        end_token_ids=end_token_ids(*ends, vocab_size=config.vocab_size),
+    )
+
+
 class SlotCache:
     """Keys and values, each (layers, slots, heads, length, head size) in one tensor."""
 
@@ -69,15 +83,7 @@ class Decoder:
     def __init__(self, network: GPT2, name: str, *ends: EndTokens) -> None:
         self._network = network
         config = network.config
-        self.spec = ModelSpec(
-            name=name,
-            vocab_size=config.vocab_size,
-            context_length=config.context_length,
-            d_model=config.d_model,
-            n_layers=config.n_layers,
-            parameters=sum(parameter.numel() for parameter in network.parameters()),
-            end_token_ids=end_token_ids(*ends, vocab_size=config.vocab_size),
-        )
+        self.spec = network_spec(network, name, *ends)
         self._head_size = config.head_size
         self._weight = network.token_embedding.weight
         positions = torch.arange(config.context_length, device=self._weight.device)

@@ -36,7 +36,8 @@ def end_token_ids(*given: EndTokens, vocab_size: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a loaded model is. end_token_ids: each of them ends a text; empty for a model without an end."""
+    """What a loaded model is. end_token_ids: each of them ends a text; empty for a model without an end.
+    kernel: what computes it, native or torch."""
 
     name: str
     vocab_size: int
@@ -45,6 +46,7 @@ class ModelSpec:
     n_layers: int
     parameters: int
     end_token_ids: tuple[int, ...]
+    kernel: str = "torch"
 
     @property
     def end_token_id(self) -> int | None:
@@ -56,6 +58,11 @@ class ModelSpec:
         return token_ids[:-1] if token_ids and token_ids[-1] in self.end_token_ids else token_ids
 
 
+MEASURES = ("normaliser", "entropy", "varentropy", "max_probability", "margin")
+"""What a pass may find out about the distribution of each row: the logarithm of the sum of e^logit, and
+signals as `app.decoding.core.signals` defines them."""
+
+
 @dataclass(frozen=True)
 class StepOutput:
     """Result of a forward pass, one row per sequence (or per position, from `score`).
@@ -64,10 +71,18 @@ class StepOutput:
         logits: (B, V) float32, raw, at the last token of each row.
         hidden: layer to (B, D) float32, the residual stream there; layer 0 is after the embedding, layer k
             after block k, before the final norm.
+        measures: (B, 5) float32, `MEASURES` of the logits, from a pass that computes them; None from others.
     """
 
     logits: Tensor
     hidden: Mapping[int, Tensor]
+    measures: Tensor | None = None
+
+    def at(self, rows: Tensor) -> "StepOutput":
+        """Some of the rows, in the order of `rows`, which may name one several times."""
+        hidden = {layer: states[rows] for layer, states in self.hidden.items()}
+        measures = None if self.measures is None else self.measures[rows]
+        return StepOutput(self.logits[rows], hidden, measures)
 
 
 @dataclass(frozen=True)

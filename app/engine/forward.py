@@ -56,7 +56,8 @@ class Row:
 class PassResult:
     """logits (R, V) of `rows`, in their order, and the rows whose forward pass raised.
 
-    hidden: (R, d) states by layer, if some row wants a probe. computed: how many of the rows went through the
+    hidden: (R, d) states by layer, if some row wants a probe. measures: (R, 5), if the model finds out
+    `MEASURES`. computed: how many of the rows went through the
     model; the others took what one of these found. prefill_tokens, prefill_seconds: what rows that lacked
     several ids took.
     """
@@ -64,6 +65,7 @@ class PassResult:
     rows: list[Row] = field(default_factory=list[Row])
     logits: Tensor | None = None
     hidden: Mapping[int, Tensor] = field(default_factory=dict[int, Tensor])
+    measures: Tensor | None = None
     failed: list[tuple[Row, Exception]] = field(default_factory=list[tuple[Row, Exception]])
     passes: int = 0
     prefill_tokens: int = 0
@@ -81,6 +83,7 @@ class PassResult:
         index = torch.tensor(order, device=self.logits.device)
         self.logits = self.logits[index]
         self.hidden = {layer: states[index] for layer, states in self.hidden.items()}
+        self.measures = None if self.measures is None else self.measures[index]
 
 
 PASSED_OVER = 1
@@ -259,12 +262,14 @@ class Forward:
             places[row] = len(places)
             outcome.computed += row.end == len(row.ids)
         if outcome.logits is None:
-            outcome.logits, outcome.hidden = output.logits, output.hidden
+            outcome.logits, outcome.hidden, outcome.measures = output.logits, output.hidden, output.measures
         else:
             outcome.logits = torch.cat((outcome.logits, output.logits))
             outcome.hidden = {
                 layer: torch.cat((states, output.hidden[layer])) for layer, states in outcome.hidden.items()
             }
+            if outcome.measures is not None and output.measures is not None:
+                outcome.measures = torch.cat((outcome.measures, output.measures))
         return True
 
     def _share(self, outcome: PassResult, places: dict[Row, int], followers: list[Row]) -> None:

@@ -27,7 +27,7 @@ from app.engine.turns import LiveOrder, PrefillPace, Turn, Turns
 from app.engine.types import Counters, EngineLimits, GenerationRequest, PromptScored, Served
 from app.engine.under_way import UnderWay
 from models.corpora.registry import corpus_of
-from models.language_model import KVCache
+from models.language_model import KVCache, StepOutput
 from probes.probe import Probe
 from probes.reader import ProbeReader
 
@@ -258,13 +258,14 @@ class DecodingLoop:
     def _draw(self, outcome: PassResult) -> Items[Reply]:
         """What every row is answered. If that fails, their requests do, and nobody is answered."""
         assert outcome.logits is not None
+        found = StepOutput(outcome.logits, outcome.hidden, outcome.measures)
         requests: list[TokenCommand] = []
         readings: list[Reading] = []
         for row in outcome.rows:
             requests.append(row.request)
             readings.append(row.pending.choice.owner.reading)
         try:
-            return self._drawing.reply(outcome.logits, outcome.hidden, requests, readings)
+            return self._drawing.reply(found, requests, readings)
         except Exception as error:
             logger.exception("Drawing a batch failed.")
             for row in outcome.rows:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from app.decoding.core.commands import TokenCommand
-from app.decoding.core.signals import PROBE_PREFIX, SIGNALS, Distribution
+from app.decoding.core.signals import PROBE_PREFIX, SIGNALS, Distribution, read_signal
 from app.decoding.core.types import Alternative, Token
 from probes.inputs import CURRENT
 from probes.reader import ProbeReader, ReadingPlan
@@ -120,7 +120,7 @@ def read_tokens(
     most = min(most, distribution.logits.shape[-1])
     floats = [distribution.chosen_log_probs]
     for name in names:
-        floats.append(SIGNALS[name].compute(distribution))
+        floats.append(read_signal(name, distribution))
     if adjusted is not None:
         floats.append(adjusted)
     columns = [ids.to(torch.int32).unsqueeze(-1), torch.stack(floats, dim=-1).view(torch.int32)]
@@ -169,7 +169,7 @@ def read_signals(
     names = tuple(name for name in _asked(readings)[0] if not SIGNALS[name].needs_chosen)
     values: list[list[float]] = [[] for _ in readings]
     if names:
-        values = torch.stack([SIGNALS[name].compute(distribution) for name in names], dim=-1).tolist()
+        values = torch.stack([read_signal(name, distribution) for name in names], dim=-1).tolist()
     rows: list[dict[str, float]] = []
     for row, reading in enumerate(readings):
         known = dict(zip(names, values[row], strict=True))

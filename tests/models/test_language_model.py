@@ -17,8 +17,10 @@ from models.decoder import Decoder
 from models.errors import CapacityError, SpecError
 from models.hub.batched import BatchedModel
 from models.language_model import KVCache, LanguageModel, PrefillRow, StepOutput
+from models.native.native_decoder import NativeDecoder
 from models.tokenizer import Tokenizer
 from tests.models.hub import FOREIGN, KINDS, Reference, write_checkpoint
+from tests.models.native.compiled import needs_native
 from tests.models.tiny import CONTEXT, random_ids
 
 LAYERS = (0, 1, 2)
@@ -49,14 +51,22 @@ class Subject:
         return self.model.step(cache, tokens, slots, positions, LAYERS)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+SUBJECTS = (
+    *((kind, "torch") for kind in KINDS),
+    *(pytest.param((kind, "native"), marks=needs_native) for kind in KINDS if kind not in FOREIGN),
+)
+
+
+@pytest.fixture(scope="module", params=SUBJECTS, ids="-".join)
 def subject(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer
 ) -> Subject:
-    folder: Path = tmp_path_factory.mktemp("checkpoints") / request.param
-    write_checkpoint(request.param, folder, tokenizer)
-    model = checkpoint.load(folder).model
-    assert isinstance(model, BatchedModel if request.param in FOREIGN else Decoder)
+    kind, kernel = request.param
+    folder: Path = tmp_path_factory.mktemp("checkpoints") / kind
+    write_checkpoint(kind, folder, tokenizer)
+    model = checkpoint.load(folder, kernel=kernel).model
+    ours = NativeDecoder if kernel == "native" else Decoder
+    assert isinstance(model, BatchedModel if kind in FOREIGN else ours)
     return Subject(model, Reference.load(folder))
 
 

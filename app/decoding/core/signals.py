@@ -13,6 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from models.language_model import MEASURES
+
 PROBE_PREFIX = "probe:"
 """Begins the name of a probe among the signals."""
 
@@ -29,12 +31,16 @@ ROUNDING = 1e-4
 class Distribution:
     """Raw logits (B, V) with what several signals share, each computed once, when asked for.
 
-    chosen: (B,) ids of the chosen tokens, once there are any.
+    chosen: (B,) ids of the chosen tokens, once there are any. measures: (B, 5) `MEASURES` of the logits, if
+    the forward pass found them out.
     """
 
-    def __init__(self, logits: Tensor, chosen: Tensor | None = None) -> None:
+    def __init__(self, logits: Tensor, chosen: Tensor | None = None, measures: Tensor | None = None) -> None:
         self.logits = logits
         self.chosen = chosen
+        self.measures: Mapping[str, Tensor] = (
+            {} if measures is None else dict(zip(MEASURES, measures.unbind(-1), strict=True))
+        )
 
     @cached_property
     def log_probs(self) -> Tensor:
@@ -55,6 +61,8 @@ class Distribution:
     def chosen_log_probs(self) -> Tensor:
         """(B,) log-probabilities of the chosen tokens."""
         assert self.chosen is not None, "asked for before a token was chosen"
+        if (normaliser := self.measures.get("normaliser")) is not None:
+            return self.logits.gather(-1, self.chosen.unsqueeze(-1)).squeeze(-1) - normaliser
         return self.log_probs.gather(-1, self.chosen.unsqueeze(-1)).squeeze(-1)
 
     @cached_property
@@ -190,3 +198,9 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType(
         )
     }
 )
+
+
+def read_signal(name: str, distribution: Distribution) -> Tensor:
+    """(B,) one of `SIGNALS`: as the forward pass found it out, or computed now."""
+    measured = distribution.measures.get(name)
+    return SIGNALS[name].compute(distribution) if measured is None else measured
