@@ -99,4 +99,5 @@ FINDING = Finding(
     "chance would come near the threshold, so the whole name counts.",
     criteria=HYPOTHESIS,
     experiment=Experiment(stages=stages, measured=measured, figure=figure),
+    minutes=50,
 )

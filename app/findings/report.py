@@ -20,14 +20,15 @@ def _lines(findings: FindingList, raws: Mapping[str, Raw | None]) -> Iterator[st
         "what would refute a claim was committed before the first run; the dates are those of the commits. "
         "Made by `demur findings report`; `demur findings run NAME` goes on with an experiment.\n"
     )
-    yield "| finding | verdict | thresholds fixed | first run | stages done | processor hours |"
-    yield "|---|---|---|---|---|---|"
+    yield "| finding | verdict | thresholds fixed | first run | stages done | processor hours | of about |"
+    yield "|---|---|---|---|---|---|---|"
     for finding in findings.data:
         fixed = f"{finding.fixed.date}, `{finding.fixed.commit[:7]}`" if finding.fixed else "unknown"
         done = f"{finding.stages_done} of {finding.stages}" if finding.stages else "cannot be run yet"
         yield (
             f"| [{finding.title}](#{anchor(finding.title)}) | **{finding.verdict}** | {fixed} | "
-            f"{finding.begun or 'not yet'} | {done} | {finding.processor_seconds / 3600:.1f} |"
+            f"{finding.begun or 'not yet'} | {done} | {finding.processor_seconds / 3600:.1f} | "
+            f"{'unknown' if finding.minutes is None else f'{finding.minutes / 60:.1f}'} |"
         )
     yield (
         "\nA number supports or refutes where its whole interval lies in the range that was fixed for it: "

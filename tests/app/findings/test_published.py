@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 import app.findings
 from app.commands.checkout import last_change
 from app.compare.results import Estimate
-from app.findings.concluding import conclude, publish
+from app.findings.concluding import conclude, known_dates, publish
+from app.findings.criteria import Between
 from app.findings.finding import Finding
 from app.findings.published import Fixed, Raw, published_folder, read_published, read_raw
 from app.findings.registry import FINDINGS
@@ -46,6 +48,14 @@ def test_a_quick_run_gives_no_verdict_and_no_numbers(finding: Finding) -> None:
     assert made.verdict == "undecided"
     assert made.criteria[0].measured is None
     assert made.begun is None
+
+
+def test_dates_that_were_published_are_known_without_a_history(finding: Finding, tmp_path: Path) -> None:
+    assert known_dates(tmp_path, {"toy": finding}) == {}
+    publish(tmp_path, {"toy": finding}, {"toy": FIXED})
+    assert known_dates(tmp_path, {"toy": finding}) == {"toy": FIXED}
+    moved = replace(finding, criteria=(replace(finding.criteria[0], supported=Between(0, 2)),))
+    assert known_dates(tmp_path, {"toy": moved}) == {}  # these thresholds are not those of then
 
 
 def test_a_number_is_measured_when_two_seeds_have_it(finding: Finding) -> None:
