@@ -60,7 +60,7 @@ OP_MAX = 4
 
 
 @dataclass(frozen=True)
-class Extent:
+class PlanningExtent:
     """How much of everything: tokens of the training, problems for each part of the probes, problems of each
     op whose solutions are judged, and problems for what the surface tells."""
 
@@ -73,9 +73,11 @@ class Extent:
     surface: int
 
 
-EXTENTS: Mapping[Size, Extent] = {
-    "quick": Extent(40_000, 20_000, fitted=200, held_out=60, tested=60, solved=20, surface=100),
-    "full": Extent(3_300_000, 1_500_000, fitted=6000, held_out=1500, tested=2000, solved=1000, surface=4000),
+EXTENTS: Mapping[Size, PlanningExtent] = {
+    "quick": PlanningExtent(40_000, 20_000, fitted=200, held_out=60, tested=60, solved=20, surface=100),
+    "full": PlanningExtent(
+        3_300_000, 1_500_000, fitted=6000, held_out=1500, tested=2000, solved=1000, surface=4000
+    ),
 }
 LONG = 1_000_000
 """A run of more tokens gains by compiling."""
@@ -85,7 +87,7 @@ START = "the recipe's start"
 """Of a training from nothing (docs/pretraining.md): random, with heads that look back and match."""
 
 
-def pretraining(extent: Extent, seed: int) -> tuple[PretrainConfig, GPT2]:
+def pretraining(extent: PlanningExtent, seed: int) -> tuple[PretrainConfig, GPT2]:
     """The run of the model, and the network that it starts from: the embedded one, which solves igsm."""
     initial, digest = load_network(EMBEDDED_CHECKPOINT)
     config = PretrainConfig(
@@ -117,13 +119,13 @@ def stages(size: Size, seed: int) -> Sequence[Stage]:
     ]
 
 
-def _surface(extent: Extent, seed: int, _bench: Bench) -> StageResult:
+def _surface(extent: PlanningExtent, seed: int, _bench: Bench) -> StageResult:
     """AUROC of everything that can be told of a quantity by its words, the decoys' sink left out."""
     found = surface_auroc(Decoys(DecoysSettings(op_max=OP_MAX)), extent.surface, seed)
     return {name: each.model_dump() for name, each in found.items()}
 
 
-def _network(extent: Extent, seed: int, bench: Bench) -> tuple[PretrainConfig, GPT2]:
+def _network(extent: PlanningExtent, seed: int, bench: Bench) -> tuple[PretrainConfig, GPT2]:
     config, initial = pretraining(extent, seed)
     long = extent.tokens > LONG
     network = trained(
@@ -132,7 +134,7 @@ def _network(extent: Extent, seed: int, bench: Bench) -> tuple[PretrainConfig, G
     return config, network
 
 
-def _model(extent: Extent, seed: int, bench: Bench) -> StageResult:
+def _model(extent: PlanningExtent, seed: int, bench: Bench) -> StageResult:
     """Whole solutions right, by op, and how many first mistakes were steps that are not needed."""
     config, network = _network(extent, seed, bench)
     tokenizer = config.corpus.make_tokenizer()
@@ -148,7 +150,7 @@ def _model(extent: Extent, seed: int, bench: Bench) -> StageResult:
     return found
 
 
-def _probes(extent: Extent, seed: int, bench: Bench) -> StageResult:
+def _probes(extent: PlanningExtent, seed: int, bench: Bench) -> StageResult:
     """`necessary` at the end of the question and `can_next` before a step, each on three networks."""
     config, network = _network(extent, seed, bench)
     corpus = config.corpus

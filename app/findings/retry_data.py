@@ -50,7 +50,7 @@ _BATCH = 128
 
 
 @dataclass(frozen=True)
-class Extent:
+class RetryExtent:
     """How much of everything: tokens of each training, problems of a size in range and in all beyond, and the
     scale of the labels that probes are fitted on."""
 
@@ -61,9 +61,9 @@ class Extent:
     labels: float
 
 
-EXTENTS: Mapping[Size, Extent] = {
-    "quick": Extent(20_000, 10_000, solved=20, beyond=20, labels=0.05),
-    "full": Extent(4_000_000, 3_000_000, solved=1000, beyond=1000, labels=0.4),
+EXTENTS: Mapping[Size, RetryExtent] = {
+    "quick": RetryExtent(20_000, 10_000, solved=20, beyond=20, labels=0.05),
+    "full": RetryExtent(4_000_000, 3_000_000, solved=1000, beyond=1000, labels=0.4),
 }
 LONG = 1_000_000
 """A run of more tokens gains by compiling."""
@@ -87,7 +87,7 @@ TRAINED = (PLAIN, *RATES, Mistakes(0.2, masked=True), Mistakes(0.5, masked=True)
 ARMS = "five arms"
 
 
-def pretraining(extent: Extent, mistakes: Mistakes, seed: int) -> tuple[PretrainConfig, GPT2, Tokenizer]:
+def pretraining(extent: RetryExtent, mistakes: Mistakes, seed: int) -> tuple[PretrainConfig, GPT2, Tokenizer]:
     """The run, the network that it starts from, the embedded one with a word more, and its tokenizer."""
     network, _ = load_network(EMBEDDED_CHECKPOINT)
     corpus = Retry(RetrySettings(op_max=OP_MAX, rate=mistakes.rate, masked=mistakes.masked))
@@ -123,7 +123,9 @@ def stages(size: Size, seed: int) -> Sequence[Stage]:
     ]
 
 
-def _network(extent: Extent, mistakes: Mistakes, seed: int, bench: Bench) -> tuple[Retry, GPT2, Tokenizer]:
+def _network(
+    extent: RetryExtent, mistakes: Mistakes, seed: int, bench: Bench
+) -> tuple[Retry, GPT2, Tokenizer]:
     config, initial, tokenizer = pretraining(extent, mistakes, seed)
     network = trained(
         config,
@@ -135,7 +137,7 @@ def _network(extent: Extent, mistakes: Mistakes, seed: int, bench: Bench) -> tup
     return Retry(RetrySettings(**config.corpus.settings.model_dump())), network, tokenizer
 
 
-def _measure(extent: Extent, mistakes: Mistakes, seed: int, bench: Bench) -> StageResult:
+def _measure(extent: RetryExtent, mistakes: Mistakes, seed: int, bench: Bench) -> StageResult:
     """Whole solutions right in range and beyond it, and what is taken back in them."""
     corpus, network, tokenizer = _network(extent, mistakes, seed, bench)
 
@@ -172,7 +174,7 @@ def _solve(network: GPT2, tokenizer: Tokenizer, corpus: Retry, prompts: Sequence
     return right, back
 
 
-def _compare(extent: Extent, seed: int, bench: Bench) -> StageResult:
+def _compare(extent: RetryExtent, seed: int, bench: Bench) -> StageResult:
     """The plain model and that of the rate which does better on validation problems, in five arms."""
     chosen = better({each: read_json(bench.folder / f"{each.name}.json") for each in RATES})
     served: list[tuple[LoadedCheckpoint, StoredProbe]] = []
