@@ -8,7 +8,7 @@ import numpy as np
 
 from app.compare.results import Estimate
 from app.compare.statistics import wilson
-from app.findings.balanced import Answers
+from app.findings.balanced import Answers, balanced_accuracy
 from app.findings.criteria import Between, Criterion, below
 from app.findings.figures import Bar, bars
 from app.findings.finding import Bench, Experiment, Finding, Size, Stage, StageResult
@@ -201,19 +201,20 @@ def _judged(
     found |= {
         f"gain_on_{name}": judged.gain("probe", name).model_dump() for name in answers if name != "probe"
     }
-    for network, its in said.items():
-        for key, each in its.items():
-            by_layer = Answers({"it": each.test}, asked.labels, asked.cases).accuracy("it")
-            found[f"{network}, {key[0]}, layer {key[1]}"] = by_layer.value
+    layers = sorted({number for _, number in own})
     for kind in READINGS:
+        for network, its in said.items():
+            found[f"{network}, {kind}, by layer"] = [
+                balanced_accuracy(its[kind, each].test, asked.labels) for each in layers
+            ]
         for distance in sorted({*asked.distances.tolist()} - {-1}):
             at = asked.distances == distance
-            for level in sorted(number for each, number in own if each == kind):
-                found[f"{kind}, layer {level}, distance {distance}"] = float(own[kind, level].test[at].mean())
-    for kind in READINGS:
-        others = ~asked.labels
-        for level in sorted(number for each, number in own if each == kind):
-            found[f"{kind}, layer {level}, others"] = float(np.mean(~own[kind, level].test[others]))
+            found[f"{kind}, yes of those at distance {distance}, by layer"] = [
+                float(own[kind, each].test[at].mean()) for each in layers
+            ]
+        found[f"{kind}, no of the others, by layer"] = [
+            float(np.mean(~own[kind, each].test[~asked.labels])) for each in layers
+        ]
     return found
 
 

@@ -1,6 +1,7 @@
 """The findings in words, as Markdown: what was expected, what came, and what that says."""
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from app.compare.results import Estimate
 from app.findings.published import CriterionOut, FindingList, FindingOut, RangeOut, Raw
@@ -84,6 +85,8 @@ def _value(value: object) -> str:
             return f"{mean:.3f} ({low:.3f} to {high:.3f})"
         case float():
             return f"{value:.3f}"
+        case list():
+            return " ".join(_value(each) for each in cast("list[object]", value))
         case _:
             return f"{value}"
 
