@@ -239,5 +239,10 @@ FINDING = Finding(
             "Jars are nets times flutes. How many jars?",
             "whose steps it gets wrong now and then; colour the tokens by the probe step_error.",
         ),
+        Question(
+            "bios",
+            "Maren Hazelworth Pellridge: employer?",
+            "a stranger in the world of seed 0; look at the entropy of the answer.",
+        ),
     ),
 )
