@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 from tests.app.api.checkpoints import write_random_checkpoint
+from tests.models.native.compiled import needs_native
 
 ROOT = Path(__file__).parents[1]
 NAMED = re.compile(r"^\d+\. `(\S+\.py:\S+)`", re.MULTILINE)
@@ -51,6 +52,7 @@ def calls() -> Generator[Calls]:
     threading.setprofile(None)
 
 
+@needs_native
 def test_every_token_goes_the_way_that_the_document_names(tmp_path: Path, calls: Calls) -> None:
     way = NAMED.findall((ROOT / "CONTRIBUTING.md").read_text())
     assert len(way) == 10
