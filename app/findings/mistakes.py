@@ -76,7 +76,7 @@ PARTS = (0.3, 0.1, 0.3)
 """Of the people whom training did not ask about: fitted on, held out, calibrated on; the rest is tested."""
 CALIBRATED = 2
 """Which of the parts is asked one question a person: for `abstain` they have to be independent."""
-LABELS: Mapping[Size, float] = {"quick": 0.03, "full": 0.5}
+LABELS: Mapping[Size, float] = {"quick": 0.02, "full": 0.5}
 """Scale of the labels that a probe of igsm is fitted and judged on."""
 
 

@@ -54,7 +54,7 @@ def trained(
         config,
         folder,
         device=bench.device,
-        compile_network=torch.cuda.is_available() or compile_network,
+        compile_network=(bench.device != "cpu" and torch.cuda.is_available()) or compile_network,
         observer=observer,
         should_stop=bench.should_stop,
         initial=initial,

@@ -62,7 +62,7 @@ class RetryExtent:
 
 
 EXTENTS: Mapping[Size, RetryExtent] = {
-    "quick": RetryExtent(20_000, 10_000, solved=20, beyond=20, labels=0.05),
+    "quick": RetryExtent(7_000, 3_000, solved=10, beyond=10, labels=0.02),
     "full": RetryExtent(4_000_000, 3_000_000, solved=1000, beyond=1000, labels=0.4),
 }
 LONG = 1_000_000
@@ -117,8 +117,9 @@ def stages(size: Size, seed: int) -> Sequence[Stage]:
     solving = 30.0 * (extent.solved + 2 * extent.beyond)  # forwards only, of some 90 tokens
     training = cost_of(extent.tokens + solving, parameters)
     labelling = cost_of(2e6 * extent.labels + 200.0 * extent.beyond, parameters)
+    every = TRAINED if size == "full" else (PLAIN, *RATES)
     return [
-        *(Stage(each.name, training, partial(_measure, extent, each, seed)) for each in TRAINED),
+        *(Stage(each.name, training, partial(_measure, extent, each, seed)) for each in every),
         Stage(ARMS, labelling, partial(_compare, extent, seed)),
     ]
 
