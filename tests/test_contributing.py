@@ -14,7 +14,6 @@ from starlette.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 from tests.app.api.checkpoints import write_random_checkpoint
-from tests.models.native.compiled import needs_native
 
 ROOT = Path(__file__).parents[1]
 NAMED = re.compile(r"^\d+\. `(\S+\.py:\S+)`", re.MULTILINE)
@@ -52,12 +51,11 @@ def calls() -> Generator[Calls]:
     threading.setprofile(None)
 
 
-@needs_native
 def test_every_token_goes_the_way_that_the_document_names(tmp_path: Path, calls: Calls) -> None:
     way = NAMED.findall((ROOT / "CONTRIBUTING.md").read_text())
     assert len(way) == 10
     write_random_checkpoint(tmp_path / "tiny")
-    settings = Settings(checkpoint=tmp_path / "tiny", comparisons=tmp_path / "compare")
+    settings = Settings(checkpoint=tmp_path / "tiny", comparisons=tmp_path / "compare", kernel="torch")
     # A drawn special token has no text and no event of its own; greedily none comes here.
     body = {"prompt": "Boats are 3.", "max_tokens": 12, "ignore_eos": True, "stream": True, "temperature": 0}
     with TestClient(create_app(settings), base_url="http://localhost") as http:

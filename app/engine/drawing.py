@@ -67,7 +67,7 @@ class Drawing:
         """One token per row, or what a row's sampling policy raised."""
         logits = output.logits
         distribution = Distribution(logits, measures=output.measures)
-        probing = probing_of(self._reader, output.hidden, requests, readings)
+        probing = probing_of(self._reader, output, requests, readings)
         params, errors = _resolve(distribution, requests, readings, probing)
         chain = self._chain
         if chain is None or chain.params != params:
@@ -101,7 +101,7 @@ class Drawing:
     ) -> list[Token]:
         """The token that a strategy puts into each row, read as if it had been drawn."""
         ids = torch.tensor([request.token_id for request in requests], device=output.logits.device)
-        probing = probing_of(self._reader, output.hidden, requests, readings)
+        probing = probing_of(self._reader, output, requests, readings)
         distribution = Distribution(output.logits, ids, output.measures)
         return read_tokens(distribution, readings, ids, probing, forced=True)
 
@@ -122,7 +122,7 @@ class Drawing:
         rows = [row for row in range(len(requests)) for _ in range(count)]
         read = [readings[row] for row in rows]
         repeated = output.at(torch.arange(len(requests), device=logits.device).repeat_interleave(count))
-        probing = probing_of(self._reader, repeated.hidden, [requests[row] for row in rows], read)
+        probing = probing_of(self._reader, repeated, [requests[row] for row in rows], read)
         chosen = ids.flatten()
         distribution = Distribution(repeated.logits, chosen, repeated.measures)
         tokens = read_tokens(distribution, read, chosen, probing, adjusted=adjusted)

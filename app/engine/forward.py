@@ -12,14 +12,13 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from app.decoding.core.commands import TokenCommand
 from app.engine.requests import Choice, RequestGroup
 from app.engine.slots import Slot, SlotTable, Standing
 from app.engine.tasks import Task
 from app.engine.turns import Portion, Turn, brisk_part
-from models.language_model import KVCache, LanguageModel, PrefillRow, StepOutput
+from models.language_model import KVCache, LanguageModel, LinearReads, PrefillRow, ReadsAlong, StepOutput
 
 
 @dataclass(eq=False, slots=True)
@@ -54,18 +53,15 @@ class Row:
 
 @dataclass
 class PassResult:
-    """logits (R, V) of `rows`, in their order, and the rows whose forward pass raised.
+    """What was found for `rows`, in their order, and the rows whose forward pass raised.
 
-    hidden: (R, d) states by layer, if some row wants a probe. measures: (R, 5), if the model finds out
-    `MEASURES`. computed: how many of the rows went through the
-    model; the others took what one of these found. prefill_tokens, prefill_seconds: what rows that lacked
-    several ids took.
+    found: None where there is no row; with what probes need, if some row wants one. computed: how many of the
+    rows went through the model; the others took what one of these found. prefill_tokens, prefill_seconds:
+    what rows that lacked several ids took.
     """
 
     rows: list[Row] = field(default_factory=list[Row])
-    logits: Tensor | None = None
-    hidden: Mapping[int, Tensor] = field(default_factory=dict[int, Tensor])
-    measures: Tensor | None = None
+    found: StepOutput | None = None
     failed: list[tuple[Row, Exception]] = field(default_factory=list[tuple[Row, Exception]])
     passes: int = 0
     prefill_tokens: int = 0
@@ -77,13 +73,9 @@ class PassResult:
         self.rows = rows
         order = [places[row] for row in rows]
         if not rows:
-            self.logits = None
-        if self.logits is None or order == list(range(len(self.logits))):
-            return
-        index = torch.tensor(order, device=self.logits.device)
-        self.logits = self.logits[index]
-        self.hidden = {layer: states[index] for layer, states in self.hidden.items()}
-        self.measures = None if self.measures is None else self.measures[index]
+            self.found = None
+        if self.found is not None and order != list(range(len(self.found.logits))):
+            self.found = self.found.at(torch.tensor(order, device=self.found.logits.device))
 
 
 PASSED_OVER = 1
@@ -98,12 +90,13 @@ class Forward:
         model: LanguageModel[Any],
         cache: KVCache,
         slots: SlotTable,
-        probed_layers: Sequence[int],
+        reads: LinearReads,
     ) -> None:
         self._model = model
         self._cache = cache
         self._slots = slots
-        self._probed_layers = probed_layers
+        # Rows that want probes: by a model that reads along, or else the states are read here.
+        self._probed = (model.reading(reads), ()) if isinstance(model, ReadsAlong) else (model, reads.layers)
         self._passed_over = 0
 
     def can_begin(self, pending: Pending, whole: int) -> bool:
@@ -215,24 +208,24 @@ class Forward:
     def run(self, rows: Sequence[Row]) -> PassResult:
         """The forward pass: one `prefill` for rows that lack several ids, one `step` for the rest."""
         outcome = PassResult()
-        layers: Sequence[int] = ()
+        asked: tuple[LanguageModel[Any], Sequence[int]] = (self._model, ())
         several: list[Row] = []
         single: list[Row] = []
         followers: list[Row] = []
         for row in rows:
             if row.pending.choice.owner.reading.probes is not None:
-                layers = self._probed_layers
+                asked = self._probed
             if row.leader is not None:
                 followers.append(row)
             else:
                 (single if row.end - row.start == 1 else several).append(row)
         places: dict[Row, int] = {}
         began = perf_counter()
-        if several and self._record(outcome, places, several, partial(self._prefill, layers)):
+        if several and self._record(outcome, places, several, partial(self._prefill, *asked)):
             outcome.prefill_tokens = sum(row.end - row.start for row in several)
             outcome.prefill_seconds = perf_counter() - began
         if single:
-            self._record(outcome, places, single, partial(self._step, layers))
+            self._record(outcome, places, single, partial(self._step, *asked))
         if len(rows) == len(single) == outcome.computed:
             outcome.rows = single  # as nearly always: they are in order
             return outcome
@@ -261,15 +254,7 @@ class Forward:
             row.slot.written(row.end)
             places[row] = len(places)
             outcome.computed += row.end == len(row.ids)
-        if outcome.logits is None:
-            outcome.logits, outcome.hidden, outcome.measures = output.logits, output.hidden, output.measures
-        else:
-            outcome.logits = torch.cat((outcome.logits, output.logits))
-            outcome.hidden = {
-                layer: torch.cat((states, output.hidden[layer])) for layer, states in outcome.hidden.items()
-            }
-            if outcome.measures is not None and output.measures is not None:
-                outcome.measures = torch.cat((outcome.measures, output.measures))
+        outcome.found = output if outcome.found is None else outcome.found.before(output)
         return True
 
     def _share(self, outcome: PassResult, places: dict[Row, int], followers: list[Row]) -> None:
@@ -288,16 +273,16 @@ class Forward:
             else:
                 places[row] = places[row.leader]
 
-    def _prefill(self, layers: Sequence[int], rows: list[Row]) -> StepOutput:
+    def _prefill(self, model: LanguageModel[Any], layers: Sequence[int], rows: list[Row]) -> StepOutput:
         appended = [
             PrefillRow(row.slot.index, row.start, tuple(row.ids[row.start : row.end])) for row in rows
         ]
-        return self._model.prefill(self._cache, appended, layers)
+        return model.prefill(self._cache, appended, layers)
 
-    def _step(self, layers: Sequence[int], rows: list[Row]) -> StepOutput:
+    def _step(self, model: LanguageModel[Any], layers: Sequence[int], rows: list[Row]) -> StepOutput:
         columns = [(row.ids[row.end - 1], row.slot.index, row.end - 1) for row in rows]
         token_ids, slots, positions = zip(*columns, strict=True)
-        return self._model.step(self._cache, token_ids, slots, positions, layers)
+        return model.step(self._cache, token_ids, slots, positions, layers)
 
 
 _number = attrgetter("choice.standing.number")

@@ -14,7 +14,7 @@ from app.decoding.core.text import Ledger
 from app.decoding.core.types import Token
 from app.engine.drawing import Drawing, Reply
 from app.engine.failures import broken_logits, model_failure
-from app.engine.forward import Forward, PassResult, Pending, Row
+from app.engine.forward import Forward, Pending, Row
 from app.engine.lanes import SPENT, Lane, Unread
 from app.engine.reading import Reading, reading_of
 from app.engine.requests import ActiveRequest, Choice, RequestGroup
@@ -63,7 +63,7 @@ class DecodingLoop:
         self._turns = Turns(limits.max_rows, limits.max_prefill_tokens)
         self._order = LiveOrder()
         self._pace = PrefillPace(limits.max_prefill_tokens)
-        self._forward = Forward(self.model, self.cache, self.slots, self.reader.layers)
+        self._forward = Forward(self.model, self.cache, self.slots, self.reader.reads)
         self._drawing = Drawing(self.reader)
         self._scorer = Scorer(self.model, self.counters, limits.max_prefill_tokens)
         self._background_group = RequestGroup(background=True)
@@ -210,8 +210,8 @@ class DecodingLoop:
         for row, error in outcome.failed:
             self.under_way.fail(row.pending.choice.owner, model_failure(error))
         # 6. Draw what their strategies wait for, and have these go on.
-        if outcome.logits is not None:
-            self._resume(lane, outcome.rows, self._draw(outcome))
+        if outcome.found is not None:
+            self._resume(lane, outcome.rows, self._draw(outcome.found, outcome.rows))
 
     # 4. Choosing
 
@@ -255,20 +255,18 @@ class DecodingLoop:
 
     # 6. Drawing
 
-    def _draw(self, outcome: PassResult) -> Items[Reply]:
+    def _draw(self, found: StepOutput, rows: Items[Row]) -> Items[Reply]:
         """What every row is answered. If that fails, their requests do, and nobody is answered."""
-        assert outcome.logits is not None
-        found = StepOutput(outcome.logits, outcome.hidden, outcome.measures)
         requests: list[TokenCommand] = []
         readings: list[Reading] = []
-        for row in outcome.rows:
+        for row in rows:
             requests.append(row.request)
             readings.append(row.pending.choice.owner.reading)
         try:
             return self._drawing.reply(found, requests, readings)
         except Exception as error:
             logger.exception("Drawing a batch failed.")
-            for row in outcome.rows:
+            for row in rows:
                 self.under_way.fail(row.pending.choice.owner, model_failure(error))
             return ()
 

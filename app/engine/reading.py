@@ -16,6 +16,7 @@ from torch import Tensor
 from app.decoding.core.commands import TokenCommand
 from app.decoding.core.signals import PROBE_PREFIX, SIGNALS, Distribution, read_signal
 from app.decoding.core.types import Alternative, Token
+from models.language_model import StepOutput
 from probes.inputs import CURRENT
 from probes.reader import ProbeReader, ReadingPlan
 from probes.rule import NO_TOKEN, Projection, Trace
@@ -51,15 +52,13 @@ def reading_of(names: Sequence[str], top_logprobs: int, reader: ProbeReader) -> 
 class Probing:
     """The probes that the rows of a batch ask for.
 
-    hidden: (R, d) states of the rows by layer, at the layers that the reader needs.
+    found: by the forward pass for the rows: the states at the layers that the reader needs, or its units.
     units: (R, U) of all probes, where the states are. projection: the same on the host, once it is there.
     """
 
-    def __init__(
-        self, reader: ProbeReader, hidden: Mapping[int, Tensor], requests: Sequence[TokenCommand]
-    ) -> None:
+    def __init__(self, reader: ProbeReader, found: StepOutput, requests: Sequence[TokenCommand]) -> None:
         self._requests = requests
-        self.units = reader.units(hidden, len(requests))
+        self.units = reader.units(found.hidden, len(requests)) if found.reads is None else found.reads
         self.projection: Projection | None = None
 
     def before_choice(self, row: int, plan: ReadingPlan, signals: Mapping[str, float]) -> dict[str, float]:
@@ -87,14 +86,14 @@ class Probing:
 
 def probing_of(
     reader: ProbeReader,
-    hidden: Mapping[int, Tensor],
+    found: StepOutput,
     requests: Sequence[TokenCommand],
     readings: Sequence[Reading],
 ) -> Probing | None:
     """The probes of a batch; None where no row asks for any."""
     for reading in readings:
         if reading.probes is not None:
-            return Probing(reader, hidden, requests)
+            return Probing(reader, found, requests)
     return None
 
 

@@ -37,6 +37,8 @@ class Pass(ctypes.Structure):
         ("logits", c_void_p),
         ("signals", c_void_p),
         ("hidden", c_void_p),
+        ("reads", c_void_p),
+        ("read", c_void_p),
     )
 
 
@@ -61,6 +63,10 @@ def load_library() -> ctypes.CDLL:
     library.demur_new.argtypes = (POINTER(Shape), POINTER(c_void_p))
     library.demur_delete.restype = None
     library.demur_delete.argtypes = (c_void_p,)
+    library.demur_reads_new.restype = c_void_p
+    library.demur_reads_new.argtypes = (c_void_p, c_void_p, c_int32, c_int32, c_void_p, c_void_p)
+    library.demur_reads_delete.restype = None
+    library.demur_reads_delete.argtypes = (c_void_p,)
     library.demur_run.restype = c_int32
     library.demur_run.argtypes = (c_void_p, POINTER(Pass))
     library.demur_kernels.restype = c_char_p

@@ -5,6 +5,7 @@ are, and wherever a prompt was cut: every number is summed in one order."""
 import ctypes
 import weakref
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from models.language_model import (
     MEASURES,
     EndTokens,
     Integers,
+    LinearReads,
     PrefillRow,
     StepOutput,
     check_cache_size,
@@ -44,8 +46,8 @@ class NativeDecoder:
         self.spec = replace(network_spec(network, name, *ends), kernel="native")
         self._config = network.config
         self._run = load_library().demur_run
-        self._native, self._kept = _packed(network, torch.get_num_threads())
-        weakref.finalize(self, load_library().demur_delete, self._native)
+        self._network = _Network(network, torch.get_num_threads())
+        self._reads: _Reads | None = None
         self._no_layers = (ctypes.c_void_p * (self.spec.n_layers + 1))()
 
     def new_cache(self, slots: int, length: int) -> NativeCache:
@@ -90,6 +92,13 @@ class NativeDecoder:
         columns = np.stack((np.array(token_ids), np.zeros(count), np.arange(count))).astype(np.int64)
         return self._pass(cache, columns, np.ones(count, dtype=np.uint8), count, hidden_layers)
 
+    def reading(self, reads: LinearReads) -> "NativeDecoder":
+        """The same model, which reads along; see `ReadsAlong`."""
+        check_layers(self.spec, reads.layers)
+        other = copy(self)
+        other._reads = _Reads(self._network, reads)
+        return other
+
     def _pass(
         self,
         cache: NativeCache,
@@ -108,6 +117,8 @@ class NativeDecoder:
         logits = torch.empty(results, self.spec.vocab_size)
         measures = torch.empty(results, len(MEASURES))
         hidden = {layer: torch.empty(results, self.spec.d_model) for layer in hidden_layers}
+        reads = self._reads
+        read = None if reads is None else torch.empty(results, reads.units)
         layers = self._no_layers
         if hidden:
             layers = type(layers)()
@@ -128,8 +139,10 @@ class NativeDecoder:
             logits.data_ptr(),
             measures.data_ptr(),
             ctypes.addressof(layers),
+            None if reads is None else reads.address,
+            None if read is None else read.data_ptr(),
         )
-        answer = self._run(self._native, ctypes.byref(native_pass))
+        answer = self._run(self._network.address, ctypes.byref(native_pass))
         if answer == NO_MEMORY:
             raise MemoryError("there is no memory for a forward pass")
         if answer != FITS:
@@ -139,29 +152,47 @@ class NativeDecoder:
                 f"{self.spec.vocab_size - 1}, slots 0 to {cache.slots - 1}, positions 0 to "
                 f"{cache.length - 1}, and those of a slot follow each other"
             )
-        return StepOutput(logits, hidden, measures)
+        return StepOutput(logits, hidden, measures, read)
 
 
-def _packed(network: GPT2, threads: int) -> tuple[int, list[Tensor]]:
-    """The native network, and the tensors that it goes on reading."""
-    config = network.config
-    embeddings = [_numbers(network.token_embedding.weight)]
-    if network.position_embedding is None:
-        rotation = rotary_angles(config, torch.arange(config.context_length))
-        kept = [*embeddings, *map(_numbers, rotation)]
-        first = [kept[0].data_ptr(), 0, kept[1].data_ptr(), kept[2].data_ptr()]
-    else:
-        kept = [*embeddings, _numbers(network.position_embedding.weight)]
-        first = [kept[0].data_ptr(), kept[1].data_ptr(), 0, 0]
-    copied = [_numbers(each) for block in network.blocks for each in _of_block(block)]
-    copied += [_numbers(network.final_norm.weight), _numbers(network.final_norm.bias)]
-    addresses = [*first, *(tensor.data_ptr() for tensor in copied)]
-    native = load_library().demur_new(
-        ctypes.byref(_shape(config, threads)), (ctypes.c_void_p * len(addresses))(*addresses)
-    )
-    if native is None:
-        raise MemoryError("there is no memory for the weights")
-    return native, kept
+class _Network:
+    """The packed weights. address: of them."""
+
+    def __init__(self, network: GPT2, threads: int) -> None:
+        rotation = rotary_angles(network.config, torch.arange(network.config.context_length))
+        learned = network.position_embedding
+        # These are not copied, so they have to live as long.
+        self._kept: list[Tensor | None] = [
+            _numbers(network.token_embedding.weight),
+            None if learned is None else _numbers(learned.weight),
+            *(None if learned is not None else _numbers(each) for each in rotation),
+        ]
+        copied = [_numbers(each) for block in network.blocks for each in _of_block(block)]
+        copied += [_numbers(network.final_norm.weight), _numbers(network.final_norm.bias)]
+        addresses = [None if tensor is None else tensor.data_ptr() for tensor in (*self._kept, *copied)]
+        library = load_library()
+        self.address: int = library.demur_new(
+            ctypes.byref(_shape(network.config, threads)), (ctypes.c_void_p * len(addresses))(*addresses)
+        )
+        if not self.address:
+            raise MemoryError("there is no memory for the weights")
+        weakref.finalize(self, library.demur_delete, self.address)
+
+
+class _Reads:
+    """What is read along with passes of a network. address: of its packed weights. units: numbers a row."""
+
+    def __init__(self, network: _Network, reads: LinearReads) -> None:
+        self.units = reads.weight.shape[1]
+        layers = (ctypes.c_int32 * len(reads.layers))(*reads.layers)
+        weight, bias = _numbers(reads.weight.T), _numbers(reads.bias)
+        library = load_library()
+        self.address: int = library.demur_reads_new(
+            network.address, layers, len(layers), self.units, weight.data_ptr(), bias.data_ptr()
+        )
+        if not self.address:
+            raise MemoryError("there is no memory for what is to be read along")
+        weakref.finalize(self, library.demur_reads_delete, self.address)
 
 
 def _shape(config: GPT2Config, threads: int) -> Shape:

@@ -32,9 +32,14 @@ public:
     // inputs and outputs.
     void apply(const float* in, int rows, float* out, Epilogue epilogue, int member, int members) const {
         const Share panels(panels_, member, members);
+        apply_panels(in, rows, out, epilogue, panels.first, panels.last);
+    }
+
+    // Only the columns of panels `first` to `last`.
+    void apply_panels(const float* in, int rows, float* out, Epilogue epilogue, int first, int last) const {
         kernels().multiply({in, depth_, rows, depth_, columns_, weights_.data(), bias_.data(), out, columns_,
                             epilogue},
-                           panels.first, panels.last);
+                           first, last);
     }
 
 private:

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "reads.h"
+
 namespace demur {
 
 namespace {
@@ -152,15 +154,25 @@ void Network::norm(const Norm& norm, const float* in, int rows, float* out, int 
                             out + row * shape_.width);
 }
 
-// Hands out the residual stream where it is asked for.
+// Hands out the residual stream where it is asked for, and reads it.
 void Network::keep(const demur_pass& pass, int layer, const Part& part, int member) {
-    float* hidden = pass.hidden[layer];
-    if (hidden == nullptr) return;
     const int width = shape_.width;
     const Share own(static_cast<int>(part.wanted.size()), member, team_.members());
-    for (int row = own.first; row < own.last; ++row)
-        std::memcpy(hidden + (part.result + row) * width, stream_.data() + part.wanted[row] * width,
-                    sizeof(float) * width);
+    if (float* hidden = pass.hidden[layer]; hidden != nullptr)
+        for (int row = own.first; row < own.last; ++row)
+            std::memcpy(hidden + (part.result + row) * width, stream_.data() + part.wanted[row] * width,
+                        sizeof(float) * width);
+    if (pass.reads == nullptr) return;
+    const Reads& reads = *static_cast<const Reads*>(pass.reads);
+    float* read = pass.read + static_cast<long>(part.result) * reads.units();
+    if (layer == 0) reads.begin(own.last - own.first, read + static_cast<long>(own.first) * reads.units());
+    for (int row = own.first; row < own.last;) {
+        int next = row + 1;  // neighbours are read together
+        while (next < own.last && part.wanted[next] == part.wanted[next - 1] + 1) ++next;
+        reads.add(layer, stream_.data() + part.wanted[row] * width, next - row,
+                  read + static_cast<long>(row) * reads.units());
+        row = next;
+    }
 }
 
 // Turns queries and keys by their positions, scales the queries, and writes keys and values into the cache.

@@ -1,5 +1,6 @@
 // Networks of random shapes, and random passes over their caches, for sanitizers to watch. What is computed is
 // compared elsewhere, with torch; here memory that a test in Python would not notice counts.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <random>
@@ -58,6 +59,12 @@ void one_network() {
     void* network = demur_new(&shape, addresses.data());
     if (network == nullptr) std::abort();
 
+    const int units = between(1, 40);
+    const std::vector<std::int32_t> layers{0, shape.layers};
+    std::vector<float> read_weights = numbers(units * 2 * width);
+    if (between(0, 1)) std::fill_n(read_weights.begin(), read_weights.size() / 2, 0.0f);
+    void* reads = demur_reads_new(network, layers.data(), 2, units, read_weights.data(), numbers(units).data());
+
     const int slots = between(1, 15), length = between(1, shape.context);
     const std::size_t outer = static_cast<std::size_t>(shape.layers) * slots * heads;
     std::vector<float> keys(outer * padded(length) * size), values(outer * padded(length) * padded(size));
@@ -81,13 +88,15 @@ void one_network() {
             spoilt[between(0, static_cast<int>(spoilt.size()) - 1)] = between(0, 1) ? -1 : 1L << between(20, 40);
         }
         std::vector<float> logits(results * vocabulary), signals(results * 5), states(results * width);
+        std::vector<float> read(results * units);
         std::vector<float*> hidden(static_cast<std::size_t>(shape.layers) + 1);
         hidden[between(0, shape.layers)] = states.data();
         const demur_pass pass{static_cast<std::int32_t>(tokens.size()), slots, length, tokens.data(), where.data(),
                               positions.data(), wanted.data(), keys.data(), values.data(), logits.data(),
-                              signals.data(), hidden.data()};
+                              signals.data(), hidden.data(), between(0, 1) ? reads : nullptr, read.data()};
         if ((demur_run(network, &pass) == -1) != fits) std::abort();
     }
+    demur_reads_delete(reads);
     demur_delete(network);
 }
 
