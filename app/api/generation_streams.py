@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect, Request
 
 from app.api.metrics import Metrics
+from app.api.request_record import RequestRecord, Rewind
 from app.engine.engine import Engine
 from app.engine.stream import Stream
 from app.engine.types import (
@@ -51,24 +52,43 @@ class Collected:
 class Generation:
     """The streams of one HTTP request, one per prompt."""
 
-    def __init__(self, streams: Sequence[Stream], metrics: Metrics) -> None:
+    def __init__(self, streams: Sequence[Stream], metrics: Metrics, record: RequestRecord) -> None:
         self._streams = streams
         self._metrics = metrics
+        self._record = record
         self._started = time.perf_counter()
+        self._gaps: list[float] = []  # between tokens of a choice
+        self._tokens = Counter[int]()  # by prompt: sent so far, or all of its completions
+        self._running = len(streams)
+        self._closed = False
 
     @classmethod
-    def submit(cls, engine: Engine, requests: Sequence[GenerationRequest], metrics: Metrics) -> "Generation":
-        """Hand all requests to the engine, or none.
+    def submit(
+        cls,
+        engine: Engine,
+        requests: Sequence[GenerationRequest],
+        metrics: Metrics,
+        record: RequestRecord | None = None,
+    ) -> "Generation":
+        """Hand all requests to the engine, or none. record: where to note what becomes of them.
 
         Raises:
             RequestError, OverloadedError, EngineStoppedError: the engine refuses one of them.
         """
-        return cls(engine.submit_all(requests), metrics)
+        record = record or RequestRecord("")
+        generation = cls(engine.submit_all(requests), metrics, record)
+        record.prompt_tokens = sum(len(request.prompt_ids) for request in requests)
+        return generation
 
-    def cancel(self) -> None:
-        """Free every row; nothing happens to streams that have ended."""
+    def close(self) -> None:
+        """Free every row, which does nothing to streams that have ended, and count what there was."""
         for stream in self._streams:
             stream.cancel()
+        if not self._closed:
+            self._closed = True
+            self._record.kept_tokens = self._tokens.total()
+            seconds = None if self._running else time.perf_counter() - self._started
+            self._metrics.generations.request_ended(self._record.model, self._gaps, seconds)
 
     async def items(self) -> AsyncIterator[tuple[int, Item]]:
         """What the streams bring, as it comes, each with the number of its prompt.
@@ -77,7 +97,7 @@ class Generation:
             Exception: what the engine failed with.
         """
         merged = None if len(self._streams) == 1 else _merged(self._streams)
-        first = True
+        clock, latest = time.perf_counter, dict[tuple[int, int], float]()
         while True:
             try:
                 prompt, item = (0, await anext(self._streams[0])) if merged is None else await anext(merged)
@@ -85,10 +105,40 @@ class Generation:
                 return
             if isinstance(item, Failed):
                 raise item.error
-            if first and isinstance(item, TokenOut):
-                self._metrics.observe_first_token(time.perf_counter() - self._started)
-                first = False
+            if isinstance(item, TokenOut):
+                now, place = clock(), (prompt, item.index)
+                if place in latest:
+                    self._gaps.append(now - latest[place])
+                elif not latest:
+                    self._first_token(now - self._started)
+                latest[place] = now
+                self._tokens[prompt] += 1
+            elif isinstance(item, ChoiceDone):
+                self._choice_ended(item)
+            elif isinstance(item, RequestDone):
+                self._request_ended(prompt, item.usage)
             yield prompt, item
+
+    def _first_token(self, seconds: float) -> None:
+        self._record.first_token_seconds = seconds
+        self._metrics.observe_first_token(seconds)
+
+    def _choice_ended(self, done: ChoiceDone) -> None:
+        record = self._record
+        record.reasons[done.finish_reason] += 1
+        rewinds = [
+            Rewind(event.rule, event.position, discarded, time.time_ns())
+            for event in done.events
+            if isinstance(discarded := event.detail.get("discarded"), int)
+        ]
+        record.rewinds += rewinds
+        generations = self._metrics.generations
+        generations.text_ended(record.model, done.finish_reason, done.tokens, len(rewinds))
+
+    def _request_ended(self, prompt: int, usage: Usage) -> None:
+        self._running -= 1
+        self._tokens[prompt] = usage.completion_tokens
+        self._record.discarded_tokens += usage.discarded_tokens
 
     async def collect(self) -> Collected:
         """Wait for the end of every stream; choices come in the order of prompts, then of choices."""

@@ -9,19 +9,22 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from app.api.errors import log_what_is_not_told, to_api_error
+from app.api.request_record import RequestRecord
 
 _SECONDS_AT_ONCE = 0.002
 """How long a stream keeps the event loop to itself, one chunk apart."""
 
 
 class EventStream(StreamingResponse):
-    """A response of events that calls `close` when it ends, whichever way: done, failed or client gone."""
+    """A response of events that calls `close` when it ends, whichever way: done, failed or client gone.
+
+    `close` may be called twice."""
 
     def __init__(
-        self, chunks: AsyncIterator[BaseModel], *, request_id: str, close: Callable[[], None]
+        self, chunks: AsyncIterator[BaseModel], *, record: RequestRecord, close: Callable[[], None]
     ) -> None:
         super().__init__(
-            encode(chunks, request_id),
+            encode(chunks, record, close),
             media_type="text/event-stream",
             headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
         )
@@ -34,8 +37,11 @@ class EventStream(StreamingResponse):
             self._close()
 
 
-async def encode(chunks: AsyncIterator[BaseModel], request_id: str) -> AsyncIterator[bytes]:
-    """The bytes of a stream. An error comes after the status was sent, so it becomes the last event."""
+async def encode(
+    chunks: AsyncIterator[BaseModel], record: RequestRecord, close: Callable[[], None]
+) -> AsyncIterator[bytes]:
+    """The bytes of a stream. An error comes after the status was sent, so it becomes the last event, with
+    the request's id. `close` is called before it: who has the last event knows that all is counted."""
     begun = time.perf_counter()
     try:
         async for chunk in chunks:
@@ -45,9 +51,12 @@ async def encode(chunks: AsyncIterator[BaseModel], request_id: str) -> AsyncIter
                 await asyncio.sleep(0)
                 begun = time.perf_counter()
     except Exception as error:
-        log_what_is_not_told(error, request_id)
-        yield _event(to_api_error(error, request_id).envelope.model_dump_json())
+        log_what_is_not_told(error, record.id)
+        close()
+        told = record.failing(to_api_error(error, record.id))
+        yield _event(told.envelope.model_copy(update={"request_id": record.id}).model_dump_json())
     else:
+        close()
         yield _event("[DONE]")
 
 
