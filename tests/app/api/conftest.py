@@ -9,7 +9,7 @@ from openai import OpenAI
 
 from tests.app.api.checkpoints import CORPUS, write_random_checkpoint
 from tests.app.api.comparing import clear_away
-from tests.app.api.server import Server, running_server
+from tests.app.api.server import SLOW_KERNEL, Server, running_server
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,6 +17,15 @@ def no_comparisons_of_others(tmp_path_factory: pytest.TempPathFactory) -> Genera
     """Servers that are told nothing else do not go on with what lies in the working directory."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEMUR_COMPARISONS", str(tmp_path_factory.mktemp("no") / "comparisons"))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def slow_kernel() -> Generator[None]:
+    """For applications in this process, as `running_server` has it for those in another."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SLOW_KERNEL.items():
+            patch.setenv(name, value)
         yield
 
 

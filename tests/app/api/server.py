@@ -23,6 +23,9 @@ from app.settings import Settings
 
 START_SECONDS = 180
 
+SLOW_KERNEL = {"DEMUR_KERNEL": "torch"}
+"""Tests meet servers while they write; by the native step the few tokens of tiny models are there at once."""
+
 # Servers are forked from one process that has imported everything, which takes longer than all else they do.
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload([__name__, "models.hub.choosing"])
@@ -100,10 +103,10 @@ def running_server(checkpoint: Path, flags: Sequence[str] = ()) -> Generator[Ser
 
 @contextmanager
 def starting_server(checkpoint: Path, flags: Sequence[str] = ()) -> Generator[Server]:
-    """The same without waiting, for what may end by itself."""
+    """The same without waiting, for what may end by itself. Torch computes, unless a flag says otherwise."""
     arguments = ["serve", "--port", "0", "--checkpoint", str(checkpoint), *flags]
     log, stderr = _FORKS.Pipe(duplex=False)
-    process = _FORKS.Process(target=_demur, args=(arguments, dict(os.environ), stderr))
+    process = _FORKS.Process(target=_demur, args=(arguments, SLOW_KERNEL | dict(os.environ), stderr))
     process.start()
     stderr.close()
     server = Server(process)
