@@ -7,6 +7,11 @@ FROM python:3.11-slim-bookworm AS build
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
+# For the native step, which is compiled below; only this stage has it. Leave it empty to do without: torch
+# computes the network then.
+ARG COMPILER=g++
+RUN if [ -n "$COMPILER" ]; then apt-get update -q && apt-get install -yq --no-install-recommends "$COMPILER"; fi
+
 # What lies in the other two folders is installed for this Python too, and pip knows of it.
 RUN python -m venv /opt/demur && \
     for folder in torch code; do \
@@ -19,7 +24,7 @@ RUN /opt/demur/bin/pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} 
       --target /opt/torch torch
 RUN /opt/demur/bin/pip install --requirement requirements.lock
 
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY models models
 COPY probes probes
 COPY app app

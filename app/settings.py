@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.errors import DemurError
 from app.model_source import ModelSource, named_folder
 from models.hub.dtypes import Precision
+from models.native.kernel import Kernel
 
 _HOUSE = Path(__file__).resolve().parent.parent
 EMBEDDED_CHECKPOINT = _HOUSE / "models" / "checkpoints" / "igsm"
@@ -76,6 +77,11 @@ class Settings(BaseSettings):
         description="Numbers that a model of another make computes in: float32, bfloat16, float16, or int8, "
         "which is int8 for the weights of linear layers and bfloat16 for the rest; auto is float32 on a CPU, "
         "and what the weights are stored in elsewhere. Signals and sampling are float32 always.",
+    )
+    kernel: Kernel = Field(
+        default="auto",
+        description="What computes a model of our own make: native, which is compiled when demur is "
+        "installed and runs on a CPU, or torch; auto is native where it is there.",
     )
     max_context: int | None = Field(
         default=None,

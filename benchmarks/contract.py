@@ -1,9 +1,9 @@
-"""Does every answer match the OpenAPI document, and is no request refused that the document allows?
+"""Does every answer match the OpenAPI document?
 
 Starts `demur serve` with a comparison that is over, and has schemathesis draw requests of every route, valid
 and not, with the comparison's real id. It ends with status 1 if an answer is a 5xx, or does not have the
-status, the type or the schema that the document says, or if a valid request is refused. The last round
-submits and deletes comparisons. schemathesis needs an environment of its own:
+status, the type or the schema that the document says. The last rounds submit and delete comparisons.
+schemathesis needs an environment of its own:
 `python -m venv V && V/bin/pip install schemathesis`.
 
     python -m benchmarks.contract V/bin/schemathesis [--examples 400] [--seed 1] [--seconds 600]
@@ -11,6 +11,7 @@ submits and deletes comparisons. schemathesis needs an environment of its own:
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,9 +30,12 @@ MATCHES = (
     "status_code_conformance",
     "content_type_conformance",
     "response_schema_conformance",
-    "positive_data_acceptance",
 )
-"""What is checked of every answer."""
+"""What is checked of every answer. That valid bodies are taken, but for rules that no schema can say, is what
+`tests/app/api/test_schema_limits.py` checks: schemathesis cannot tell those rules apart."""
+
+EXPECTED = ["2xx", "3xx", "4xx", "503", "504", "507"]
+"""A request may be for half a millisecond; what the document says of it is no fault."""
 
 
 ROUNDS = {
@@ -51,8 +55,11 @@ def run(tool: Path, url: str, id: str, options: list[str], asked: argparse.Names
     """Status of a round, and how many requests it made."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "schemathesis.toml"
-        config.write_text(f'[parameters]\n"path.id" = {json.dumps(id)}\n')
-        record = Path(folder) / "report.ndjson"
+        config.write_text(
+            f'[parameters]\n"path.id" = {json.dumps(id)}\n'
+            f"[checks.not_a_server_error]\nexpected-statuses = {json.dumps(EXPECTED)}\n"
+        )
+        record = Path(folder) / "report.har"
         command = [str(tool), "--config-file", str(config), "run", f"{url}/openapi.json", "--url", url]
         command += ["--checks", ",".join(MATCHES), "--phases", "examples,coverage,fuzzing", "--workers", "2"]
         command += [
@@ -65,12 +72,15 @@ def run(tool: Path, url: str, id: str, options: list[str], asked: argparse.Names
         ]
         command += ["--suppress-health-check", "all", "--warnings", "off", "--continue-on-failure"]
         command += ["--report", "har", "--report-har-path", str(record), "--no-color", *options]
+        made = subprocess.Popen(command, cwd=folder)
         try:
-            status = subprocess.run(command, timeout=asked.seconds, check=False).returncode
+            made.wait(asked.seconds)
         except subprocess.TimeoutExpired:
-            status = 0  # as far as it came; what it found stands above
-        entries = json.loads(record.read_text())["log"]["entries"] if record.exists() else []
-        return status, len(entries)
+            made.send_signal(signal.SIGINT)  # it tells what it has found so far
+            made.wait()
+        # The record may be cut off, so it is counted as text.
+        cases = record.read_text().count('"startedDateTime"') if record.exists() else 0
+        return made.returncode, cases
 
 
 def main() -> None:

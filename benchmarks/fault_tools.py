@@ -50,7 +50,11 @@ def bodies(count: int, seed: int) -> list[dict[str, Any]]:
 def answers(url: str, asked: list[dict[str, Any]]) -> list[httpx2.Response]:
     """The answers of all, eight at a time."""
     with httpx2.Client(base_url=url, timeout=120) as http, ThreadPoolExecutor(8) as several:
-        return list(several.map(lambda body: http.post("/v1/completions", json=body), asked))
+
+        def ask(body: dict[str, Any]) -> httpx2.Response:
+            return http.post("/v1/completions", json=body)
+
+        return list(several.map(ask, asked))
 
 
 def text_of(response: httpx2.Response) -> str:

@@ -105,7 +105,7 @@ def per_token(trace: Trace, port: int, fields: dict[str, Any]) -> dict[CodeType,
 
 def one_token(order: list[tuple[str, CodeType]]) -> list[tuple[str, CodeType]]:
     """What ran between two forward passes in the middle of an answer."""
-    steps = [place for place, (_, code) in enumerate(order) if code.co_qualname == "Decoder.step"]
+    steps = [place for place, (_, code) in enumerate(order) if code.co_qualname.endswith("Decoder.step")]
     middle = len(steps) // 2
     return order[steps[middle] : steps[middle + 1]]
 

@@ -29,6 +29,8 @@ from models.hub.dtypes import NUMBER_BYTES, Precision
 from models.hub.loading import EVERY_DEVICE, load_hub_network
 from models.hub_tokenizer import load_tokenizer
 from models.language_model import LanguageModel
+from models.native.kernel import Kernel, use_native
+from models.native.native_decoder import NativeDecoder
 from models.tokenizer import TOKENIZER_FILE, Tokenizer
 
 WEIGHTS_FILE, CONFIG_FILE, GENERATION_FILE, CARD_FILE = (
@@ -117,14 +119,19 @@ def _without_collection() -> Generator[None]:
 
 
 @_without_collection()
-def load(folder: Path, device: str = "cpu", precision: Precision = "auto") -> LoadedCheckpoint:
+def load(
+    folder: Path, device: str = "cpu", precision: Precision = "auto", kernel: Kernel = "auto"
+) -> LoadedCheckpoint:
     """Load a checkpoint folder: our own networks directly, any other causal LM through transformers.
 
     Our own compute in float32, and are too small to be shared out among devices.
 
+    Args:
+        kernel: what computes our own.
+
     Raises:
         ArtifactError: a file is missing, damaged or does not fit the others.
-        SpecError: this machine has no such device, or there is no such precision.
+        SpecError: this machine has no such device, there is no such precision, or the kernel cannot run here.
     """
     if not folder.is_dir():
         raise ArtifactError(
@@ -142,7 +149,8 @@ def load(folder: Path, device: str = "cpu", precision: Precision = "auto") -> Lo
         is_ours = hub_format.is_ours(config)
         network: Any
         if is_ours:
-            network = _network(config, weights).to("cpu" if device == EVERY_DEVICE else device).eval()
+            device = "cpu" if device == EVERY_DEVICE else device
+            network = _network(config, weights).to(device).eval()
         else:
             network = load_hub_network(folder, device, precision)
     tokenizer = load_tokenizer(folder, is_ours)
@@ -153,7 +161,8 @@ def load(folder: Path, device: str = "cpu", precision: Precision = "auto") -> Lo
     model: LanguageModel[Any]
     with _naming(folder):
         if isinstance(network, GPT2):
-            model = Decoder(network, name, config.get("eos_token_id"), *ends)
+            decoder = NativeDecoder if use_native(kernel, device) else Decoder
+            model = decoder(network, name, config.get("eos_token_id"), *ends)
         else:
             from models.hub.choosing import hub_model  # transformers takes a second to import
 

@@ -29,6 +29,20 @@ MAX_SPREAD = 2
 """Slots that a pass may read for each that it asks for; beyond, picking out those asked for is cheaper."""
 
 
+def network_spec(network: GPT2, name: str, *ends: EndTokens) -> ModelSpec:
+    """What a network of ours is. ends: what its files say of the tokens that end a text."""
+    config = network.config
+    return ModelSpec(
+        name=name,
+        vocab_size=config.vocab_size,
+        context_length=config.context_length,
+        d_model=config.d_model,
+        n_layers=config.n_layers,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        end_token_ids=end_token_ids(*ends, vocab_size=config.vocab_size),
+    )
+
+
 class SlotCache:
     """Keys and values, each (layers, slots, heads, length, head size) in one tensor."""
 
@@ -69,15 +83,7 @@ class Decoder:
     def __init__(self, network: GPT2, name: str, *ends: EndTokens) -> None:
         self._network = network
         config = network.config
-        self.spec = ModelSpec(
-            name=name,
-            vocab_size=config.vocab_size,
-            context_length=config.context_length,
-            d_model=config.d_model,
-            n_layers=config.n_layers,
-            parameters=sum(parameter.numel() for parameter in network.parameters()),
-            end_token_ids=end_token_ids(*ends, vocab_size=config.vocab_size),
-        )
+        self.spec = network_spec(network, name, *ends)
         self._head_size = config.head_size
         self._weight = network.token_embedding.weight
         positions = torch.arange(config.context_length, device=self._weight.device)
@@ -132,13 +138,18 @@ class Decoder:
         return StepOutput(logits=output.logits[back], hidden=hidden)
 
     @torch.inference_mode()
+    def extend(self, cache: SlotCache, row: PrefillRow, hidden_layers: Sequence[int] = ()) -> StepOutput:
+        """Append tokens to one slot, with logits and states at every one of them; see `LanguageModel`."""
+        check_rows(cache, [row])
+        ids = np.array([row.token_ids], dtype=np.int64)
+        positions = row.start + np.arange(ids.shape[1])[None]
+        states = self._states(cache, self._place(ids, np.array([row.slot]), positions), hidden_layers)
+        return self._output({layer: state[0] for layer, state in states.items()}, hidden_layers)
+
     def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:
         """Logits and hidden states at every position of one text; see `LanguageModel`."""
         cache = self.new_cache(1, len(token_ids))
-        ids, positions = np.array(token_ids, dtype=np.int64), np.arange(len(token_ids))
-        where = self._place(ids[None], np.zeros(1, dtype=np.int64), positions[None])
-        states = self._states(cache, where, hidden_layers)
-        return self._output({layer: state[0] for layer, state in states.items()}, hidden_layers)
+        return self.extend(cache, PrefillRow(0, 0, tuple(token_ids)), hidden_layers)
 
     def _on_device(self, numbers: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(numbers).to(self._weight.device)

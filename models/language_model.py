@@ -6,9 +6,10 @@ to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -36,7 +37,8 @@ def end_token_ids(*given: EndTokens, vocab_size: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a loaded model is. end_token_ids: each of them ends a text; empty for a model without an end."""
+    """What a loaded model is. end_token_ids: each of them ends a text; empty for a model without an end.
+    kernel: what computes it, native or torch."""
 
     name: str
     vocab_size: int
@@ -45,6 +47,7 @@ class ModelSpec:
     n_layers: int
     parameters: int
     end_token_ids: tuple[int, ...]
+    kernel: str = "torch"
 
     @property
     def end_token_id(self) -> int | None:
@@ -56,6 +59,11 @@ class ModelSpec:
         return token_ids[:-1] if token_ids and token_ids[-1] in self.end_token_ids else token_ids
 
 
+MEASURES = ("normaliser", "entropy", "varentropy", "max_probability", "margin")
+"""What a pass may find out about the distribution of each row: the logarithm of the sum of e^logit, and
+signals as `app.decoding.core.signals` defines them."""
+
+
 @dataclass(frozen=True)
 class StepOutput:
     """Result of a forward pass, one row per sequence (or per position, from `score`).
@@ -64,10 +72,47 @@ class StepOutput:
         logits: (B, V) float32, raw, at the last token of each row.
         hidden: layer to (B, D) float32, the residual stream there; layer 0 is after the embedding, layer k
             after block k, before the final norm.
+        measures: (B, 5) float32, `MEASURES` of the logits, from a pass that computes them; None from others.
+        reads: (B, U) float32, of a model that reads along; see `ReadsAlong`.
     """
 
     logits: Tensor
     hidden: Mapping[int, Tensor]
+    measures: Tensor | None = None
+    reads: Tensor | None = None
+
+    def before(self, other: "StepOutput") -> "StepOutput":
+        """These rows, and then those of another pass of the same model that was asked for the same."""
+        hidden = {layer: torch.cat((states, other.hidden[layer])) for layer, states in self.hidden.items()}
+        return StepOutput(
+            torch.cat((self.logits, other.logits)),
+            hidden,
+            _joined(self.measures, other.measures),
+            _joined(self.reads, other.reads),
+        )
+
+    def at(self, rows: Tensor) -> "StepOutput":
+        """Some of the rows, in the order of `rows`, which may name one several times."""
+        hidden = {layer: states[rows] for layer, states in self.hidden.items()}
+        measures = None if self.measures is None else self.measures[rows]
+        reads = None if self.reads is None else self.reads[rows]
+        return StepOutput(self.logits[rows], hidden, measures, reads)
+
+
+def _joined(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    return None if first is None or second is None else torch.cat((first, second))
+
+
+@dataclass(frozen=True)
+class LinearReads:
+    """Numbers that are linear in hidden states.
+
+    weight: (L * D, U) float32, of the states at the L `layers` side by side. bias: (U,).
+    """
+
+    layers: tuple[int, ...]
+    weight: Tensor
+    bias: Tensor
 
 
 @dataclass(frozen=True)
@@ -192,10 +237,27 @@ class LanguageModel(Protocol[Cache]):
         """
         ...
 
+    def extend(self, cache: Cache, row: PrefillRow, hidden_layers: Sequence[int] = ()) -> StepOutput:
+        """Append tokens to one slot; logits (T, V) and hidden states (T, D) at every one of them.
+
+        Raises:
+            CapacityError: no token, or a slot or position outside the cache.
+        """
+        ...
+
     def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:
         """Logits (T, V) and hidden states (T, D) at every position of one text, without a cache.
 
         Raises:
             CapacityError: no token, or more than the model's context.
         """
+        ...
+
+
+@runtime_checkable
+class ReadsAlong(Protocol):
+    """A language model that can read its hidden states in the pass that computes them."""
+
+    def reading(self, reads: LinearReads) -> LanguageModel[Any]:
+        """The same model over the same caches, whose passes have `reads` among what they find."""
         ...

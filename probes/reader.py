@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.language_model import LinearReads
 from probes.inputs import PAST
 from probes.probe import Probe
 from probes.rule import NO_PROJECTION, Projection, Rule, Trace, TracedToken
@@ -21,7 +22,8 @@ from probes.rule import NO_PROJECTION, Projection, Rule, Trace, TracedToken
 class ProbeReader:
     """All probes of a checkpoint, ready to be read.
 
-    layers: the hidden states that `project` needs. probes: by name.
+    layers: the hidden states that `project` needs. probes: by name. reads: `units`, for a model that
+    reads along.
     """
 
     def __init__(self, probes: Sequence[Probe]) -> None:
@@ -36,6 +38,7 @@ class ProbeReader:
             units += len(probe.bias)
         self._pooled = sum(len(probe.bias) for probe in ordered if probe.pooling == "mean")
         self._weight, self._bias = self._stacked(units)
+        self.reads = LinearReads(self.layers, self._weight, self._bias)
         self._plans: dict[tuple[str, ...], ReadingPlan] = {}
 
     def units(self, hidden: Mapping[int, Tensor], rows: int) -> Tensor:

@@ -106,7 +106,7 @@ class Sandbox:
             return subprocess.Popen(
                 arguments,
                 cwd=self.root,
-                env={"TORCH_INDEX": ""} | kept | {"PATH": f"{self.root}/base:/usr/bin:/bin"},
+                env={"TORCH_INDEX": "", "COMPILER": ""} | kept | {"PATH": f"{self.root}/base:/usr/bin:/bin"},
                 user=self.uid,
                 group=self.gid,
                 extra_groups=None if self.uid is None else [],

@@ -55,7 +55,7 @@ def test_every_token_goes_the_way_that_the_document_names(tmp_path: Path, calls:
     way = NAMED.findall((ROOT / "CONTRIBUTING.md").read_text())
     assert len(way) == 10
     write_random_checkpoint(tmp_path / "tiny")
-    settings = Settings(checkpoint=tmp_path / "tiny", comparisons=tmp_path / "compare")
+    settings = Settings(checkpoint=tmp_path / "tiny", comparisons=tmp_path / "compare", kernel="torch")
     # A drawn special token has no text and no event of its own; greedily none comes here.
     body = {"prompt": "Boats are 3.", "max_tokens": 12, "ignore_eos": True, "stream": True, "temperature": 0}
     with TestClient(create_app(settings), base_url="http://localhost") as http:

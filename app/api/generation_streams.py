@@ -57,10 +57,12 @@ class Generation:
         self._metrics = metrics
         self._record = record
         self._started = time.perf_counter()
+        self._latest: dict[tuple[int, int], float] = {}  # by prompt and choice: when its last token came
         self._gaps: list[float] = []  # between tokens of a choice
         self._tokens = Counter[int]()  # by prompt: sent so far, or all of its completions
         self._running = len(streams)
         self._closed = False
+        self._first_token_seen = False
 
     @classmethod
     def submit(
@@ -90,38 +92,42 @@ class Generation:
             seconds = None if self._running else time.perf_counter() - self._started
             self._metrics.generations.request_ended(self._record.model, self._gaps, seconds)
 
-    async def items(self) -> AsyncIterator[tuple[int, Item]]:
-        """What the streams bring, as it comes, each with the number of its prompt.
+    async def batches(self) -> AsyncIterator[tuple[int, list[Item]]]:
+        """What the streams bring, all that is there at a time: the number of a prompt, and its next items.
 
         Raises:
             Exception: what the engine failed with.
         """
-        merged = None if len(self._streams) == 1 else _merged(self._streams)
-        clock, latest = time.perf_counter, dict[tuple[int, int], float]()
-        while True:
-            try:
-                prompt, item = (0, await anext(self._streams[0])) if merged is None else await anext(merged)
-            except StopAsyncIteration:
-                return
-            if isinstance(item, Failed):
-                raise item.error
+        several = len(self._streams) > 1
+        async for prompt, items in _merged(self._streams) if several else _one(self._streams[0]):
+            self._note(prompt, items)
+            if delivered := [item for item in items if not isinstance(item, Failed)]:
+                yield prompt, delivered
+            _raise_failure(items)
+
+    def _note(self, prompt: int, items: Sequence[StreamItem]) -> None:
+        """Note what came together. This runs for every token, so it calls nothing for it."""
+        now, latest = time.perf_counter(), self._latest
+        for item in items:
             if isinstance(item, TokenOut):
-                now, place = clock(), (prompt, item.index)
+                place = prompt, item.index
                 if place in latest:
                     self._gaps.append(now - latest[place])
                 elif not latest:
-                    self._first_token(now - self._started)
+                    self._note_first_token(items)
                 latest[place] = now
                 self._tokens[prompt] += 1
-            elif isinstance(item, ChoiceDone):
-                self._choice_ended(item)
-            elif isinstance(item, RequestDone):
-                self._request_ended(prompt, item.usage)
-            yield prompt, item
+            else:
+                self._note_end(prompt, item)
 
-    def _first_token(self, seconds: float) -> None:
-        self._record.first_token_seconds = seconds
-        self._metrics.observe_first_token(seconds)
+    def _note_end(self, prompt: int, item: StreamItem) -> None:
+        """Note what became of a choice or of a prompt, if it is the end of one."""
+        if isinstance(item, ChoiceDone):
+            self._choice_ended(item)
+        elif isinstance(item, RequestDone):
+            self._running -= 1
+            self._tokens[prompt] = item.usage.completion_tokens
+            self._record.discarded_tokens += item.usage.discarded_tokens
 
     def _choice_ended(self, done: ChoiceDone) -> None:
         record = self._record
@@ -135,18 +141,14 @@ class Generation:
         generations = self._metrics.generations
         generations.text_ended(record.model, done.finish_reason, done.tokens, len(rewinds))
 
-    def _request_ended(self, prompt: int, usage: Usage) -> None:
-        self._running -= 1
-        self._tokens[prompt] = usage.completion_tokens
-        self._record.discarded_tokens += usage.discarded_tokens
-
     async def collect(self) -> Collected:
         """Wait for the end of every stream; choices come in the order of prompts, then of choices."""
         texts: dict[tuple[int, int], list[str]] = {}
         choices: list[FinishedChoice] = []
         scored: dict[int, PromptScored] = {}
         usages: list[Usage] = []
-        async for prompt, item in self.items():
+        everything = await asyncio.gather(*(self._everything(*each) for each in enumerate(self._streams)))
+        for prompt, item in ((prompt, item) for prompt, items in enumerate(everything) for item in items):
             match item:
                 case TokenOut():
                     texts.setdefault((prompt, item.index), []).append(item.text)
@@ -157,10 +159,36 @@ class Generation:
                     scored[prompt] = item
                 case RequestDone():
                     usages.append(item.usage)
-                case LiveOut():
-                    pass  # only streams ask for it
+                case LiveOut() | Failed():
+                    pass  # only streams ask for the one, and the other was raised
         choices.sort(key=lambda choice: (choice.prompt, choice.index))
         return Collected(deque(choices), scored, total(usages))
+
+    async def _everything(self, prompt: int, stream: Stream) -> list[StreamItem]:
+        """All items of a prompt's stream. After the first token nobody is woken before the end."""
+        items: list[StreamItem] = []
+        while not self._first_token_seen and (batch := await stream.arrived()):
+            self._note_first_token(batch)
+            items += batch
+        items += await stream.collect_async()
+        self._tokens[prompt] = sum(isinstance(item, TokenOut) for item in items)
+        for item in items:
+            if not isinstance(item, TokenOut):
+                self._note_end(prompt, item)
+        _raise_failure(items)
+        return items
+
+    def _note_first_token(self, items: Sequence[StreamItem]) -> None:
+        if not self._first_token_seen and any(isinstance(item, TokenOut) for item in items):
+            seconds = self._record.first_token_seconds = time.perf_counter() - self._started
+            self._metrics.observe_first_token(seconds)
+            self._first_token_seen = True
+
+
+def _raise_failure(items: Sequence[StreamItem]) -> None:
+    """A stream ends with it."""
+    if items and isinstance(last := items[-1], Failed):
+        raise last.error
 
 
 def total(usages: Sequence[Usage]) -> Usage:
@@ -196,23 +224,28 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-async def _merged(streams: Sequence[Stream]) -> AsyncIterator[tuple[int, StreamItem]]:
-    arrived: asyncio.Queue[tuple[int, StreamItem | None]] = asyncio.Queue()
+async def _one(stream: Stream) -> AsyncIterator[tuple[int, list[StreamItem]]]:
+    while items := await stream.arrived():
+        yield 0, items
+
+
+async def _merged(streams: Sequence[Stream]) -> AsyncIterator[tuple[int, list[StreamItem]]]:
+    arrived: asyncio.Queue[tuple[int, list[StreamItem]]] = asyncio.Queue()
 
     async def forward(number: int, stream: Stream) -> None:
-        async for item in stream:
-            arrived.put_nowait((number, item))
-        arrived.put_nowait((number, None))
+        while items := await stream.arrived():
+            arrived.put_nowait((number, items))
+        arrived.put_nowait((number, []))
 
     tasks = [asyncio.create_task(forward(number, stream)) for number, stream in enumerate(streams)]
     try:
         running = len(tasks)
         while running:
-            number, item = await arrived.get()
-            if item is None:
-                running -= 1
+            number, items = await arrived.get()
+            if items:
+                yield number, items
             else:
-                yield number, item
+                running -= 1
     finally:
         for task in tasks:
             task.cancel()

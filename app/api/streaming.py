@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
@@ -14,14 +14,18 @@ from app.api.request_record import RequestRecord
 _SECONDS_AT_ONCE = 0.002
 """How long a stream keeps the event loop to itself, one chunk apart."""
 
+Chunk = BaseModel | str
+"""One event's data: a model, or its JSON."""
+
 
 class EventStream(StreamingResponse):
     """A response of events that calls `close` when it ends, whichever way: done, failed or client gone.
 
-    `close` may be called twice."""
+    chunks: what there is to say, as many at a time as are there. `close` may be called twice.
+    """
 
     def __init__(
-        self, chunks: AsyncIterator[BaseModel], *, record: RequestRecord, close: Callable[[], None]
+        self, chunks: AsyncIterator[Iterable[Chunk]], *, record: RequestRecord, close: Callable[[], None]
     ) -> None:
         super().__init__(
             encode(chunks, record, close),
@@ -38,27 +42,35 @@ class EventStream(StreamingResponse):
 
 
 async def encode(
-    chunks: AsyncIterator[BaseModel], record: RequestRecord, close: Callable[[], None]
+    chunks: AsyncIterator[Iterable[Chunk]], record: RequestRecord, close: Callable[[], None]
 ) -> AsyncIterator[bytes]:
-    """The bytes of a stream. An error comes after the status was sent, so it becomes the last event, with
-    the request's id. `close` is called before it: who has the last event knows that all is counted."""
-    begun = time.perf_counter()
+    """The bytes of a stream: what is there at a time goes out in one piece.
+
+    An error comes after the status was sent, so it becomes the last event, with the request's id. `close` is
+    called before the last event: who has that knows that all is counted.
+    """
     try:
-        async for chunk in chunks:
-            yield _event(chunk.model_dump_json())
-            # Where chunks wait already, nothing here waits, and others would wait for all of them.
-            if time.perf_counter() - begun > _SECONDS_AT_ONCE:
-                await asyncio.sleep(0)
-                begun = time.perf_counter()
+        async for several in chunks:
+            written: list[str] = []
+            begun = time.perf_counter()
+            for chunk in several:
+                written.append(_event(chunk if isinstance(chunk, str) else chunk.model_dump_json()))
+                if time.perf_counter() - begun > _SECONDS_AT_ONCE:
+                    yield "".join(written).encode()
+                    written.clear()
+                    await asyncio.sleep(0)
+                    begun = time.perf_counter()
+            if written:
+                yield "".join(written).encode()
     except Exception as error:
         log_what_is_not_told(error, record.id)
         close()
         told = record.failing(to_api_error(error, record.id))
-        yield _event(told.envelope.model_copy(update={"request_id": record.id}).model_dump_json())
+        yield _event(told.envelope.model_copy(update={"request_id": record.id}).model_dump_json()).encode()
     else:
         close()
-        yield _event("[DONE]")
+        yield _event("[DONE]").encode()
 
 
-def _event(data: str) -> bytes:
-    return f"data: {data}\n\n".encode()
+def _event(data: str) -> str:
+    return f"data: {data}\n\n"

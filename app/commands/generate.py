@@ -181,7 +181,8 @@ def _load(
         from models import checkpoint
         from probes.store import load_all
 
-        loaded = checkpoint.load(settings.checkpoint, require_device(settings.device), settings.dtype)
+        device = require_device(settings.device)
+        loaded = checkpoint.load(settings.checkpoint, device, settings.dtype, settings.kernel)
         return loaded, [each.probe for each in load_all(settings.probes_folder, loaded)]
 
 

@@ -93,9 +93,10 @@ def chosen_positions(there: "Mapping[str, Position]", asked: list[str] | None) -
 def store_for(loaded: "LoadedCheckpoint", folder: Path) -> "StateStore | None":
     """Where hidden states of a run go: of our own small networks into memory, which is faster to fill."""
     from models.decoder import Decoder
+    from models.native.native_decoder import NativeDecoder
     from probes.fitting.state_store import StateStore
 
-    if isinstance(loaded.model, Decoder):
+    if isinstance(loaded.model, Decoder | NativeDecoder):
         return None
     identity = loaded.identity
     return StateStore(folder / "states", f"weights {identity.weights} config {identity.config} {PRECISION}")

@@ -60,6 +60,10 @@ def serve(
         str | None,
         typer.Option(help="auto, float32, bfloat16, float16, or int8 for weights only.  [default: auto]"),
     ] = None,
+    kernel: Annotated[
+        str | None,
+        typer.Option(help="What computes a model of our own: auto, native or torch.  [default: auto]"),
+    ] = None,
     max_context: Annotated[
         int | None,
         typer.Option(help="Most tokens of prompt and completion.  [default: the model's context]"),

@@ -17,6 +17,7 @@ from app.decoding.sampling.params import SamplingParams
 from app.engine.failures import broken_logits
 from app.engine.reading import Probing, Reading, probing_of, read_signals, read_tokens
 from app.errors import ModelFailureError, ParameterError
+from models.language_model import StepOutput
 from probes.reader import ProbeReader
 
 Reply = Token | tuple[Token, ...] | Exception
@@ -28,8 +29,8 @@ _BEGINNING: SamplerState = {}
 class Drawing:
     """Answers every row of a batch from its logits; keeps the compiled chain while the parameters stay.
 
-    Its methods take logits (R, V), raw, and hidden: (R, d) states by layer, those that the probes need; empty
-    if no row wants one.
+    Its methods take what the forward pass found for R rows; states are those that the probes need, none if no
+    row wants a probe.
     """
 
     def __init__(self, reader: ProbeReader) -> None:
@@ -38,36 +39,35 @@ class Drawing:
 
     def reply(
         self,
-        logits: Tensor,
-        hidden: Mapping[int, Tensor],
+        output: StepOutput,
         requests: Sequence[TokenCommand],
         readings: Sequence[Reading],
     ) -> list[Reply]:
         """A reply per row: a token, candidates, or what a row's sampling policy raised."""
         if set(map(type, requests)) == {NextToken}:
-            return list(self.draw(logits, hidden, cast(Sequence[NextToken], requests), readings))
+            return list(self.draw(output, cast(Sequence[NextToken], requests), readings))
         replies: dict[int, Reply] = {}
         if drawing := _of_kind(NextToken, requests):
-            part = _part(drawing, logits, hidden, readings)
+            part = _part(drawing, output, readings)
             replies.update(zip(drawing, self.draw(*part), strict=True))
         if forcing := _of_kind(ForcedToken, requests):
-            part = _part(forcing, logits, hidden, readings)
+            part = _part(forcing, output, readings)
             replies.update(zip(forcing, self.read_forced(*part), strict=True))
         if looking := _of_kind(Candidates, requests):
-            part = _part(looking, logits, hidden, readings)
+            part = _part(looking, output, readings)
             replies.update(zip(looking, self.read_candidates(*part), strict=True))
         return [replies[row] for row in range(len(requests))]
 
     def draw(
         self,
-        logits: Tensor,
-        hidden: Mapping[int, Tensor],
+        output: StepOutput,
         requests: Sequence[NextToken],
         readings: Sequence[Reading],
     ) -> list[Token | Exception]:
         """One token per row, or what a row's sampling policy raised."""
-        distribution = Distribution(logits)
-        probing = probing_of(self._reader, hidden, requests, readings)
+        logits = output.logits
+        distribution = Distribution(logits, measures=output.measures)
+        probing = probing_of(self._reader, output, requests, readings)
         params, errors = _resolve(distribution, requests, readings, probing)
         chain = self._chain
         if chain is None or chain.params != params:
@@ -95,25 +95,25 @@ class Drawing:
 
     def read_forced(
         self,
-        logits: Tensor,
-        hidden: Mapping[int, Tensor],
+        output: StepOutput,
         requests: Sequence[ForcedToken],
         readings: Sequence[Reading],
     ) -> list[Token]:
         """The token that a strategy puts into each row, read as if it had been drawn."""
-        ids = torch.tensor([request.token_id for request in requests], device=logits.device)
-        probing = probing_of(self._reader, hidden, requests, readings)
-        return read_tokens(Distribution(logits, ids), readings, ids, probing, forced=True)
+        ids = torch.tensor([request.token_id for request in requests], device=output.logits.device)
+        probing = probing_of(self._reader, output, requests, readings)
+        distribution = Distribution(output.logits, ids, output.measures)
+        return read_tokens(distribution, readings, ids, probing, forced=True)
 
     def read_candidates(
         self,
-        logits: Tensor,
-        hidden: Mapping[int, Tensor],
+        output: StepOutput,
         requests: Sequence[Candidates],
         readings: Sequence[Reading],
     ) -> list[tuple[Token, ...]]:
         """As many tokens as each row asks for, likeliest first, each read as if it had been drawn; of equals,
         the lowest id. Fewer where the others have probability 0."""
+        logits = output.logits
         count = min(max(request.count for request in requests), logits.shape[-1])
         chain = SamplingChain([request.sampling for request in requests], logits.device)
         after = chain.adjust(logits, _histories(chain, requests))
@@ -121,10 +121,10 @@ class Drawing:
         adjusted = (values - after.logsumexp(dim=-1, keepdim=True)).flatten()
         rows = [row for row in range(len(requests)) for _ in range(count)]
         read = [readings[row] for row in rows]
-        states = {layer: each.repeat_interleave(count, dim=0) for layer, each in hidden.items()}
-        probing = probing_of(self._reader, states, [requests[row] for row in rows], read)
+        repeated = output.at(torch.arange(len(requests), device=logits.device).repeat_interleave(count))
+        probing = probing_of(self._reader, repeated, [requests[row] for row in rows], read)
         chosen = ids.flatten()
-        distribution = Distribution(logits.repeat_interleave(count, dim=0), chosen)
+        distribution = Distribution(repeated.logits, chosen, repeated.measures)
         tokens = read_tokens(distribution, read, chosen, probing, adjusted=adjusted)
         return [
             # What is no number is passed on, for the caller to notice.
@@ -160,12 +160,11 @@ def _of_kind(kind: type[Kind], requests: Sequence[TokenCommand]) -> dict[int, Ki
 
 
 def _part(
-    rows: Mapping[int, Kind], logits: Tensor, hidden: Mapping[int, Tensor], readings: Sequence[Reading]
-) -> tuple[Tensor, Mapping[int, Tensor], list[Kind], list[Reading]]:
+    rows: Mapping[int, Kind], output: StepOutput, readings: Sequence[Reading]
+) -> tuple[StepOutput, list[Kind], list[Reading]]:
     """What belongs to some of the rows."""
-    index = torch.tensor(list(rows), device=logits.device)
-    states = {layer: each[index] for layer, each in hidden.items()}
-    return logits[index], states, list(rows.values()), [readings[row] for row in rows]
+    index = torch.tensor(list(rows), device=output.logits.device)
+    return output.at(index), list(rows.values()), [readings[row] for row in rows]
 
 
 def _resolve(

@@ -12,14 +12,13 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from app.decoding.core.commands import TokenCommand
 from app.engine.requests import Choice, RequestGroup
 from app.engine.slots import Slot, SlotTable, Standing
 from app.engine.tasks import Task
 from app.engine.turns import Portion, Turn, brisk_part
-from models.language_model import KVCache, LanguageModel, PrefillRow, StepOutput
+from models.language_model import KVCache, LanguageModel, LinearReads, PrefillRow, ReadsAlong, StepOutput
 
 
 @dataclass(eq=False, slots=True)
@@ -54,16 +53,15 @@ class Row:
 
 @dataclass
 class PassResult:
-    """logits (R, V) of `rows`, in their order, and the rows whose forward pass raised.
+    """What was found for `rows`, in their order, and the rows whose forward pass raised.
 
-    hidden: (R, d) states by layer, if some row wants a probe. computed: how many of the rows went through the
-    model; the others took what one of these found. prefill_tokens, prefill_seconds: what rows that lacked
-    several ids took.
+    found: None where there is no row; with what probes need, if some row wants one. computed: how many of the
+    rows went through the model; the others took what one of these found. prefill_tokens, prefill_seconds:
+    what rows that lacked several ids took.
     """
 
     rows: list[Row] = field(default_factory=list[Row])
-    logits: Tensor | None = None
-    hidden: Mapping[int, Tensor] = field(default_factory=dict[int, Tensor])
+    found: StepOutput | None = None
     failed: list[tuple[Row, Exception]] = field(default_factory=list[tuple[Row, Exception]])
     passes: int = 0
     prefill_tokens: int = 0
@@ -75,12 +73,9 @@ class PassResult:
         self.rows = rows
         order = [places[row] for row in rows]
         if not rows:
-            self.logits = None
-        if self.logits is None or order == list(range(len(self.logits))):
-            return
-        index = torch.tensor(order, device=self.logits.device)
-        self.logits = self.logits[index]
-        self.hidden = {layer: states[index] for layer, states in self.hidden.items()}
+            self.found = None
+        if self.found is not None and order != list(range(len(self.found.logits))):
+            self.found = self.found.at(torch.tensor(order, device=self.found.logits.device))
 
 
 PASSED_OVER = 1
@@ -95,12 +90,13 @@ class Forward:
         model: LanguageModel[Any],
         cache: KVCache,
         slots: SlotTable,
-        probed_layers: Sequence[int],
+        reads: LinearReads,
     ) -> None:
         self._model = model
         self._cache = cache
         self._slots = slots
-        self._probed_layers = probed_layers
+        # Rows that want probes: by a model that reads along, or else the states are read here.
+        self._probed = (model.reading(reads), ()) if isinstance(model, ReadsAlong) else (model, reads.layers)
         self._passed_over = 0
 
     def can_begin(self, pending: Pending, whole: int) -> bool:
@@ -119,8 +115,9 @@ class Forward:
         """The rows of this tick, of choices that began first before others, and who has to wait for the next.
 
         pending: those who wait longest come first, which decides about a brisk turn. portion: of prompts. A
-        text that lacks more than one pass reads is read in pieces, one a pass, and prompts that do not come
-        before it: whoever asks for little does not wait until much is read.
+        text that lacks more than one pass reads is read in pieces, and shorter prompts come before it: who
+        asks for little does not wait until much is read. Such texts take turns, a piece a pass, and have at
+        least every other pass, whatever comes.
         """
         waiting: list[Pending] = []
         homeless = False
@@ -135,6 +132,8 @@ class Forward:
             part = set(brisk_part(filter(self._is_placed, pending), lambda each: each.group))
             later = [each for each in pending if each.task.request is not None and each not in part]
             waiting = [each for each in waiting if each in part]
+        owed = self._passed_over >= PASSED_OVER and any(self._lacks(each) > portion.whole for each in waiting)
+        room = turn.rows - owed
         rows: list[Row] = []
         long: list[Row] = []
         leaders: dict[tuple[int, int], list[Row]] = {}
@@ -147,38 +146,48 @@ class Forward:
             slot = self._slots.of(sequence)
             alike = leaders.setdefault((len(ids), ids[-1]), [])
             leader = next((row for row in alike if row.ids == ids), None) if alike else None
-            if slot is None or (leader is None and computed == turn.rows):
+            if slot is None:
                 later.append(each)
                 continue
             # The last id always goes through the model: its logits are what is asked for.
-            row = Row(each, request, slot, ids, min(slot.valid, len(ids) - 1), len(ids), leader)
+            start = min(slot.valid, len(ids) - 1)
+            missing = len(ids) - start
+            if leader is None and missing > max(1, portion.whole):
+                later.append(each)
+                long.append(Row(each, request, slot, ids, start, start + portion.piece))
+                continue
+            if leader is None and (
+                computed == room or (missing > 1 and prefilled and prefilled + missing > portion.together)
+            ):
+                later.append(each)
+                continue
+            row = Row(each, request, slot, ids, start, len(ids), leader)
             if leader is None:
-                missing = row.end - row.start
-                if missing > 1 and prefilled and prefilled + missing > portion.together:
-                    later.append(each)
-                    continue
-                if missing > max(1, portion.whole):
-                    row.end = row.start + portion.piece
-                    later.append(each)
-                    long.append(row)
-                    continue
                 alike.append(row)
                 prefilled += missing if missing > 1 else 0
                 computed += 1
             self._slots.use(slot)
             rows.append(row)
         if long:
-            goes_on = computed < turn.rows and (not prefilled or self._passed_over >= PASSED_OVER)
+            goes_on = computed < turn.rows and (owed or not prefilled)
             self._passed_over = 0 if goes_on else self._passed_over + 1
             if goes_on:
-                self._slots.use(long[0].slot)
-                rows.append(long[0])
+                longest_idle = min(long, key=_used)
+                self._slots.use(longest_idle.slot)
+                rows.append(longest_idle)
         if later and not rows:  # live requests hold every slot, and it is the background's turn
             first = later[0]
             assert first.task.request is not None
             self._slots.assign(first.task.request.sequence, first.choice.standing, seize=True)
             return self.select(later, turn, portion)
         return rows, later
+
+    def _lacks(self, pending: Pending) -> int:
+        """How many ids are not in the cache, of a sequence that has a slot; 0 of another."""
+        assert pending.task.request is not None
+        sequence = pending.task.request.sequence
+        slot = self._slots.of(sequence)
+        return 0 if slot is None else len(sequence.context.ids) - slot.valid
 
     def _is_placed(self, pending: Pending) -> bool:
         return pending.task.request is not None and self._slots.of(pending.task.request.sequence) is not None
@@ -199,24 +208,24 @@ class Forward:
     def run(self, rows: Sequence[Row]) -> PassResult:
         """The forward pass: one `prefill` for rows that lack several ids, one `step` for the rest."""
         outcome = PassResult()
-        layers: Sequence[int] = ()
+        asked: tuple[LanguageModel[Any], Sequence[int]] = (self._model, ())
         several: list[Row] = []
         single: list[Row] = []
         followers: list[Row] = []
         for row in rows:
             if row.pending.choice.owner.reading.probes is not None:
-                layers = self._probed_layers
+                asked = self._probed
             if row.leader is not None:
                 followers.append(row)
             else:
                 (single if row.end - row.start == 1 else several).append(row)
         places: dict[Row, int] = {}
         began = perf_counter()
-        if several and self._record(outcome, places, several, partial(self._prefill, layers)):
+        if several and self._record(outcome, places, several, partial(self._prefill, *asked)):
             outcome.prefill_tokens = sum(row.end - row.start for row in several)
             outcome.prefill_seconds = perf_counter() - began
         if single:
-            self._record(outcome, places, single, partial(self._step, layers))
+            self._record(outcome, places, single, partial(self._step, *asked))
         if len(rows) == len(single) == outcome.computed:
             outcome.rows = single  # as nearly always: they are in order
             return outcome
@@ -245,13 +254,7 @@ class Forward:
             row.slot.written(row.end)
             places[row] = len(places)
             outcome.computed += row.end == len(row.ids)
-        if outcome.logits is None:
-            outcome.logits, outcome.hidden = output.logits, output.hidden
-        else:
-            outcome.logits = torch.cat((outcome.logits, output.logits))
-            outcome.hidden = {
-                layer: torch.cat((states, output.hidden[layer])) for layer, states in outcome.hidden.items()
-            }
+        outcome.found = output if outcome.found is None else outcome.found.before(output)
         return True
 
     def _share(self, outcome: PassResult, places: dict[Row, int], followers: list[Row]) -> None:
@@ -270,16 +273,17 @@ class Forward:
             else:
                 places[row] = places[row.leader]
 
-    def _prefill(self, layers: Sequence[int], rows: list[Row]) -> StepOutput:
+    def _prefill(self, model: LanguageModel[Any], layers: Sequence[int], rows: list[Row]) -> StepOutput:
         appended = [
             PrefillRow(row.slot.index, row.start, tuple(row.ids[row.start : row.end])) for row in rows
         ]
-        return self._model.prefill(self._cache, appended, layers)
+        return model.prefill(self._cache, appended, layers)
 
-    def _step(self, layers: Sequence[int], rows: list[Row]) -> StepOutput:
+    def _step(self, model: LanguageModel[Any], layers: Sequence[int], rows: list[Row]) -> StepOutput:
         columns = [(row.ids[row.end - 1], row.slot.index, row.end - 1) for row in rows]
         token_ids, slots, positions = zip(*columns, strict=True)
-        return self._model.step(self._cache, token_ids, slots, positions, layers)
+        return model.step(self._cache, token_ids, slots, positions, layers)
 
 
 _number = attrgetter("choice.standing.number")
+_used = attrgetter("slot.used")

@@ -14,11 +14,11 @@ from app.decoding.core.text import Ledger
 from app.decoding.core.types import Token
 from app.engine.drawing import Drawing, Reply
 from app.engine.failures import broken_logits, model_failure
-from app.engine.forward import Forward, PassResult, Pending, Row
+from app.engine.forward import Forward, Pending, Row
 from app.engine.lanes import SPENT, Lane, Unread
 from app.engine.reading import Reading, reading_of
 from app.engine.requests import ActiveRequest, Choice, RequestGroup
-from app.engine.scoring import ScoreJob, Scorer
+from app.engine.scoring import ScoreJob, Scorer, fail
 from app.engine.slots import SlotTable
 from app.engine.stream import Stream
 from app.engine.tasks import Task, run
@@ -27,7 +27,7 @@ from app.engine.turns import LiveOrder, PrefillPace, Turn, Turns
 from app.engine.types import Counters, EngineLimits, GenerationRequest, PromptScored, Served
 from app.engine.under_way import UnderWay
 from models.corpora.registry import corpus_of
-from models.language_model import KVCache
+from models.language_model import KVCache, StepOutput
 from probes.probe import Probe
 from probes.reader import ProbeReader
 
@@ -63,9 +63,9 @@ class DecodingLoop:
         self._turns = Turns(limits.max_rows, limits.max_prefill_tokens)
         self._order = LiveOrder()
         self._pace = PrefillPace(limits.max_prefill_tokens)
-        self._forward = Forward(self.model, self.cache, self.slots, self.reader.layers)
+        self._forward = Forward(self.model, self.cache, self.slots, self.reader.reads)
         self._drawing = Drawing(self.reader)
-        self._scorer = Scorer(self.model, self.counters)
+        self._scorer = Scorer(self.model, self.counters, limits.max_prefill_tokens)
         self._background_group = RequestGroup(background=True)
 
     @property
@@ -191,7 +191,7 @@ class DecodingLoop:
         # 4. Choose the sequences; who has to wait for the next pass stays in the lane.
         beginning = [*map(SPENT, lane.pending)].count(0)  # no call a row: this is done for every token
         portion = self._pace.portion(turn, beginning, len(lane.pending))
-        pending = lane.pending if turn.background else self._live_work(beginning, portion.whole)
+        pending = lane.pending if turn.background else self._live_work(turn, beginning, portion.whole)
         if pending is None:
             return
         rows, later = self._forward.select(pending, turn, portion)
@@ -210,12 +210,12 @@ class DecodingLoop:
         for row, error in outcome.failed:
             self.under_way.fail(row.pending.choice.owner, model_failure(error))
         # 6. Draw what their strategies wait for, and have these go on.
-        if outcome.logits is not None:
-            self._resume(lane, outcome.rows, self._draw(outcome))
+        if outcome.found is not None:
+            self._resume(lane, outcome.rows, self._draw(outcome.found, outcome.rows))
 
     # 4. Choosing
 
-    def _live_work(self, beginning: int, whole: int) -> list[Pending] | None:
+    def _live_work(self, turn: Turn, beginning: int, whole: int) -> list[Pending] | None:
         """Who goes on in a live turn: those without a token whose prompt one pass can read, or all; None
         where a text was read instead."""
         pending = self.live.pending
@@ -226,49 +226,47 @@ class DecodingLoop:
             case "all":
                 return pending
             case "read":
-                self._read()
+                self._read(turn)
                 return None
 
-    def _read(self) -> None:
-        """Read the next text that is still wanted."""
-        while (taken := self.unread.take()) is not None:
-            group, job = taken
-            if isinstance(job, ActiveRequest):
-                if not job.over:
-                    group.begin(monotonic())
-                    self._score_prompt(job)
-                    return
-            elif not job.result.cancelled():
-                group.begin(monotonic())
-                self._scorer.run(job)
-                return
-            else:
-                group.give_up()
-
-    def _score_prompt(self, active: ActiveRequest) -> None:
+    def _read(self, turn: Turn) -> None:
+        """Read a piece of a text that is still wanted."""
+        taken = self.unread.take()
+        if taken is None:
+            return
+        group, job = taken
+        group.begin(monotonic())
         try:
-            tokens = self._scorer.read(active.request.prompt_ids, active.reading)
+            self._scorer.read_on(job.given, turn)
         except Exception as error:
-            self.under_way.fail(active, model_failure(error))
-        else:
-            self.under_way.say(active, [PromptScored(tuple(tokens))])
-            self.under_way.enter(active)
+            self.unread.drop(group)
+            if isinstance(job, ActiveRequest):
+                self.under_way.fail(job, model_failure(error))
+            else:
+                fail(job.result, model_failure(error))
+            return
+        if job.given.is_read:
+            self.unread.drop(group)
+            if isinstance(job, ActiveRequest):
+                self.under_way.say(job, [PromptScored(tuple(job.given.tokens))])
+                self.under_way.enter(job)
+            else:
+                job.end()
 
     # 6. Drawing
 
-    def _draw(self, outcome: PassResult) -> Items[Reply]:
+    def _draw(self, found: StepOutput, rows: Items[Row]) -> Items[Reply]:
         """What every row is answered. If that fails, their requests do, and nobody is answered."""
-        assert outcome.logits is not None
         requests: list[TokenCommand] = []
         readings: list[Reading] = []
-        for row in outcome.rows:
+        for row in rows:
             requests.append(row.request)
             readings.append(row.pending.choice.owner.reading)
         try:
-            return self._drawing.reply(outcome.logits, outcome.hidden, requests, readings)
+            return self._drawing.reply(found, requests, readings)
         except Exception as error:
             logger.exception("Drawing a batch failed.")
-            for row in outcome.rows:
+            for row in rows:
                 self.under_way.fail(row.pending.choice.owner, model_failure(error))
             return ()
 

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from app.decoding.core.commands import TokenCommand
-from app.decoding.core.signals import PROBE_PREFIX, SIGNALS, Distribution
+from app.decoding.core.signals import PROBE_PREFIX, SIGNALS, Distribution, read_signal
 from app.decoding.core.types import Alternative, Token
+from models.language_model import StepOutput
 from probes.inputs import CURRENT
 from probes.reader import ProbeReader, ReadingPlan
 from probes.rule import NO_TOKEN, Projection, Trace
@@ -51,15 +52,13 @@ def reading_of(names: Sequence[str], top_logprobs: int, reader: ProbeReader) -> 
 class Probing:
     """The probes that the rows of a batch ask for.
 
-    hidden: (R, d) states of the rows by layer, at the layers that the reader needs.
+    found: by the forward pass for the rows: the states at the layers that the reader needs, or its units.
     units: (R, U) of all probes, where the states are. projection: the same on the host, once it is there.
     """
 
-    def __init__(
-        self, reader: ProbeReader, hidden: Mapping[int, Tensor], requests: Sequence[TokenCommand]
-    ) -> None:
+    def __init__(self, reader: ProbeReader, found: StepOutput, requests: Sequence[TokenCommand]) -> None:
         self._requests = requests
-        self.units = reader.units(hidden, len(requests))
+        self.units = reader.units(found.hidden, len(requests)) if found.reads is None else found.reads
         self.projection: Projection | None = None
 
     def before_choice(self, row: int, plan: ReadingPlan, signals: Mapping[str, float]) -> dict[str, float]:
@@ -87,14 +86,14 @@ class Probing:
 
 def probing_of(
     reader: ProbeReader,
-    hidden: Mapping[int, Tensor],
+    found: StepOutput,
     requests: Sequence[TokenCommand],
     readings: Sequence[Reading],
 ) -> Probing | None:
     """The probes of a batch; None where no row asks for any."""
     for reading in readings:
         if reading.probes is not None:
-            return Probing(reader, hidden, requests)
+            return Probing(reader, found, requests)
     return None
 
 
@@ -120,7 +119,7 @@ def read_tokens(
     most = min(most, distribution.logits.shape[-1])
     floats = [distribution.chosen_log_probs]
     for name in names:
-        floats.append(SIGNALS[name].compute(distribution))
+        floats.append(read_signal(name, distribution))
     if adjusted is not None:
         floats.append(adjusted)
     columns = [ids.to(torch.int32).unsqueeze(-1), torch.stack(floats, dim=-1).view(torch.int32)]
@@ -169,7 +168,7 @@ def read_signals(
     names = tuple(name for name in _asked(readings)[0] if not SIGNALS[name].needs_chosen)
     values: list[list[float]] = [[] for _ in readings]
     if names:
-        values = torch.stack([SIGNALS[name].compute(distribution) for name in names], dim=-1).tolist()
+        values = torch.stack([read_signal(name, distribution) for name in names], dim=-1).tolist()
     rows: list[dict[str, float]] = []
     for row, reading in enumerate(readings):
         known = dict(zip(names, values[row], strict=True))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.decoder import Decoder
 from models.language_model import LanguageModel
+from models.native.native_decoder import NativeDecoder
 from models.tokenizer import Tokenizer
 from probes.arrays import Bools, Floats, Ints
 from probes.fitting.labels import LabelledCompletion
@@ -107,7 +108,7 @@ def read(
         return _read_one(model, texts[index], rows[index], layers)
 
     # A network of transformers is read by hooks, which several threads would share.
-    threads = workers if isinstance(model, Decoder) else 1
+    threads = workers if isinstance(model, Decoder | NativeDecoder) else 1
     with ThreadPoolExecutor(threads, initializer=lambda: torch.set_num_threads(1)) as pool:
         for index, found in enumerate(pool.map(one, range(arrays.done, len(labels))), arrays.done + 1):
             for name, readings in found.items():

@@ -23,6 +23,7 @@ class ModelOut(BaseModel):
     default: bool = Field(description="Whether it answers requests that name no model.")
     device: str = Field(description="Where it runs.")
     dtype: str = Field(description="What it computes in; auto is what its weights are stored in.")
+    kernel: str | None = Field(description="What computes it: native or torch.")
     context_length: int | None = Field(
         description="Most tokens of prompt and completion together; the server's max_context may lower it."
     )

@@ -1,5 +1,7 @@
 """The same request gives the same answer alone and in any company."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import Greedy, Sample
 from app.decoding.strategies.base import Runnable
 from app.engine.types import GenerationRequest
+from models.language_model import LanguageModel
 from tests.app.engine.tiny import Result, Wanderer, ask, collect, fresh_logprobs, tiny_engine, tiny_model
 
 STRATEGIES: dict[str, Runnable] = {
@@ -64,14 +67,14 @@ def same(left: Result, right: Result) -> None:
 
 
 @settings(max_examples=3)
-@given(st.integers(0, 2**40), st.sampled_from([4, 40]))
-def test_alone_equals_among_32_others(seed: int, max_rows: int) -> None:
+@given(seed=st.integers(0, 2**40), max_rows=st.sampled_from([4, 40]))
+def test_alone_equals_among_32_others(model: LanguageModel[Any], seed: int, max_rows: int) -> None:
     kinds = list(STRATEGIES)
     requests = [request(index, kinds[(index + seed) % 3], seed + index) for index in range(33)]
-    with tiny_engine(max_rows=max_rows) as engine:
+    with tiny_engine(model, max_rows=max_rows) as engine:
         streams = [engine.submit(each) for each in requests]
         together = [collect(stream) for stream in streams]
-    with tiny_engine(max_rows=max_rows) as engine:
+    with tiny_engine(model, max_rows=max_rows) as engine:
         alone = [collect(engine.submit(each)) for each in requests]
     for mine, theirs in zip(alone, together, strict=True):
         same(mine, theirs)
@@ -140,10 +143,10 @@ def test_every_token_is_the_inverse_cdf_at_its_own_uniform() -> None:
                 ids.append(token.id)
 
 
-def test_signals_and_alternatives_are_of_the_raw_distribution() -> None:
+def test_signals_and_alternatives_are_of_the_raw_distribution(model: LanguageModel[Any]) -> None:
     """Whatever the chain, log-probabilities and signals are those of the model."""
     chain = SamplingParams(temperature=0.2, top_k=2, logit_bias={70: 5.0}, repetition_penalty=2.0)
-    with tiny_engine() as engine:
+    with tiny_engine(model) as engine:
         signals = ("entropy", "surprisal", "max_probability")
         asked = ask(sampling=chain, signals=signals, top_logprobs=3, score_prompt=True)
         answer = collect(engine.submit(asked)).only
@@ -158,8 +161,8 @@ def test_signals_and_alternatives_are_of_the_raw_distribution() -> None:
         ids.append(token.id)
 
 
-def test_scores_are_those_of_the_generation() -> None:
-    with tiny_engine() as engine:
+def test_scores_are_those_of_the_generation(model: LanguageModel[Any]) -> None:
+    with tiny_engine(model) as engine:
         answer = collect(engine.submit(ask([5, 6], signals=("entropy",), max_tokens=10))).only
         scored = engine.score([5, 6, *answer.ids], ("entropy",), 2)
     assert [token.id for token in scored] == [6, *answer.ids]

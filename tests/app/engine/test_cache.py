@@ -1,6 +1,7 @@
 """The cache after any mix of forks, rewinds and forced tokens holds what a fresh prefill would."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
+from models.language_model import LanguageModel
 from tests.app.engine.tiny import VOCABULARY, ask, collect, fresh_logprobs, tiny_engine
 
 Operation = tuple[str, int, int]
@@ -70,13 +72,13 @@ LATE_FORK = [("next", 0, 4), ("fork", 0, 1), ("rewind", 0, 3), ("next", 0, 4), (
 
 
 @settings(max_examples=60)
-@given(OPERATIONS, st.sampled_from([1, 2, 3, 16]), st.integers(0, 100))
-@example(LATE_FORK, 16, 0)
+@given(operations=OPERATIONS, max_rows=st.sampled_from([1, 2, 3, 16]), seed=st.integers(0, 100))
+@example(operations=LATE_FORK, max_rows=16, seed=0)
 def test_every_distribution_is_that_of_a_fresh_prefill(
-    operations: list[Operation], max_rows: int, seed: int
+    model: LanguageModel[Any], operations: list[Operation], max_rows: int, seed: int
 ) -> None:
     program = Program(operations)
-    with tiny_engine(max_rows=max_rows, max_top_logprobs=len(VOCABULARY)) as engine:
+    with tiny_engine(model, max_rows=max_rows, max_top_logprobs=len(VOCABULARY)) as engine:
         request = ask(
             range(1, 25),
             program,

@@ -16,7 +16,7 @@ from app.engine.engine import Engine
 from app.engine.types import EngineLimits, GenerationRequest
 from app.errors import ParameterError, UnknownNameError
 from models.decoder import Decoder, SlotCache
-from models.language_model import Integers, ModelSpec, PrefillRow, StepOutput
+from models.language_model import Integers, LanguageModel, ModelSpec, PrefillRow, StepOutput
 from probes.reference_scores import score_text
 from tests.app.engine.tiny import Answer, TinyCheckpoint, Wanderer, ask, collect, tiny_model
 from tests.probes.tiny import every_family, positions, random_probe
@@ -48,7 +48,7 @@ class Restless:
         return sequence
 
 
-def engine(model: Decoder | None = None, **limits: Any) -> Engine:
+def engine(model: LanguageModel[Any] | None = None, **limits: Any) -> Engine:
     return Engine(TinyCheckpoint(model or tiny_model()), EngineLimits(**limits), PROBES)
 
 
@@ -90,9 +90,11 @@ def require_defined_scores(asked: GenerationRequest, answer: Answer) -> int:
 
 
 @pytest.mark.parametrize("max_rows", [4, 40])
-def test_scores_alone_and_among_32_others_are_those_of_the_definition(max_rows: int) -> None:
+def test_scores_alone_and_among_32_others_are_those_of_the_definition(
+    model: LanguageModel[Any], max_rows: int
+) -> None:
     requests = [request(index) for index in range(33)]
-    with engine(max_rows=max_rows) as running:
+    with engine(model, max_rows=max_rows) as running:
         streams = [running.submit(each) for each in requests]
         together = [collect(stream).only for stream in streams]
         alone = [collect(running.submit(each)).only for each in requests[:6]]

@@ -58,7 +58,7 @@ class TinyCheckpoint:
 
 
 @cache
-def tiny_model() -> Decoder:
+def tiny_network() -> GPT2:
     """Two layers, random weights of a size that leaves several tokens likely.
 
     Blocks outweigh the embedding, so that what comes next depends on all that came before, and a
@@ -72,7 +72,13 @@ def tiny_model() -> Decoder:
             for name, weight in network.named_parameters():
                 if name.startswith("blocks") and weight.ndim == 2:
                     weight.mul_(4.0)
-    return Decoder(network.eval(), "tiny", END)
+    return network.eval()
+
+
+@cache
+def tiny_model() -> Decoder:
+    """`tiny_network`, computed by torch."""
+    return Decoder(tiny_network(), "tiny", END)
 
 
 def tiny_engine(model: LanguageModel[Any] | None = None, **limits: Any) -> Engine:

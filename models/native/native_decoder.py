@@ -1,0 +1,221 @@
+"""Our own network by the native step: the same `LanguageModel` as `models.decoder`, without torch between the
+kernels. What a row gets is the same to the last bit whatever else is in the pass, however many threads there
+are, and wherever a prompt was cut: every number is summed in one order."""
+
+import ctypes
+import weakref
+from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.decoder import network_spec
+from models.errors import CapacityError
+from models.gpt2 import GPT2, Block, GPT2Config, rotary_angles
+from models.language_model import (
+    MEASURES,
+    EndTokens,
+    Integers,
+    LinearReads,
+    PrefillRow,
+    StepOutput,
+    check_cache_size,
+    check_layers,
+    check_rows,
+)
+from models.native.library import Pass, Shape, load_library
+from models.native.native_cache import NativeCache
+
+FITS = -1
+"""What `demur_run` answers when all went well; `NO_MEMORY`, or else the first token that does not fit."""
+NO_MEMORY = -2
+
+
+class NativeDecoder:
+    """A `LanguageModel` over a packed copy of the weights of a `GPT2` on the CPU.
+
+    Raises:
+        SpecError: the library is missing; see `models.native.library`.
+    """
+
+    def __init__(self, network: GPT2, name: str, *ends: EndTokens) -> None:
+        self.spec = replace(network_spec(network, name, *ends), kernel="native")
+        self._config = network.config
+        self._run = load_library().demur_run
+        self._network = _Network(network, torch.get_num_threads())
+        self._reads: _Reads | None = None
+        self._no_layers = (ctypes.c_void_p * (self.spec.n_layers + 1))()
+
+    def new_cache(self, slots: int, length: int) -> NativeCache:
+        """An empty cache; see `LanguageModel`."""
+        check_cache_size(self.spec, slots, length)
+        return NativeCache(self._config, slots, length)
+
+    def prefill(
+        self, cache: NativeCache, rows: Sequence[PrefillRow], hidden_layers: Sequence[int] = ()
+    ) -> StepOutput:
+        """Append several tokens to each of several slots; see `LanguageModel`."""
+        check_rows(cache, rows)
+        lengths = np.array([len(row.token_ids) for row in rows])
+        ends = lengths.cumsum()
+        columns = np.empty((3, ends[-1]), dtype=np.int64)
+        for row, end, length in zip(rows, ends, lengths, strict=True):
+            here = slice(end - length, end)
+            columns[0, here] = row.token_ids
+            columns[1, here] = row.slot
+            columns[2, here] = np.arange(row.start, row.start + length)
+        wanted = np.zeros(ends[-1], dtype=np.uint8)
+        wanted[ends - 1] = 1
+        return self._pass(cache, columns, wanted, len(rows), hidden_layers)
+
+    def step(
+        self,
+        cache: NativeCache,
+        token_ids: Integers,
+        slots: Integers,
+        positions: Integers,
+        hidden_layers: Sequence[int] = (),
+    ) -> StepOutput:
+        """Append one token to each of several slots; see `LanguageModel`."""
+        columns = np.array((token_ids, slots, positions), dtype=np.int64)
+        count = columns.shape[1]
+        return self._pass(cache, columns, np.ones(count, dtype=np.uint8), count, hidden_layers)
+
+    def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:
+        """Logits and hidden states at every position of one text; see `LanguageModel`."""
+        count = len(token_ids)
+        cache = self.new_cache(1, count)
+        columns = np.stack((np.array(token_ids), np.zeros(count), np.arange(count))).astype(np.int64)
+        return self._pass(cache, columns, np.ones(count, dtype=np.uint8), count, hidden_layers)
+
+    def reading(self, reads: LinearReads) -> "NativeDecoder":
+        """The same model, which reads along; see `ReadsAlong`."""
+        check_layers(self.spec, reads.layers)
+        other = copy(self)
+        other._reads = _Reads(self._network, reads)
+        return other
+
+    def _pass(
+        self,
+        cache: NativeCache,
+        columns: NDArray[np.int64],
+        wanted: NDArray[np.uint8],
+        results: int,
+        hidden_layers: Sequence[int],
+    ) -> StepOutput:
+        """Run tokens: ids, slots and positions are the `columns` (3, T), and `results` of them are wanted.
+
+        Raises:
+            CapacityError: an id, slot or position that there is not, or a position that is not the next one.
+        """
+        if hidden_layers:
+            check_layers(self.spec, hidden_layers)
+        logits = torch.empty(results, self.spec.vocab_size)
+        measures = torch.empty(results, len(MEASURES))
+        hidden = {layer: torch.empty(results, self.spec.d_model) for layer in hidden_layers}
+        reads = self._reads
+        read = None if reads is None else torch.empty(results, reads.units)
+        layers = self._no_layers
+        if hidden:
+            layers = type(layers)()
+            for layer, states in hidden.items():
+                layers[layer] = states.data_ptr()
+        count = columns.shape[1]
+        first = columns.ctypes.data
+        native_pass = Pass(
+            count,
+            cache.slots,
+            cache.length,
+            first,
+            first + 8 * count,
+            first + 16 * count,
+            wanted.ctypes.data,
+            cache.keys.data_ptr(),
+            cache.values.data_ptr(),
+            logits.data_ptr(),
+            measures.data_ptr(),
+            ctypes.addressof(layers),
+            None if reads is None else reads.address,
+            None if read is None else read.data_ptr(),
+        )
+        answer = self._run(self._network.address, ctypes.byref(native_pass))
+        if answer == NO_MEMORY:
+            raise MemoryError("there is no memory for a forward pass")
+        if answer != FITS:
+            token_id, slot, position = columns[:, answer].tolist()
+            raise CapacityError(
+                f"token {token_id} at position {position} of slot {slot} does not fit: ids are 0 to "
+                f"{self.spec.vocab_size - 1}, slots 0 to {cache.slots - 1}, positions 0 to "
+                f"{cache.length - 1}, and those of a slot follow each other"
+            )
+        return StepOutput(logits, hidden, measures, read)
+
+
+class _Network:
+    """The packed weights. address: of them."""
+
+    def __init__(self, network: GPT2, threads: int) -> None:
+        rotation = rotary_angles(network.config, torch.arange(network.config.context_length))
+        learned = network.position_embedding
+        # These are not copied, so they have to live as long.
+        self._kept: list[Tensor | None] = [
+            _numbers(network.token_embedding.weight),
+            None if learned is None else _numbers(learned.weight),
+            *(None if learned is not None else _numbers(each) for each in rotation),
+        ]
+        copied = [_numbers(each) for block in network.blocks for each in _of_block(block)]
+        copied += [_numbers(network.final_norm.weight), _numbers(network.final_norm.bias)]
+        addresses = [None if tensor is None else tensor.data_ptr() for tensor in (*self._kept, *copied)]
+        library = load_library()
+        self.address: int = library.demur_new(
+            ctypes.byref(_shape(network.config, threads)), (ctypes.c_void_p * len(addresses))(*addresses)
+        )
+        if not self.address:
+            raise MemoryError("there is no memory for the weights")
+        weakref.finalize(self, library.demur_delete, self.address)
+
+
+class _Reads:
+    """What is read along with passes of a network. address: of its packed weights. units: numbers a row."""
+
+    def __init__(self, network: _Network, reads: LinearReads) -> None:
+        self.units = reads.weight.shape[1]
+        layers = (ctypes.c_int32 * len(reads.layers))(*reads.layers)
+        weight, bias = _numbers(reads.weight.T), _numbers(reads.bias)
+        library = load_library()
+        self.address: int = library.demur_reads_new(
+            network.address, layers, len(layers), self.units, weight.data_ptr(), bias.data_ptr()
+        )
+        if not self.address:
+            raise MemoryError("there is no memory for what is to be read along")
+        weakref.finalize(self, library.demur_reads_delete, self.address)
+
+
+def _shape(config: GPT2Config, threads: int) -> Shape:
+    return Shape(
+        config.vocab_size, config.context_length, config.d_model, config.n_layers, config.n_heads, threads
+    )
+
+
+def _of_block(block: nn.Module) -> Iterable[Tensor]:
+    """Weights in the order in which source/network.cpp takes them."""
+    assert isinstance(block, Block)
+    layers = (
+        block.attention_norm,
+        block.qkv,
+        block.attention_out,
+        block.mlp_norm,
+        block.mlp_in,
+        block.mlp_out,
+    )
+    for layer in layers:
+        yield layer.weight
+        yield layer.bias
+
+
+def _numbers(parameter: Tensor) -> Tensor:
+    return parameter.detach().float().cpu().contiguous()
