@@ -1,11 +1,11 @@
 """How much longer does a short request wait for its first token while a large one fills the engine?
 
 Starts `demur serve` on a free port and asks it over loopback for 5 tokens, streamed, again and again, with
-nothing else under way and beside each of four large requests. A round measures every one of them, so that
-whatever else the machine does hits all alike. Ratios are of medians, beside a large request by alone, with a
-95% bootstrap interval over rounds.
+nothing else under way and beside each of five large ones, a comparison among them. A round measures every
+one of them, so that whatever else the machine does hits all alike. Ratios are of medians, beside a large
+request by alone, with a 95% bootstrap interval over rounds.
 
-    python benchmarks/fairness.py [--rounds 5] [--requests 6] [--rows 32] [--checkpoint FOLDER]
+    python -m benchmarks.fairness [--rounds 5] [--requests 6] [--rows 32] [--checkpoint FOLDER]
 """
 
 import argparse
@@ -21,15 +21,21 @@ from typing import Any
 
 import httpx2
 import numpy as np
-from concurrent_streams import server
 from rich.console import Console
 from rich.table import Table
 
 from app.settings import EMBEDDED_CHECKPOINT
+from benchmarks.served import Served, served
 from models.corpora.registry import corpus_named
 
 RESAMPLES = 10_000
 ALONE = "alone"
+COMPARE = "/v1/compare"
+ARMS = [
+    {"name": "greedy", "strategy": {"kind": "greedy"}},
+    {"name": "vote", "strategy": {"kind": "self_consistency", "samples": 32}},
+]
+DRAWN = {"source": "corpus", "split": "test", "ops": [3, 5], "count": 2000}
 LIMIT = 3.0
 """What a newcomer may have to wait, by what it waits alone."""
 
@@ -47,6 +53,7 @@ def large_requests(problems: Iterator[str]) -> dict[str, Load]:
         "best of 64": ("/v1/completions", {"prompt": next(problems), "strategy": best, **long}),
         "255 prompts": ("/v1/completions", {"prompt": many, **long}),
         "255 texts scored": ("/v1/score", {"input": many, "signals": ["entropy"]}),
+        "a comparison": (COMPARE, {"arms": ARMS, "problems": DRAWN, "latency_problems": 0}),
     }
 
 
@@ -65,11 +72,11 @@ def first_token(http: httpx2.Client, prompt: str, seed: int) -> float:
 
 
 @contextmanager
-def under_way(url: str, load: Load) -> Generator[None]:
+def under_way(server: Served, load: Load) -> Generator[None]:
     """A large request, again and again, from when it has begun until the end of the block."""
     stopping = threading.Event()
     route, body = load
-    http = httpx2.Client(base_url=url, timeout=600)
+    http = httpx2.Client(base_url=server.url, timeout=600)
 
     def ask() -> None:
         while not stopping.is_set():
@@ -77,27 +84,28 @@ def under_way(url: str, load: Load) -> Generator[None]:
                 http.post(route, json=body).raise_for_status()
 
     thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
+    comparing = http.post(route, json=body).json()["id"] if route == COMPARE else None
+    if comparing is None:
+        thread.start()
     time.sleep(1.5)
     try:
         yield
     finally:
         stopping.set()
-        http.close()
-        thread.join(0.5)
-        wait_until_idle(url)
+        if comparing is None:
+            http.close()
+            thread.join(0.5)
+        else:
+            http.post(f"{COMPARE}/{comparing}/cancel").raise_for_status()
+            while http.get(f"{COMPARE}/{comparing}").json()["status"] == "running":
+                time.sleep(0.1)
+        wait_until_idle(server)
 
 
-def wait_until_idle(url: str) -> None:
+def wait_until_idle(server: Served) -> None:
     """Return once the server has nothing to do."""
-    while any(value(url, name) for name in ("demur_requests_active", "demur_requests_waiting")):
+    while any(server.metric(name) for name in ("demur_requests_active", "demur_requests_waiting")):
         time.sleep(0.1)
-
-
-def value(url: str, name: str) -> float:
-    """A metric's value."""
-    lines = httpx2.get(f"{url}/metrics", timeout=60).text.splitlines()
-    return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
 
 
 def interval(alone: list[list[float]], beside: list[list[float]]) -> tuple[float, float, float]:
@@ -147,8 +155,8 @@ def main() -> None:
     progress = Console(stderr=True)
     seconds: dict[str, list[list[float]]] = {name: [] for name in (ALONE, *loads)}
     with (
-        server(arguments.checkpoint, arguments.rows) as url,
-        httpx2.Client(base_url=url, timeout=600) as http,
+        served("--checkpoint", str(arguments.checkpoint), "--max-rows", str(arguments.rows)) as server,
+        httpx2.Client(base_url=server.url, timeout=600) as http,
     ):
 
         def several() -> list[float]:
@@ -158,7 +166,7 @@ def main() -> None:
         for _ in range(arguments.rounds):
             seconds[ALONE].append(several())
             for name, load in loads.items():
-                with under_way(url, load):
+                with under_way(server, load):
                     seconds[name].append(several())
                 medians = [float(np.median(seconds[each][-1])) for each in (ALONE, name)]
                 progress.print(f"{name}: {medians[0]:.3f} s alone, {medians[1]:.3f} s beside it")

@@ -26,8 +26,7 @@ _SCORES = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95,
 
 _HISTOGRAMS = {
     "demur_inter_token_latency_seconds": (
-        "Time between two tokens of a text as they are handed over; tokens that become final together have 0 "
-        "between them.",
+        "Time between two tokens of a streamed text; tokens that become final together have 0 between them.",
         _GAPS,
         "",
     ),

@@ -57,11 +57,12 @@ class Generation:
         self._metrics = metrics
         self._record = record
         self._started = time.perf_counter()
-        self._latest: dict[tuple[int, int], float] = {}  # when a choice's last token came
+        self._latest: dict[tuple[int, int], float] = {}  # by prompt and choice: when its last token came
         self._gaps: list[float] = []  # between tokens of a choice
         self._tokens = Counter[int]()  # by prompt: sent so far, or all of its completions
         self._running = len(streams)
         self._closed = False
+        self._first_token_seen = False
 
     @classmethod
     def submit(
@@ -99,33 +100,34 @@ class Generation:
         """
         several = len(self._streams) > 1
         async for prompt, items in _merged(self._streams) if several else _one(self._streams[0]):
-            delivered = [item for item in items if not isinstance(item, Failed)]
-            self._note(prompt, delivered)
-            if delivered:
+            self._note(prompt, items)
+            if delivered := [item for item in items if not isinstance(item, Failed)]:
                 yield prompt, delivered
-            if isinstance(last := items[-1], Failed):
-                raise last.error
+            _raise_failure(items)
 
-    def _note(self, prompt: int, items: Sequence[Item]) -> None:
-        """Count what has come."""
-        now = time.perf_counter()
+    def _note(self, prompt: int, items: Sequence[StreamItem]) -> None:
+        """Note what came together. This runs for every token, so it calls nothing for it."""
+        now, latest = time.perf_counter(), self._latest
         for item in items:
             if isinstance(item, TokenOut):
-                before = self._latest.get(place := (prompt, item.index))
-                if before is not None:
-                    self._gaps.append(now - before)
-                elif not self._latest:
-                    self._first_token(now - self._started)
-                self._latest[place] = now
+                place = prompt, item.index
+                if place in latest:
+                    self._gaps.append(now - latest[place])
+                elif not latest:
+                    self._note_first_token(items)
+                latest[place] = now
                 self._tokens[prompt] += 1
-            elif isinstance(item, ChoiceDone):
-                self._choice_ended(item)
-            elif isinstance(item, RequestDone):
-                self._request_ended(prompt, item.usage)
+            else:
+                self._note_end(prompt, item)
 
-    def _first_token(self, seconds: float) -> None:
-        self._record.first_token_seconds = seconds
-        self._metrics.observe_first_token(seconds)
+    def _note_end(self, prompt: int, item: StreamItem) -> None:
+        """Note what became of a choice or of a prompt, if it is the end of one."""
+        if isinstance(item, ChoiceDone):
+            self._choice_ended(item)
+        elif isinstance(item, RequestDone):
+            self._running -= 1
+            self._tokens[prompt] = item.usage.completion_tokens
+            self._record.discarded_tokens += item.usage.discarded_tokens
 
     def _choice_ended(self, done: ChoiceDone) -> None:
         record = self._record
@@ -139,33 +141,54 @@ class Generation:
         generations = self._metrics.generations
         generations.text_ended(record.model, done.finish_reason, done.tokens, len(rewinds))
 
-    def _request_ended(self, prompt: int, usage: Usage) -> None:
-        self._running -= 1
-        self._tokens[prompt] = usage.completion_tokens
-        self._record.discarded_tokens += usage.discarded_tokens
-
     async def collect(self) -> Collected:
         """Wait for the end of every stream; choices come in the order of prompts, then of choices."""
         texts: dict[tuple[int, int], list[str]] = {}
         choices: list[FinishedChoice] = []
         scored: dict[int, PromptScored] = {}
         usages: list[Usage] = []
-        async for prompt, items in self.batches():
-            for item in items:
-                match item:
-                    case TokenOut():
-                        texts.setdefault((prompt, item.index), []).append(item.text)
-                    case ChoiceDone():
-                        text = "".join([*texts.pop((prompt, item.index), []), item.text])
-                        choices.append(FinishedChoice(prompt, item.index, text, item))
-                    case PromptScored():
-                        scored[prompt] = item
-                    case RequestDone():
-                        usages.append(item.usage)
-                    case LiveOut():
-                        pass  # only streams ask for it
+        everything = await asyncio.gather(*(self._everything(*each) for each in enumerate(self._streams)))
+        for prompt, item in ((prompt, item) for prompt, items in enumerate(everything) for item in items):
+            match item:
+                case TokenOut():
+                    texts.setdefault((prompt, item.index), []).append(item.text)
+                case ChoiceDone():
+                    text = "".join([*texts.pop((prompt, item.index), []), item.text])
+                    choices.append(FinishedChoice(prompt, item.index, text, item))
+                case PromptScored():
+                    scored[prompt] = item
+                case RequestDone():
+                    usages.append(item.usage)
+                case LiveOut() | Failed():
+                    pass  # only streams ask for the one, and the other was raised
         choices.sort(key=lambda choice: (choice.prompt, choice.index))
         return Collected(deque(choices), scored, total(usages))
+
+    async def _everything(self, prompt: int, stream: Stream) -> list[StreamItem]:
+        """All items of a prompt's stream. After the first token nobody is woken before the end."""
+        items: list[StreamItem] = []
+        while not self._first_token_seen and (batch := await stream.arrived()):
+            self._note_first_token(batch)
+            items += batch
+        items += await stream.collect_async()
+        self._tokens[prompt] = sum(isinstance(item, TokenOut) for item in items)
+        for item in items:
+            if not isinstance(item, TokenOut):
+                self._note_end(prompt, item)
+        _raise_failure(items)
+        return items
+
+    def _note_first_token(self, items: Sequence[StreamItem]) -> None:
+        if not self._first_token_seen and any(isinstance(item, TokenOut) for item in items):
+            seconds = self._record.first_token_seconds = time.perf_counter() - self._started
+            self._metrics.observe_first_token(seconds)
+            self._first_token_seen = True
+
+
+def _raise_failure(items: Sequence[StreamItem]) -> None:
+    """A stream ends with it."""
+    if items and isinstance(last := items[-1], Failed):
+        raise last.error
 
 
 def total(usages: Sequence[Usage]) -> Usage:

@@ -47,7 +47,7 @@ async def encode(
     """The bytes of a stream: what is there at a time goes out in one piece.
 
     An error comes after the status was sent, so it becomes the last event, with the request's id. `close` is
-    called before it: who has the last event knows that all is counted.
+    called before the last event: who has that knows that all is counted.
     """
     try:
         async for several in chunks:
@@ -66,8 +66,7 @@ async def encode(
         log_what_is_not_told(error, record.id)
         close()
         told = record.failing(to_api_error(error, record.id))
-        envelope = told.envelope.model_copy(update={"request_id": record.id})
-        yield _event(envelope.model_dump_json()).encode()
+        yield _event(told.envelope.model_copy(update={"request_id": record.id}).model_dump_json()).encode()
     else:
         close()
         yield _event("[DONE]").encode()
