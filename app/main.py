@@ -174,7 +174,7 @@ def house_of(settings: Settings) -> ModelHouse:
     return ModelHouse(
         settings.sources,
         open_model,
-        lambda source: checkpoint.weight_bytes(source.checkpoint, settings.dtype),
+        lambda source: checkpoint.weight_bytes(source.checkpoint, settings.dtype, settings.device),
         settings.max_model_bytes,
         settings.max_queue_seconds,
         _RETRY_SECONDS,

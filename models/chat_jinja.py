@@ -33,12 +33,11 @@ def _environment() -> ImmutableSandboxedEnvironment:
         trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, loopcontrols]
     )
     made.filters["tojson"] = to_json
-    made.globals |= {
-        "raise_exception": raise_exception,
-        "strftime_now": strftime_now,
-        "dict": NewDict(),
-        "namespace": PlainNamespace,
-    }
+    names: dict[str, Any] = made.globals
+    names["raise_exception"] = raise_exception
+    names["strftime_now"] = strftime_now
+    names["dict"] = NewDict()
+    names["namespace"] = PlainNamespace
     return made
 
 

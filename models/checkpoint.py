@@ -5,12 +5,10 @@ with in float32.
 """
 
 import gc
-import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +23,17 @@ from models.decoder import Decoder
 from models.errors import ArtifactError
 from models.files import read_bytes, read_json, rewriting, write_json
 from models.gpt2 import GPT2
-from models.hub.dtypes import NUMBER_BYTES, Precision
+from models.hub.dtypes import Precision
 from models.hub.loading import EVERY_DEVICE, load_hub_network
 from models.hub_tokenizer import load_tokenizer
 from models.language_model import LanguageModel
 from models.native.kernel import Kernel, use_native
 from models.native.native_decoder import NativeDecoder
 from models.tokenizer import TOKENIZER_FILE, Tokenizer
+from models.weight_files import CONFIG_FILE, WEIGHTS_FILE, weight_files
+from models.weight_files import weight_bytes as weight_bytes
 
-WEIGHTS_FILE, CONFIG_FILE, GENERATION_FILE, CARD_FILE = (
-    "model.safetensors",
-    "config.json",
-    "generation_config.json",
-    "card.json",
-)
-INDEX_FILE = "model.safetensors.index.json"
-"""Names the files of weights that are stored in several."""
+GENERATION_FILE, CARD_FILE = "generation_config.json", "card.json"
 
 
 @dataclass(frozen=True)
@@ -138,7 +131,7 @@ def load(
             f"there is no checkpoint folder {folder}; give the folder that holds {CONFIG_FILE}"
         )
     config = read_json(folder / CONFIG_FILE)
-    weights = _weight_files(folder)
+    weights = weight_files(folder)
     identity = Identity(
         weights=_digest(*weights),
         config=_digest(folder / CONFIG_FILE),
@@ -178,15 +171,6 @@ def load(
     return LoadedCheckpoint(model, tokenizer, card, identity, folder, generation)
 
 
-def weight_bytes(folder: Path, precision: Precision = "auto") -> int:
-    """Bytes that the weights of a checkpoint take once they are loaded, by what its files say of them.
-
-    Raises:
-        ArtifactError: a file of weights is missing or damaged.
-    """
-    return sum(NUMBER_BYTES[precision] * _elements(path) for path in _weight_files(folder))
-
-
 def load_network(folder: Path) -> tuple[GPT2, str]:
     """The trainable network of one of our own checkpoints, on the CPU, and the sha256 of its weights.
 
@@ -199,7 +183,7 @@ def load_network(folder: Path) -> tuple[GPT2, str]:
             f"{folder} holds a {config.get('model_type')} network; training goes on only from checkpoints "
             "that demur pretrain wrote"
         )
-    weights = _weight_files(folder)
+    weights = weight_files(folder)
     return _network(config, weights), _digest(*weights)
 
 
@@ -226,33 +210,6 @@ def _network(config: Mapping[str, Any], weights: Sequence[Path]) -> GPT2:
             raise ArtifactError(f"{path.name} is damaged: {error}") from error
     network.load_state_dict(hub_format.from_hub(network.config, stored, network.state_dict()))
     return network.requires_grad_(False)
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    """The one file of weights, or the several that an index names."""
-    index_file = folder / INDEX_FILE
-    if (folder / WEIGHTS_FILE).exists() or not index_file.exists():
-        return [folder / WEIGHTS_FILE]
-    files = read_json(index_file).get("weight_map")
-    names = set(files.values()) if isinstance(files, dict) else set[Any]()
-    if not names or any(Path(str(name)).name != name for name in names):
-        raise ArtifactError(f"{index_file} does not name files of weights beside it")
-    return [folder / name for name in sorted(names)]
-
-
-def _elements(path: Path) -> int:
-    """Numbers in a file of weights. It begins with the size of a JSON object that has the shape of each."""
-    try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            if size > path.stat().st_size:
-                raise ArtifactError(f"{path.name} is damaged: its header is longer than the file")
-            header = json.loads(file.read(size))
-        return sum(prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
-    except OSError as error:
-        raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{path.name} is damaged: {error}") from error
 
 
 def _digest(*paths: Path) -> str:

@@ -1,5 +1,6 @@
 """The models of a house for the arms of comparisons."""
 
+import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -34,16 +35,18 @@ class HouseLender:
     @asynccontextmanager
     async def load(self, spec: ComparisonSpec, seconds: float) -> AsyncGenerator[None]:
         """Have all models of a comparison loaded meanwhile, so that no thread waits for one. seconds: that
-        each may take.
+        they may take together.
 
         Raises:
             RequestError: what `require` raises.
             ApiError: 503, one cannot be loaded.
-            DeadlineError: one is not loaded in time.
+            DeadlineError: they are not all loaded in time.
             OverloadedError: there is no memory for one beside those in use.
         """
         self.require(spec)
+        give_up = time.monotonic() + seconds
         async with AsyncExitStack() as loans:
             for name in spec.models:
-                await loans.enter_async_context(self.house.lend(name, seconds))
+                left = max(0.0, give_up - time.monotonic())
+                await loans.enter_async_context(self.house.lend(name, left))
             yield

@@ -61,10 +61,11 @@ class ApiError(DemurError):
         )
 
 
-def not_ready(reason: str, retry_after: int = 1) -> ApiError:
-    """The model is not there to answer, yet or any more. retry_after: in seconds."""
+def not_ready(reason: str, retry_after: int = 1, param: str | None = None) -> ApiError:
+    """The model is not there to answer, yet or any more. retry_after: in seconds. param: `model` where that
+    is at fault, and waiting alone does not help."""
     headers = {"retry-after": str(retry_after)}
-    return ApiError(reason, status=503, type="server_error", code="not_ready", headers=headers)
+    return ApiError(reason, status=503, type="server_error", param=param, code="not_ready", headers=headers)
 
 
 def draining(seconds: float) -> ApiError:

@@ -84,7 +84,7 @@ async def opened(opening: Future[None], model: HousedModel, seconds: float | Non
     except Exception as error:
         if limit.expired():
             raise DeadlineError(
-                f"The model {name!r} was not loaded after {seconds:g} s, which the request may take; it is "
+                f"The model {name!r} was not loaded after {seconds:.3g} s, which the request may take; it is "
                 "being loaded still."
             ) from error
         known = isinstance(error, DemurError | ModelsError | ProbesError)
@@ -94,4 +94,5 @@ async def opened(opening: Future[None], model: HousedModel, seconds: float | Non
             f"The model {name!r} cannot be loaded: {without_folders(str(error))}; it is tried again after "
             f"{again} s",
             again,
+            param="model",
         ) from error

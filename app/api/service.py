@@ -64,7 +64,7 @@ class Service:
         if self.draining:
             raise draining(self.settings.drain_seconds)
         if self.failure is not None:
-            raise not_ready(f"The model could not be loaded: {self.failure}")
+            raise not_ready(f"The model could not be loaded: {self.failure}", param="model")
         if not self.is_ready:
             raise not_ready("The model is being loaded; try again in a moment")
 

@@ -102,8 +102,8 @@ class Remote:
         self._answered = False
 
     def call(self, method: str, path: str, **fields: Any) -> httpx2.Response:
-        """An answer that is a success. A server that loads its model is waited for, as is one that has
-        answered before and is away now.
+        """An answer that is a success. A server that loads its model or is busy is waited for, as is one that
+        has answered before and is away now; one whose model cannot be loaded is not.
 
         Raises:
             RemoteError: it refuses, or stays away.
@@ -125,7 +125,7 @@ class Remote:
                 reason = _reason(answer)
                 if answer.status_code in _AT_FAULT:
                     raise RemoteRefusal(reason)
-                if answer.status_code != _AWAY:
+                if answer.status_code != _AWAY or _blamed(answer) == "model":
                     raise RemoteError(reason)
             if time.monotonic() > give_up:
                 raise RemoteError(reason)
@@ -244,6 +244,13 @@ def _reason(answer: httpx2.Response) -> str:
     with suppress(ValueError, KeyError, TypeError):
         return str(answer.json()["error"]["message"])
     return f"{answer.request.url} answers with status {answer.status_code}, and not as demur does"
+
+
+def _blamed(answer: httpx2.Response) -> str | None:
+    """The field that an answer finds fault with, if it names one."""
+    with suppress(ValueError, KeyError, TypeError):
+        return answer.json()["error"]["param"]
+    return None
 
 
 def _as_lines(records: list[dict[str, Any]]) -> bytes:

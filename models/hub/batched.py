@@ -1,6 +1,6 @@
 """One forward pass of a network of transformers for rows at different positions."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,8 @@ from torch import Tensor
 
 from models.hub.description import position_bytes
 from models.hub.head import Head
-from models.hub.masks import additive_masks, windows_of
-from models.hub.pass_cache import PassCache
+from models.hub.masks import additive_masks, needs_no_mask, windows_of
+from models.hub.pass_cache import OneRow, PassCache, SeveralRows
 from models.hub.residual_stream import ResidualStream
 from models.hub.token_pool import Need, TokenPool
 from models.language_model import (
@@ -44,6 +44,8 @@ class BatchedModel:
         self._head = Head(network)
         self._position_bytes = position_bytes(network)
         self._config = network.config.get_text_config(decoder=True)
+        self._is_sdpa = self._config._attn_implementation == "sdpa"
+        self._has_shared_layers = bool(getattr(self._config, "num_kv_shared_layers", 0))
         windows_of(self._config)
 
     def new_cache(self, slots: int, length: int) -> TokenPool:
@@ -159,37 +161,41 @@ class BatchedModel:
         lengths: (B,), how many of a row's tokens are no padding; None where none is. Returns the network's
         logits: (B, T, V), or (B, 1, V) where the head is given one state a row.
         """
-        rows, width = token_ids.shape
-        reach = int(ends.max())
-        into, written = cache.places(slots, positions).ravel(), None
-        if lengths is not None and int(lengths.min()) < width:
-            written = (np.arange(width) < lengths[:, None]).ravel().nonzero()[0]
-            into = into[written]
-        read: Tensor | slice
-        if rows == 1:
-            start = int(cache.places(slots, np.zeros((1, 1), dtype=np.int64))[0, 0])
-            read = slice(start, start + reach)
-        else:
-            # Beyond the end of a row stands its last position: nothing of another row, and no stale number.
-            seen = np.minimum(np.arange(reach), ends[:, None] - 1)
-            read = self._on_device(cache.places(slots, seen).ravel())
+        width, reach = token_ids.shape[1], int(ends.max())
+        where = self._where(cache, slots, positions, ends, lengths)
         ids, at = self._on_device(np.stack((token_ids, positions)))
-        past = PassCache(
-            cache,
-            rows,
-            reach,
-            None if written is None else self._on_device(written),
-            self._on_device(into),
-            read,
-        )
+        windows = windows_of(self._config)
+        if isinstance(where, OneRow) and self._is_sdpa and needs_no_mask(windows, width, reach):
+            mask = None
+        else:
+            mask = additive_masks(windows, at, reach, self._network.dtype)
         output = self._network(
             input_ids=ids,
             position_ids=at,
-            attention_mask=additive_masks(windows_of(self._config), at, reach, self._network.dtype),
-            past_key_values=past,
+            attention_mask=mask,
+            past_key_values=PassCache(cache, where),
             use_cache=True,
         )
         return output.logits
+
+    def _where(
+        self, cache: TokenPool, slots: Ids, positions: Ids, ends: Ids, lengths: Ids | None
+    ) -> OneRow | SeveralRows:
+        """Where in the pool the rows of a pass lie; see `_run`."""
+        into = cache.places(slots, positions)
+        (rows, width), reach = into.shape, int(ends.max())
+        if rows == 1:
+            end = int(into[0, -1]) + 1
+            return OneRow(slice(end - reach, end), slice(end - width, end))
+        into, written = into.ravel(), None
+        if lengths is not None and int(lengths.min()) < width:
+            tokens = (np.arange(width) < lengths[:, None]).ravel().nonzero()[0]
+            into, written = into[tokens], self._on_device(tokens)
+        # Beyond the end of a row stands its last position: nothing of another row, and no stale number.
+        seen = np.minimum(np.arange(reach), ends[:, None] - 1)
+        read = self._on_device(cache.places(slots, seen).ravel())
+        buffers = None if self._has_shared_layers else dict[Hashable, Tensor]()
+        return SeveralRows(rows, reach, written, self._on_device(into), read, buffers)
 
     def _on_device(self, numbers: Ids) -> Tensor:
         return torch.from_numpy(numbers).to(self._network.device)

@@ -33,6 +33,12 @@ def windows_of(config: Any) -> dict[str, int | None]:
     return {each: windows.get(each) for each in sorted(types)}
 
 
+def needs_no_mask(windows: Mapping[str, int | None], width: int, reach: int) -> bool:
+    """Whether the tokens of one row, the last `width` of `reach` positions, see all before them and nothing
+    else is there: so `scaled_dot_product_attention` needs no mask, and is faster without."""
+    return width in (1, reach) and all(window is None or reach < window for window in windows.values())
+
+
 def additive_masks(
     windows: Mapping[str, int | None], positions: Tensor, reach: int, dtype: torch.dtype
 ) -> Tensor | dict[str, Tensor]:

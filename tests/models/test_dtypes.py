@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.checkpoint import load, weight_bytes
+from models.checkpoint import load
 from models.errors import ArtifactError, SpecError
 from models.hub.batched import BatchedModel
 from models.hub.dtypes import PRECISIONS, Precision, dtype_of
@@ -162,8 +162,3 @@ def test_rounded_weights_are_parameters_too(kind: str, tied: bool) -> None:
     assert many == sum(parameter.numel() for parameter in network.parameters())
     round_weights(network)
     assert count_parameters(network) == many
-
-
-def test_memory_of_the_weights_is_foretold(folder: Path) -> None:
-    whole = weight_bytes(folder)
-    assert weight_bytes(folder, "bfloat16") * 2 == weight_bytes(folder, "int8") * 4 == whole

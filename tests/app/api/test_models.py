@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from openai import NotFoundError, OpenAI
 
+from app.commands.compare_remote import Remote, RemoteError
 from models.checkpoint import weight_bytes
 from tests.app.api.server import Server, running_server, server_here
 
@@ -152,6 +153,14 @@ def test_a_broken_model_says_so_and_one_that_is_slow_to_load_is_waited_for_as_lo
         problems = {"source": "given", "items": [{"prompt": "a"}]}
         refused = asking.post("/v1/compare", json={"arms": arms, "problems": problems})
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "not_ready")
+        sent: list[httpx2.Request] = []
+        body = {"model": "broken", "prompt": "a"}
+        with (
+            httpx2.Client(base_url=here.url, timeout=60, event_hooks={"request": [sent.append]}) as http,
+            pytest.raises(RemoteError, match="is damaged"),
+        ):
+            Remote(http, here.url).call("POST", "/v1/completions", json=body)
+        assert len(sent) == 1, "waiting would not help"
 
         late = complete(asking, model="slow", timeout=0.001)
         assert (late.status_code, late.json()["error"]["code"]) == (504, "deadline_exceeded")
