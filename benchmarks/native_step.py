@@ -63,7 +63,7 @@ def generate(folder: Path, batch: int, tokens: int) -> Work:
     """The same prompts by transformers."""
     from transformers import AutoModelForCausalLM
 
-    network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    network: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     ids = torch.tensor(prompts(batch, network.config.vocab_size))
     mask = torch.ones_like(ids)
     return lambda: network.generate(
