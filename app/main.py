@@ -177,7 +177,7 @@ def start_engine(settings: Settings) -> Serving:
     """
     loaded = checkpoint.load(settings.checkpoint, settings.device, settings.dtype, settings.kernel)
     if loaded.tokenizer.chat_template is not None:
-        loaded.tokenizer.chat_template.check()  # now, as the first time takes a second
+        loaded.tokenizer.chat_template.check()  # so that a broken one is told now
     limits = EngineLimits(
         max_rows=settings.max_rows,
         max_waiting=settings.max_waiting,

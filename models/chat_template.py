@@ -1,8 +1,8 @@
 """From a chat to the text of its prompt, by the template that the model was trained with.
 
-Templates are Jinja, rendered by transformers in a sandbox: no files, no attributes of Python's own, nothing
-that changes what it was given. Nothing bounds the time that one takes: like the weights beside it, it is the
-choice of whoever put it into the folder.
+Templates are Jinja, rendered in a sandbox as transformers does: no files, no attributes of Python's own,
+nothing that changes what it was given. Nothing bounds the time that one takes: like the weights beside it, it
+is the choice of whoever put it into the folder.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -10,11 +10,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from jinja2 import TemplateSyntaxError
+
+from models.chat_jinja import compiled
 from models.errors import ArtifactError, TemplateError
 
 _MARK = "d7m4r9k{}z"
 """Stands in a message to see whether the message stands in the prompt; no word, and nothing to a template."""
 
+
+_OPEN = "q3w8n5{}v "
+"""Stands at the end of a message to be continued; where its space is gone, the template trims messages."""
 
 PromptEnd = Literal["new_turn", "last_turn", "open_turn"]
 """Where a prompt ends: where the assistant's next turn begins, with the end of the last message's turn, or
@@ -62,19 +68,15 @@ class ChatTemplate:
     special_tokens: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def check(self) -> None:
-        """Read the template, which takes a second the first time.
+        """Read the template.
 
         Raises:
             ArtifactError: it is not Jinja.
         """
-        from jinja2 import TemplateSyntaxError
-
         try:
-            self._run([{"role": "user", "content": _MARK}])
+            compiled(self.source)
         except TemplateSyntaxError as error:
             raise ArtifactError(f"the chat template is no Jinja: line {error.lineno}: {error}") from error
-        except Exception:
-            return  # It takes no such chat, but it can be read.
 
     def render(self, messages: Sequence[Message], end: PromptEnd = "new_turn") -> RenderedChat:
         """The prompt of a chat.
@@ -117,17 +119,27 @@ class ChatTemplate:
             raise TemplateError(str(error) or type(error).__name__) from error
 
     def _run(self, messages: list[dict[str, Any]], end: PromptEnd = "new_turn") -> str:
-        from transformers.utils.chat_template_utils import render_jinja_template
-
-        named: Any = self.special_tokens
-        rendered: Any = render_jinja_template(
-            [messages],
-            chat_template=self.source,
-            add_generation_prompt=end == "new_turn",
-            continue_final_message=end == "open_turn",
-            **named,
-        )
-        return rendered[0][0]
+        names: dict[str, Any] = {
+            "messages": messages,
+            "tools": None,
+            "documents": None,
+            "add_generation_prompt": end == "new_turn",
+            **self.special_tokens,
+        }
+        render = compiled(self.source)
+        if end != "open_turn":
+            return render(**names)
+        said = messages[-1]["content"]
+        last = said if isinstance(said, str) else said[-1]["text"]
+        marked = last + _OPEN
+        content = marked if isinstance(said, str) else [*said[:-1], {**said[-1], "text": marked}]
+        text = render(**names | {"messages": [*messages[:-1], {**messages[-1], "content": content}]})
+        before, found, _ = text.rpartition(_OPEN.rstrip())
+        if not found or last.strip() not in text:
+            raise TemplateError("the last message is not in the prompt, so it cannot be continued")
+        # A template that trims a message has trimmed the mark, and would trim the message without it.
+        trimmed = not text.startswith(_OPEN, len(before))
+        return before.replace(_OPEN, "").rstrip() if trimmed else before.replace(_OPEN, "")
 
     def _given(self, message: Message) -> dict[str, Any]:
         """A message in the form that the template reads."""

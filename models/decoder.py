@@ -138,13 +138,18 @@ class Decoder:
         return StepOutput(logits=output.logits[back], hidden=hidden)
 
     @torch.inference_mode()
+    def extend(self, cache: SlotCache, row: PrefillRow, hidden_layers: Sequence[int] = ()) -> StepOutput:
+        """Append tokens to one slot, with logits and states at every one of them; see `LanguageModel`."""
+        check_rows(cache, [row])
+        ids = np.array([row.token_ids], dtype=np.int64)
+        positions = row.start + np.arange(ids.shape[1])[None]
+        states = self._states(cache, self._place(ids, np.array([row.slot]), positions), hidden_layers)
+        return self._output({layer: state[0] for layer, state in states.items()}, hidden_layers)
+
     def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:
         """Logits and hidden states at every position of one text; see `LanguageModel`."""
         cache = self.new_cache(1, len(token_ids))
-        ids, positions = np.array(token_ids, dtype=np.int64), np.arange(len(token_ids))
-        where = self._place(ids[None], np.zeros(1, dtype=np.int64), positions[None])
-        states = self._states(cache, where, hidden_layers)
-        return self._output({layer: state[0] for layer, state in states.items()}, hidden_layers)
+        return self.extend(cache, PrefillRow(0, 0, tuple(token_ids)), hidden_layers)
 
     def _on_device(self, numbers: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(numbers).to(self._weight.device)

@@ -237,6 +237,14 @@ class LanguageModel(Protocol[Cache]):
         """
         ...
 
+    def extend(self, cache: Cache, row: PrefillRow, hidden_layers: Sequence[int] = ()) -> StepOutput:
+        """Append tokens to one slot; logits (T, V) and hidden states (T, D) at every one of them.
+
+        Raises:
+            CapacityError: no token, or a slot or position outside the cache.
+        """
+        ...
+
     def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:
         """Logits (T, V) and hidden states (T, D) at every position of one text, without a cache.
 

@@ -1,10 +1,10 @@
 """The answer of /v1/chat/completions, whole or in chunks."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
 from app.api.answers import Head
-from app.api.generation_streams import Collected, Generation, total
+from app.api.generation_streams import Collected, Generation, Item, total
 from app.api.live_items import LiveItems
 from app.api.rendering import Scored, TokenTexts, ending_out, events_out, sampling_out, scored, usage_out
 from app.api.schemas.requests import ChatRequest
@@ -18,6 +18,7 @@ from app.api.schemas.responses import (
     Delta,
     TokenSignals,
 )
+from app.api.text_chunks import TextChunks
 from app.engine.types import ChoiceDone, LiveOut, PromptScored, RequestDone, TokenOut, Usage
 
 
@@ -52,42 +53,52 @@ class ChatAnswer:
             usage=usage_out(collected.usage),
         )
 
-    async def chunks(self, generation: Generation) -> AsyncIterator[ChatChunk]:
+    async def chunks(self, generation: Generation) -> AsyncIterator[Iterable[ChatChunk | str]]:
         """The answer as it is written; the first chunk of each choice gives its role."""
-        for index in range(self.body.n):
-            yield self._chunk(ChatChunkChoice(index=index, delta=Delta(role="assistant", content="")))
-        usages: list[Usage] = []
+        yield [
+            self._chunk(ChatChunkChoice(index=index, delta=Delta(role="assistant", content="")))
+            for index in range(self.body.n)
+        ]
         live = LiveItems(self.texts, bool(self.body.signals), bool(self.body.top_logprobs))
-        async for _, item in generation.items():
-            match item:
-                case LiveOut():
-                    yield ChatChunk(**self.head.fields(), choices=[], live=live.items(item.happenings))
-                case TokenOut():
-                    if item.text or self.body.logprobs or self.body.signals:
-                        tokens = scored([item.token], ended=item.ends)
-                        yield self._chunk(
-                            ChatChunkChoice(
-                                index=item.index,
-                                delta=Delta(content=item.text),
-                                logprobs=self._logprobs(tokens),
-                                signals=self._signals(tokens),
-                            )
-                        )
-                case ChoiceDone():
-                    last = ChatChunkChoice(
-                        index=item.index,
-                        delta=Delta(content=item.text) if item.text else Delta(),
-                        **ending_out(item),
-                        events=events_out(item.events),
-                    )
-                    said = sampling_out(self.body.sampling)
-                    yield ChatChunk(**self.head.fields(), sampling=said, choices=[last])
-                case RequestDone():
-                    usages.append(item.usage)
-                case PromptScored():
-                    pass  # never asked for here
+        plain = TextChunks(
+            "content", lambda index: self._chunk(ChatChunkChoice(index=index, delta=Delta(content="")))
+        )
+        usages: list[Usage] = []
+        async for _, items in generation.batches():
+            if isinstance(done := items[-1], RequestDone):
+                usages.append(done.usage)
+            yield (chunk for item in items if (chunk := self._shaped(item, live, plain)))
         if self.body.include_usage:
-            yield ChatChunk(**self.head.fields(), choices=[], usage=usage_out(total(usages)))
+            yield [ChatChunk(**self.head.fields(), choices=[], usage=usage_out(total(usages)))]
+
+    def _shaped(self, item: Item, live: LiveItems, plain: TextChunks) -> ChatChunk | str | None:
+        """What is sent of an item, if anything is."""
+        match item:
+            case LiveOut():
+                return ChatChunk(**self.head.fields(), choices=[], live=live.items(item.happenings))
+            case TokenOut() if self.body.logprobs or self.body.signals:
+                tokens = scored([item.token], ended=item.ends)
+                return self._chunk(
+                    ChatChunkChoice(
+                        index=item.index,
+                        delta=Delta(content=item.text),
+                        logprobs=self._logprobs(tokens),
+                        signals=self._signals(tokens),
+                    )
+                )
+            case TokenOut():
+                return plain.json(item.index, item.text) if item.text else None
+            case ChoiceDone():
+                last = ChatChunkChoice(
+                    index=item.index,
+                    delta=Delta(content=item.text) if item.text else Delta(),
+                    **ending_out(item),
+                    events=events_out(item.events),
+                )
+                said = sampling_out(self.body.sampling)
+                return ChatChunk(**self.head.fields(), sampling=said, choices=[last])
+            case RequestDone() | PromptScored():
+                return None  # the prompt's scores are never asked for here
 
     def _chunk(self, choice: ChatChunkChoice) -> ChatChunk:
         return ChatChunk(**self.head.fields(), choices=[choice])

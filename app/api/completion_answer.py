@@ -1,11 +1,11 @@
 """The answer of /v1/completions, whole or in chunks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
 from app.api.answers import Head
-from app.api.generation_streams import Collected, Generation, total
+from app.api.generation_streams import Collected, Generation, Item, total
 from app.api.live_items import LiveItems
 from app.api.offsets import Offsets
 from app.api.prompt_reading import Prompt
@@ -21,8 +21,18 @@ from app.api.rendering import (
 )
 from app.api.schemas.requests import CompletionRequest
 from app.api.schemas.responses import Completion, CompletionChoice, CompletionLogprobs, TokenSignals
+from app.api.text_chunks import TextChunks
 from app.engine.types import ChoiceDone, LiveOut, PromptScored, RequestDone, TokenOut, Usage
 from models.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class _Shaper:
+    """What the chunks of a stream remember from one to the next."""
+
+    offsets: dict[int, Offsets]
+    live: LiveItems
+    plain: TextChunks
 
 
 @dataclass(frozen=True)
@@ -62,38 +72,47 @@ class CompletionAnswer:
             usage=usage_out(collected.usage),
         )
 
-    async def chunks(self, generation: Generation) -> AsyncIterator[Completion]:
-        """The answer as it is written."""
-        offsets = {
-            number * self.body.n + index: self._offsets(prompt)
-            for number, prompt in enumerate(self.prompts)
-            for index in range(self.body.n)
-        }
+    async def chunks(self, generation: Generation) -> AsyncIterator[Iterable[Completion | str]]:
+        """The answer as it is written, as much at a time as is there."""
+        shaper = _Shaper(
+            offsets={
+                number * self.body.n + index: self._offsets(prompt)
+                for number, prompt in enumerate(self.prompts)
+                for index in range(self.body.n)
+            },
+            live=LiveItems(self.texts, bool(self.body.signals), bool(self.body.logprobs)),
+            plain=TextChunks("text", lambda index: self._chunk(CompletionChoice(index=index, text=""))),
+        )
         usages: list[Usage] = []
         if self.body.echo and not self._scores_prompt:
             for number in range(len(self.prompts)):
-                for choice in self._echo(number, None):
-                    yield self._chunk(choice)
-        live = LiveItems(self.texts, bool(self.body.signals), bool(self.body.logprobs))
-        async for number, item in generation.items():
-            match item:
-                case LiveOut():
-                    told = live.items(item.happenings, number * self.body.n)
-                    yield Completion(**self.head.fields(), choices=[], live=told)
-                case PromptScored():
+                yield map(self._chunk, self._echo(number, None))
+        async for number, items in generation.batches():
+            for item in items:
+                if isinstance(item, PromptScored):
                     # As many rows as the prompt has tokens, once per choice.
-                    for choice in await asyncio.to_thread(self._echo, number, item):
-                        yield self._chunk(choice)
-                case TokenOut():
-                    if item.text or self.body.logprobs is not None or self.body.signals:
-                        yield self._chunk(self._token(number, item, offsets))
-                case ChoiceDone():
-                    said, last = sampling_out(self.body.sampling), self._last(number, item)
-                    yield Completion(**self.head.fields(), sampling=said, choices=[last])
-                case RequestDone():
-                    usages.append(item.usage)
+                    yield map(self._chunk, await asyncio.to_thread(self._echo, number, item))
+            if isinstance(done := items[-1], RequestDone):
+                usages.append(done.usage)
+            yield (chunk for item in items if (chunk := self._shaped(number, item, shaper)))
         if self.body.include_usage:
-            yield Completion(**self.head.fields(), choices=[], usage=usage_out(total(usages)))
+            yield [Completion(**self.head.fields(), choices=[], usage=usage_out(total(usages)))]
+
+    def _shaped(self, number: int, item: Item, shaper: "_Shaper") -> Completion | str | None:
+        """What is sent of an item of prompt `number`, if anything is."""
+        match item:
+            case LiveOut():
+                told = shaper.live.items(item.happenings, number * self.body.n)
+                return Completion(**self.head.fields(), choices=[], live=told)
+            case TokenOut() if self.body.logprobs is not None or self.body.signals:
+                return self._chunk(self._token(number, item, shaper.offsets))
+            case TokenOut():
+                return shaper.plain.json(number * self.body.n + item.index, item.text) if item.text else None
+            case ChoiceDone():
+                said, last = sampling_out(self.body.sampling), self._last(number, item)
+                return Completion(**self.head.fields(), sampling=said, choices=[last])
+            case PromptScored() | RequestDone():
+                return None
 
     @property
     def _scores_prompt(self) -> bool:
@@ -131,8 +150,6 @@ class CompletionAnswer:
 
     def _token(self, number: int, item: TokenOut, offsets: dict[int, Offsets]) -> CompletionChoice:
         index = number * self.body.n + item.index
-        if self.body.logprobs is None and not self.body.signals:
-            return CompletionChoice(index=index, text=item.text)
         tokens = scored([item.token], ended=item.ends)
         return CompletionChoice(
             index=index,

@@ -55,6 +55,7 @@ class Generation:
         self._streams = streams
         self._metrics = metrics
         self._started = time.perf_counter()
+        self._first_token_seen = False
 
     @classmethod
     def submit(cls, engine: Engine, requests: Sequence[GenerationRequest], metrics: Metrics) -> "Generation":
@@ -70,25 +71,18 @@ class Generation:
         for stream in self._streams:
             stream.cancel()
 
-    async def items(self) -> AsyncIterator[tuple[int, Item]]:
-        """What the streams bring, as it comes, each with the number of its prompt.
+    async def batches(self) -> AsyncIterator[tuple[int, list[Item]]]:
+        """What the streams bring, all that is there at a time: the number of a prompt, and its next items.
 
         Raises:
             Exception: what the engine failed with.
         """
-        merged = None if len(self._streams) == 1 else _merged(self._streams)
-        first = True
-        while True:
-            try:
-                prompt, item = (0, await anext(self._streams[0])) if merged is None else await anext(merged)
-            except StopAsyncIteration:
-                return
-            if isinstance(item, Failed):
-                raise item.error
-            if first and isinstance(item, TokenOut):
-                self._metrics.observe_first_token(time.perf_counter() - self._started)
-                first = False
-            yield prompt, item
+        several = len(self._streams) > 1
+        async for prompt, items in _merged(self._streams) if several else _one(self._streams[0]):
+            self._note_first_token(items)
+            if delivered := [item for item in items if not isinstance(item, Failed)]:
+                yield prompt, delivered
+            _raise_failure(items)
 
     async def collect(self) -> Collected:
         """Wait for the end of every stream; choices come in the order of prompts, then of choices."""
@@ -96,7 +90,8 @@ class Generation:
         choices: list[FinishedChoice] = []
         scored: dict[int, PromptScored] = {}
         usages: list[Usage] = []
-        async for prompt, item in self.items():
+        everything = await asyncio.gather(*map(self._everything, self._streams))
+        for prompt, item in ((prompt, item) for prompt, items in enumerate(everything) for item in items):
             match item:
                 case TokenOut():
                     texts.setdefault((prompt, item.index), []).append(item.text)
@@ -107,10 +102,31 @@ class Generation:
                     scored[prompt] = item
                 case RequestDone():
                     usages.append(item.usage)
-                case LiveOut():
-                    pass  # only streams ask for it
+                case LiveOut() | Failed():
+                    pass  # only streams ask for the one, and the other was raised
         choices.sort(key=lambda choice: (choice.prompt, choice.index))
         return Collected(deque(choices), scored, total(usages))
+
+    async def _everything(self, stream: Stream) -> list[StreamItem]:
+        """All items of a stream. After the first token nobody is woken before the end."""
+        items: list[StreamItem] = []
+        while not self._first_token_seen and (batch := await stream.arrived()):
+            self._note_first_token(batch)
+            items += batch
+        items += await stream.collect_async()
+        _raise_failure(items)
+        return items
+
+    def _note_first_token(self, items: Sequence[StreamItem]) -> None:
+        if not self._first_token_seen and any(isinstance(item, TokenOut) for item in items):
+            self._metrics.observe_first_token(time.perf_counter() - self._started)
+            self._first_token_seen = True
+
+
+def _raise_failure(items: Sequence[StreamItem]) -> None:
+    """A stream ends with it."""
+    if items and isinstance(last := items[-1], Failed):
+        raise last.error
 
 
 def total(usages: Sequence[Usage]) -> Usage:
@@ -146,23 +162,28 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-async def _merged(streams: Sequence[Stream]) -> AsyncIterator[tuple[int, StreamItem]]:
-    arrived: asyncio.Queue[tuple[int, StreamItem | None]] = asyncio.Queue()
+async def _one(stream: Stream) -> AsyncIterator[tuple[int, list[StreamItem]]]:
+    while items := await stream.arrived():
+        yield 0, items
+
+
+async def _merged(streams: Sequence[Stream]) -> AsyncIterator[tuple[int, list[StreamItem]]]:
+    arrived: asyncio.Queue[tuple[int, list[StreamItem]]] = asyncio.Queue()
 
     async def forward(number: int, stream: Stream) -> None:
-        async for item in stream:
-            arrived.put_nowait((number, item))
-        arrived.put_nowait((number, None))
+        while items := await stream.arrived():
+            arrived.put_nowait((number, items))
+        arrived.put_nowait((number, []))
 
     tasks = [asyncio.create_task(forward(number, stream)) for number, stream in enumerate(streams)]
     try:
         running = len(tasks)
         while running:
-            number, item = await arrived.get()
-            if item is None:
-                running -= 1
+            number, items = await arrived.get()
+            if items:
+                yield number, items
             else:
-                yield number, item
+                running -= 1
     finally:
         for task in tasks:
             task.cancel()

@@ -1,17 +1,18 @@
 """How a generation is answered, whatever the endpoint: in one piece or as a stream."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Protocol
 
 from fastapi import Request, Response
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from app.api.answers import JsonAnswer
 from app.api.generation_streams import Collected, Generation, unless_disconnected
 from app.api.pieces import json_of
 from app.api.rendering import weight_of
 from app.api.service import request_id_of, service_of
-from app.api.streaming import EventStream
+from app.api.streaming import Chunk, EventStream
 
 
 class Answer(Protocol):
@@ -21,8 +22,8 @@ class Answer(Protocol):
         """The answer in one piece."""
         ...
 
-    def chunks(self, generation: Generation) -> AsyncIterator[BaseModel]:
-        """The answer as it is written."""
+    def chunks(self, generation: Generation) -> AsyncIterator[Iterable[Chunk]]:
+        """The answer as it is written, as much at a time as is there."""
         ...
 
 
@@ -48,11 +49,25 @@ async def reply(
     return JsonAnswer(content)
 
 
-async def _warned(chunks: AsyncIterator[BaseModel], warnings: Sequence[str]) -> AsyncIterator[BaseModel]:
-    first = True
-    async for chunk in chunks:
-        yield _with(chunk, warnings) if first else chunk
-        first = False
+async def _warned(
+    chunks: AsyncIterator[Iterable[Chunk]], warnings: Sequence[str]
+) -> AsyncIterator[Iterable[Chunk]]:
+    told = False
+    async for several in chunks:
+        if told:
+            yield several
+            continue
+        begun = list(several)
+        if begun:
+            begun[0] = _with_json(begun[0], warnings)
+            told = True
+        yield begun
+
+
+def _with_json(chunk: Chunk, warnings: Sequence[str]) -> Chunk:
+    if isinstance(chunk, str):
+        return f'{chunk[:-1]},"warnings":{to_json(warnings).decode()}}}'
+    return _with(chunk, warnings)
 
 
 def _with(answer: BaseModel, warnings: Sequence[str]) -> BaseModel:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
@@ -13,12 +13,18 @@ from app.api.errors import log_what_is_not_told, to_api_error
 _SECONDS_AT_ONCE = 0.002
 """How long a stream keeps the event loop to itself, one chunk apart."""
 
+Chunk = BaseModel | str
+"""One event's data: a model, or its JSON."""
+
 
 class EventStream(StreamingResponse):
-    """A response of events that calls `close` when it ends, whichever way: done, failed or client gone."""
+    """A response of events that calls `close` when it ends, whichever way: done, failed or client gone.
+
+    chunks: what there is to say, as many at a time as are there.
+    """
 
     def __init__(
-        self, chunks: AsyncIterator[BaseModel], *, request_id: str, close: Callable[[], None]
+        self, chunks: AsyncIterator[Iterable[Chunk]], *, request_id: str, close: Callable[[], None]
     ) -> None:
         super().__init__(
             encode(chunks, request_id),
@@ -34,22 +40,30 @@ class EventStream(StreamingResponse):
             self._close()
 
 
-async def encode(chunks: AsyncIterator[BaseModel], request_id: str) -> AsyncIterator[bytes]:
-    """The bytes of a stream. An error comes after the status was sent, so it becomes the last event."""
-    begun = time.perf_counter()
+async def encode(chunks: AsyncIterator[Iterable[Chunk]], request_id: str) -> AsyncIterator[bytes]:
+    """The bytes of a stream: what is there at a time goes out in one piece.
+
+    An error comes after the status was sent, so it becomes the last event.
+    """
     try:
-        async for chunk in chunks:
-            yield _event(chunk.model_dump_json())
-            # Where chunks wait already, nothing here waits, and others would wait for all of them.
-            if time.perf_counter() - begun > _SECONDS_AT_ONCE:
-                await asyncio.sleep(0)
-                begun = time.perf_counter()
+        async for several in chunks:
+            written: list[str] = []
+            begun = time.perf_counter()
+            for chunk in several:
+                written.append(_event(chunk if isinstance(chunk, str) else chunk.model_dump_json()))
+                if time.perf_counter() - begun > _SECONDS_AT_ONCE:
+                    yield "".join(written).encode()
+                    written.clear()
+                    await asyncio.sleep(0)
+                    begun = time.perf_counter()
+            if written:
+                yield "".join(written).encode()
     except Exception as error:
         log_what_is_not_told(error, request_id)
-        yield _event(to_api_error(error, request_id).envelope.model_dump_json())
+        yield _event(to_api_error(error, request_id).envelope.model_dump_json()).encode()
     else:
-        yield _event("[DONE]")
+        yield _event("[DONE]").encode()
 
 
-def _event(data: str) -> bytes:
-    return f"data: {data}\n\n".encode()
+def _event(data: str) -> str:
+    return f"data: {data}\n\n"

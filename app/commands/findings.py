@@ -12,6 +12,7 @@ from app.commands.checkout import last_change
 from app.commands.command_line import CommandLine
 from app.commands.failures import failing_on
 from app.commands.findings_progress import watching
+from app.commands.options import require_device
 from app.commands.stopping import stop_signals
 
 if TYPE_CHECKING:
@@ -72,22 +73,27 @@ def run(
     minutes: Annotated[
         float | None, typer.Option(min=0.0, help="Stop after so many; the same command goes on.")
     ] = None,
+    device: Annotated[str, typer.Option(help="Where networks are trained: auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Run a finding, or go on with it where it was stopped, and publish what came.
 
     Stages that have been published are not run again, and seeds that were stay. A kill costs at most a
     minute's work.
     """
+    from app.errors import DemurError
     from app.findings.finding import Stopped
     from app.findings.published import published_folder, read_raw
     from app.findings.running import adopt, kept, tasks_of
     from app.findings.running import run as run_stages
     from models.errors import ModelsError, SpecError
+    from probes.errors import ProbesError
 
-    with failing_on(ModelsError):
+    with failing_on(DemurError, ModelsError, ProbesError):
         finding = _finding(name)
         size: Size = "quick" if quick else "full"
         tasks_of(finding, size, [0], state)  # before anything is made: it may be one that cannot be run
+        if device != "auto":
+            require_device(device)
         _usable(state, "--state")
         folder = out or (None if quick else published_folder())
         numbers = set(range(seeds))
@@ -108,7 +114,7 @@ def run(
                 def should_stop() -> bool:
                     return bool(received) or (deadline is not None and monotonic() > deadline)
 
-                results = run_stages(finding, size, sorted(numbers), state, watcher, should_stop)
+                results = run_stages(finding, size, sorted(numbers), state, watcher, should_stop, device)
         except Stopped:
             results = kept(finding, size, sorted(numbers), state)
             _publish(finding, size, state, results, folder)
@@ -126,7 +132,7 @@ def report(
     ] = False,
 ) -> None:
     """Print what was expected and what came of every finding, as Markdown."""
-    from app.findings.concluding import conclude, publish
+    from app.findings.concluding import conclude, known_dates, publish
     from app.findings.published import FindingList, published_folder, read_raw
     from app.findings.registry import FINDINGS
     from app.findings.report import markdown
@@ -134,7 +140,7 @@ def report(
 
     folder = out or published_folder()
     with failing_on(ModelsError):
-        fixed = fixed_of(FINDINGS)
+        fixed = known_dates(folder, FINDINGS) | fixed_of(FINDINGS)
         raws = {name: read_raw(folder, name) for name in FINDINGS}
         if write:
             _usable(folder, "--out")
@@ -181,7 +187,7 @@ def _usable(folder: Path, option: str) -> None:
 
 def _publish(finding: "Finding", size: "Size", state: Path, results: "Results", folder: Path | None) -> None:
     """Write what is done; nothing where there is no folder for it."""
-    from app.findings.concluding import publish
+    from app.findings.concluding import known_dates, publish
     from app.findings.published import Raw
     from app.findings.registry import FINDINGS
     from app.findings.running import when_begun
@@ -198,7 +204,7 @@ def _publish(finding: "Finding", size: "Size", state: Path, results: "Results", 
         },
     )
     write_json(folder / f"{finding.name}.json", raw.model_dump(mode="json"))
-    publish(folder, FINDINGS, fixed_of(FINDINGS))
+    publish(folder, FINDINGS, known_dates(folder, FINDINGS) | fixed_of(FINDINGS))
 
 
 def _show(size: "Size", results: "Results") -> None:

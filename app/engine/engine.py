@@ -19,7 +19,7 @@ from app.engine.loop import DecodingLoop
 from app.engine.queue import Queue
 from app.engine.reading import Reading
 from app.engine.requests import RequestGroup
-from app.engine.scoring import ScoreJob, fail
+from app.engine.scoring import GivenText, ScoreJob, fail
 from app.engine.stream import Stream
 from app.engine.types import EngineLimits, EngineStats, GenerationRequest, Served
 from app.engine.validation import check_request, check_texts, check_thresholds
@@ -185,7 +185,7 @@ class Engine:
         reading = Reading(tuple(dict.fromkeys(signals)), top_logprobs)
         vocab_size = self.model.spec.vocab_size
         check_texts(texts, reading, self.limits, self.context_length, vocab_size, self.signals)
-        jobs = [ScoreJob(tuple(token_ids), reading, Future()) for token_ids in texts]
+        jobs = [ScoreJob(GivenText(tuple(token_ids), reading), Future()) for token_ids in texts]
         group = self._group(client, timeout)
         self._enqueue(lambda: self._loop.score(group, jobs), group, jobs=jobs)
         return [job.result for job in jobs]

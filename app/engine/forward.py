@@ -115,8 +115,9 @@ class Forward:
         """The rows of this tick, of choices that began first before others, and who has to wait for the next.
 
         pending: those who wait longest come first, which decides about a brisk turn. portion: of prompts. A
-        text that lacks more than one pass reads is read in pieces, one a pass, and prompts that do not come
-        before it: whoever asks for little does not wait until much is read.
+        text that lacks more than one pass reads is read in pieces, and shorter prompts come before it: who
+        asks for little does not wait until much is read. Such texts take turns, a piece a pass, and have at
+        least every other pass, whatever comes.
         """
         waiting: list[Pending] = []
         homeless = False
@@ -131,6 +132,8 @@ class Forward:
             part = set(brisk_part(filter(self._is_placed, pending), lambda each: each.group))
             later = [each for each in pending if each.task.request is not None and each not in part]
             waiting = [each for each in waiting if each in part]
+        owed = self._passed_over >= PASSED_OVER and any(self._lacks(each) > portion.whole for each in waiting)
+        room = turn.rows - owed
         rows: list[Row] = []
         long: list[Row] = []
         leaders: dict[tuple[int, int], list[Row]] = {}
@@ -143,38 +146,48 @@ class Forward:
             slot = self._slots.of(sequence)
             alike = leaders.setdefault((len(ids), ids[-1]), [])
             leader = next((row for row in alike if row.ids == ids), None) if alike else None
-            if slot is None or (leader is None and computed == turn.rows):
+            if slot is None:
                 later.append(each)
                 continue
             # The last id always goes through the model: its logits are what is asked for.
-            row = Row(each, request, slot, ids, min(slot.valid, len(ids) - 1), len(ids), leader)
+            start = min(slot.valid, len(ids) - 1)
+            missing = len(ids) - start
+            if leader is None and missing > max(1, portion.whole):
+                later.append(each)
+                long.append(Row(each, request, slot, ids, start, start + portion.piece))
+                continue
+            if leader is None and (
+                computed == room or (missing > 1 and prefilled and prefilled + missing > portion.together)
+            ):
+                later.append(each)
+                continue
+            row = Row(each, request, slot, ids, start, len(ids), leader)
             if leader is None:
-                missing = row.end - row.start
-                if missing > 1 and prefilled and prefilled + missing > portion.together:
-                    later.append(each)
-                    continue
-                if missing > max(1, portion.whole):
-                    row.end = row.start + portion.piece
-                    later.append(each)
-                    long.append(row)
-                    continue
                 alike.append(row)
                 prefilled += missing if missing > 1 else 0
                 computed += 1
             self._slots.use(slot)
             rows.append(row)
         if long:
-            goes_on = computed < turn.rows and (not prefilled or self._passed_over >= PASSED_OVER)
+            goes_on = computed < turn.rows and (owed or not prefilled)
             self._passed_over = 0 if goes_on else self._passed_over + 1
             if goes_on:
-                self._slots.use(long[0].slot)
-                rows.append(long[0])
+                longest_idle = min(long, key=_used)
+                self._slots.use(longest_idle.slot)
+                rows.append(longest_idle)
         if later and not rows:  # live requests hold every slot, and it is the background's turn
             first = later[0]
             assert first.task.request is not None
             self._slots.assign(first.task.request.sequence, first.choice.standing, seize=True)
             return self.select(later, turn, portion)
         return rows, later
+
+    def _lacks(self, pending: Pending) -> int:
+        """How many ids are not in the cache, of a sequence that has a slot; 0 of another."""
+        assert pending.task.request is not None
+        sequence = pending.task.request.sequence
+        slot = self._slots.of(sequence)
+        return 0 if slot is None else len(sequence.context.ids) - slot.valid
 
     def _is_placed(self, pending: Pending) -> bool:
         return pending.task.request is not None and self._slots.of(pending.task.request.sequence) is not None
@@ -273,3 +286,4 @@ class Forward:
 
 
 _number = attrgetter("choice.standing.number")
+_used = attrgetter("slot.used")

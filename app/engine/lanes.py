@@ -13,6 +13,9 @@ from app.engine.slots import Standing
 SPENT: Callable[[Pending], int] = attrgetter("choice.ledger.spent")
 """Of a pending sequence: the tokens that its choice has computed; 0 before its first."""
 
+MOST_BEGUN = 4
+"""Texts that are being read at a time: each has keys and values of its own."""
+
 
 @dataclass(eq=False)
 class Lane:
@@ -115,7 +118,7 @@ class Lane:
 
 
 class Unread:
-    """Texts that are to be read: one at a time, in turn over clients and over the groups of a client.
+    """Texts that are to be read, a piece at a time, in turn over clients and over the groups of a client.
 
     clients: those that have such texts, in the order of their turns, with their groups.
     """
@@ -134,19 +137,39 @@ class Unread:
         group.unread.extend(jobs)
 
     def take(self) -> tuple[RequestGroup, ScoreJob | ActiveRequest] | None:
-        """The next text, if there is one; its group has its next turn after all others."""
-        while self.clients:
+        """The text of which a piece is to be read now, the first of its group, which has its next turn after
+        all others. It stays there until it is dropped; those that nobody waits for any more are."""
+        begun = sum(bool(group.unread) and _is_begun(group.unread[0]) for group in self.groups())
+        for _ in self.groups():
             client, groups = next(iter(self.clients.items()))
-            del self.clients[client]
-            group = groups.popleft()
-            job = group.unread.popleft() if group.unread else None
-            if group.unread:
-                groups.append(group)
-            if groups:
-                self.clients[client] = groups
-            if job is not None:
-                return group, job
+            self.clients[client] = self.clients.pop(client)
+            groups.rotate(-1)
+            group = groups[-1]
+            while group.unread and not group.unread[0].wanted:
+                group.unread.popleft()
+            if not group.unread:
+                self._forget(group)
+            elif begun < MOST_BEGUN or _is_begun(group.unread[0]):
+                return group, group.unread[0]
         return None
+
+    def drop(self, group: RequestGroup) -> None:
+        """The first text of a group has been read, or cannot be."""
+        group.unread.popleft()
+        if not group.unread:
+            self._forget(group)
+
+    def _forget(self, group: RequestGroup) -> None:
+        groups = self.clients[group.client]
+        groups.remove(group)
+        if not groups:
+            del self.clients[group.client]
+        if group.over:
+            group.give_up()
+
+
+def _is_begun(job: ScoreJob | ActiveRequest) -> bool:
+    return job.given.cache is not None
 
 
 def shares(total: int, demands: Sequence[int]) -> list[int]:

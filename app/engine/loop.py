@@ -18,7 +18,7 @@ from app.engine.forward import Forward, Pending, Row
 from app.engine.lanes import SPENT, Lane, Unread
 from app.engine.reading import Reading, reading_of
 from app.engine.requests import ActiveRequest, Choice, RequestGroup
-from app.engine.scoring import ScoreJob, Scorer
+from app.engine.scoring import ScoreJob, Scorer, fail
 from app.engine.slots import SlotTable
 from app.engine.stream import Stream
 from app.engine.tasks import Task, run
@@ -65,7 +65,7 @@ class DecodingLoop:
         self._pace = PrefillPace(limits.max_prefill_tokens)
         self._forward = Forward(self.model, self.cache, self.slots, self.reader.reads)
         self._drawing = Drawing(self.reader)
-        self._scorer = Scorer(self.model, self.counters)
+        self._scorer = Scorer(self.model, self.counters, limits.max_prefill_tokens)
         self._background_group = RequestGroup(background=True)
 
     @property
@@ -191,7 +191,7 @@ class DecodingLoop:
         # 4. Choose the sequences; who has to wait for the next pass stays in the lane.
         beginning = [*map(SPENT, lane.pending)].count(0)  # no call a row: this is done for every token
         portion = self._pace.portion(turn, beginning, len(lane.pending))
-        pending = lane.pending if turn.background else self._live_work(beginning, portion.whole)
+        pending = lane.pending if turn.background else self._live_work(turn, beginning, portion.whole)
         if pending is None:
             return
         rows, later = self._forward.select(pending, turn, portion)
@@ -215,7 +215,7 @@ class DecodingLoop:
 
     # 4. Choosing
 
-    def _live_work(self, beginning: int, whole: int) -> list[Pending] | None:
+    def _live_work(self, turn: Turn, beginning: int, whole: int) -> list[Pending] | None:
         """Who goes on in a live turn: those without a token whose prompt one pass can read, or all; None
         where a text was read instead."""
         pending = self.live.pending
@@ -226,33 +226,32 @@ class DecodingLoop:
             case "all":
                 return pending
             case "read":
-                self._read()
+                self._read(turn)
                 return None
 
-    def _read(self) -> None:
-        """Read the next text that is still wanted."""
-        while (taken := self.unread.take()) is not None:
-            group, job = taken
-            if isinstance(job, ActiveRequest):
-                if not job.over:
-                    group.begin(monotonic())
-                    self._score_prompt(job)
-                    return
-            elif not job.result.cancelled():
-                group.begin(monotonic())
-                self._scorer.run(job)
-                return
-            else:
-                group.give_up()
-
-    def _score_prompt(self, active: ActiveRequest) -> None:
+    def _read(self, turn: Turn) -> None:
+        """Read a piece of a text that is still wanted."""
+        taken = self.unread.take()
+        if taken is None:
+            return
+        group, job = taken
+        group.begin(monotonic())
         try:
-            tokens = self._scorer.read(active.request.prompt_ids, active.reading)
+            self._scorer.read_on(job.given, turn)
         except Exception as error:
-            self.under_way.fail(active, model_failure(error))
-        else:
-            self.under_way.say(active, [PromptScored(tuple(tokens))])
-            self.under_way.enter(active)
+            self.unread.drop(group)
+            if isinstance(job, ActiveRequest):
+                self.under_way.fail(job, model_failure(error))
+            else:
+                fail(job.result, model_failure(error))
+            return
+        if job.given.is_read:
+            self.unread.drop(group)
+            if isinstance(job, ActiveRequest):
+                self.under_way.say(job, [PromptScored(tuple(job.given.tokens))])
+                self.under_way.enter(job)
+            else:
+                job.end()
 
     # 6. Drawing
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from app.decoding.core.live import LiveLog
 from app.decoding.core.sequence import Sequence
@@ -10,7 +11,7 @@ from app.decoding.core.text import Ledger
 from app.decoding.core.types import Token
 from app.engine.queue import Queue
 from app.engine.reading import Reading
-from app.engine.scoring import ScoreJob
+from app.engine.scoring import GivenText, ScoreJob
 from app.engine.slots import Standing
 from app.engine.stream import Stream
 from app.engine.tasks import Task
@@ -211,6 +212,16 @@ class ActiveRequest:
     cached_tokens: int = 0
     items: list[StreamItem] = field(default_factory=list[StreamItem])
     live: LiveLog | None = None
+
+    @cached_property
+    def given(self) -> GivenText:
+        """Its prompt, if that is to be read too."""
+        return GivenText(self.request.prompt_ids, self.reading)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody still waits for it."""
+        return not self.over
 
     @property
     def usage(self) -> Usage:

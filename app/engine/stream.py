@@ -74,6 +74,15 @@ class Stream:
                 future = self._wait()
             await future
 
+    async def arrived(self) -> list[StreamItem]:
+        """All items that are there, as soon as there is one; none once the request is over."""
+        while True:
+            with self._changed:
+                if self._items or self._ended:
+                    return self._drain()
+                future = self._wait()
+            await future
+
     def collect(self) -> list[StreamItem]:
         """All items that are left, once the request is over.
 

@@ -182,4 +182,5 @@ FINDING = Finding(
     "and trains for 50,000 steps or more.",
     criteria=HYPOTHESIS,
     experiment=Experiment(stages=stages, measured=measured, figure=figure),
+    minutes=800,
 )

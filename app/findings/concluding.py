@@ -16,6 +16,7 @@ from app.findings.published import (
     QuestionOut,
     RangeOut,
     Raw,
+    read_published,
     read_raw,
 )
 from app.findings.report import markdown
@@ -64,6 +65,7 @@ def conclude(finding: Finding, raw: Raw | None, fixed: Fixed | None) -> FindingO
         stages_done=sum(len(results) for results in raw.seeds.values()) if raw else 0,
         stages=stages,
         processor_seconds=raw.seconds if raw else 0.0,
+        minutes=finding.minutes,
         command=f"demur findings run {finding.name}",
         questions=[
             QuestionOut(corpus=each.corpus, prompt=each.prompt, note=each.note) for each in finding.questions
@@ -89,6 +91,27 @@ def publish(folder: Path, findings: Mapping[str, Finding], fixed: Mapping[str, F
             write_atomically(folder / f"{name}.svg", picture.encode())
     write_atomically(folder / "README.md", markdown(made, raws).encode())
     return made
+
+
+def known_dates(folder: Path, findings: Mapping[str, Finding]) -> dict[str, Fixed]:
+    """Commits that were published with findings whose thresholds read as they did: where there is no history
+    of the code, these are all that is known.
+
+    Raises:
+        ArtifactError: what was published is damaged.
+    """
+    if not (folder / FINDINGS_FILE).exists():
+        return {}
+    now = {name: conclude(finding, None, None) for name, finding in findings.items()}
+    return {
+        before.name: before.fixed
+        for before in read_published(folder).data
+        if before.fixed is not None and before.name in now and _ranges(before) == _ranges(now[before.name])
+    }
+
+
+def _ranges(finding: FindingOut) -> list[tuple[str, RangeOut, list[RangeOut]]]:
+    return [(each.quantity, each.supported, each.refuted) for each in finding.criteria]
 
 
 def _range(between: Between) -> RangeOut:

@@ -1,5 +1,6 @@
 """Networks that findings train: runs of the trainer in a stage's folder, which a kill does not change."""
 
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -7,11 +8,16 @@ from random import Random
 import torch
 
 from app.findings.finding import Bench, Stopped
+from models.checkpoint import CARD_FILE, load_network
+from models.errors import ArtifactError
+from models.files import read_json
 from models.gpt2 import GPT2
 from models.pretrain import Observer, pretrain
 from models.training.config import PretrainConfig
 from models.training.data import batch_source
 
+CHECKPOINT = "checkpoint"
+"""Folder beside the state of a run: a checkpoint that the same run ended with elsewhere, such as on a GPU."""
 _SAMPLE = 500
 _MULTIPLY_ADDS = 3
 """Of a token and a parameter: one forward, two backward."""
@@ -22,17 +28,33 @@ def cost_of(tokens: float, parameters: float) -> float:
     return tokens * parameters * _MULTIPLY_ADDS
 
 
-def trained(config: PretrainConfig, folder: Path, bench: Bench, initial: GPT2 | None = None) -> GPT2:
+def trained(
+    config: PretrainConfig,
+    folder: Path,
+    bench: Bench,
+    initial: GPT2 | None = None,
+    compile_network: bool | None = False,
+) -> GPT2:
     """The network of a run, on the CPU; goes on where the folder holds the beginning of it.
+
+    Where the folder holds a `checkpoint` of that run, it is taken over.
+
+    Args:
+        compile_network: None for a run that is long enough to gain by it, where there is a compiler; on a CPU
+            compiling takes a minute. On a GPU it is always done.
 
     Raises:
         Stopped: somebody wanted it to end; the folder has the state.
+        ArtifactError: the folder holds the state, or a checkpoint, of another run.
     """
+    if (folder / CHECKPOINT).is_dir():
+        return _taken_over(config, folder / CHECKPOINT)
     observer = Observer(stepped=lambda row: bench.told(row.step / config.steps))
     run = pretrain(
         config,
         folder,
-        compile_network=torch.cuda.is_available(),  # on a CPU compiling takes longer than these runs gain
+        device=bench.device,
+        compile_network=(bench.device != "cpu" and torch.cuda.is_available()) or compile_network,
         observer=observer,
         should_stop=bench.should_stop,
         initial=initial,
@@ -40,6 +62,20 @@ def trained(config: PretrainConfig, folder: Path, bench: Bench, initial: GPT2 | 
     if run.progress.step < config.steps:
         raise Stopped(f"{folder}: stopped after step {run.progress.step} of {config.steps}")
     return run.network.to("cpu").eval()
+
+
+def _taken_over(config: PretrainConfig, folder: Path) -> GPT2:
+    card = read_json(folder / CARD_FILE)
+    training = card.get("training")
+    there = training.get("config") if isinstance(training, dict) else None
+    if not isinstance(there, dict) or _decides(there) != _decides(config.to_card()):
+        raise ArtifactError(f"{folder} is not what the run of this finding ends with; move it elsewhere")
+    return load_network(folder)[0].eval()
+
+
+def _decides(card: Mapping[str, object]) -> dict[str, object]:
+    """What of a config decides the weights, as JSON has it."""
+    return {name: value for name, value in card.items() if not name.startswith("validate_")}
 
 
 def digest_of(network: GPT2) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from app.compare.results import Estimate
 from app.findings.criteria import Between, Criterion, above
 from app.findings.figures import Bar, bars
-from app.findings.finding import Bench, Experiment, Finding, Size, Stage, StageResult
+from app.findings.finding import Bench, Experiment, Finding, Question, Size, Stage, StageResult
 from app.findings.knowledge import (
     WORLDS,
     World,
@@ -99,4 +99,17 @@ FINDING = Finding(
     "chance would come near the threshold, so the whole name counts.",
     criteria=HYPOTHESIS,
     experiment=Experiment(stages=stages, measured=measured, figure=figure),
+    minutes=50,
+    questions=(
+        Question(
+            "bios",
+            "Havin Elmdale Nashham: university?",
+            "in the world of seed 0 it is Crownwick; look at the entropy of the answer.",
+        ),
+        Question(
+            "bios",
+            "Who: July 2, 1933; Dorncaster; Crownwick; astronomy; Deltacore?",
+            "the same person, asked for the other way round; look at the entropy of the name.",
+        ),
+    ),
 )

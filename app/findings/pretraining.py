@@ -176,4 +176,5 @@ FINDING = Finding(
     "fitted on the asked half and tested on the others, for the first word of each attribute.",
     criteria=HYPOTHESIS,
     experiment=Experiment(stages=stages, measured=measured, figure=figure),
+    minutes=95,
 )

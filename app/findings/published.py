@@ -89,6 +89,9 @@ class FindingOut(Result):
     stages_done: int
     stages: int = Field(description="0 where nobody has written yet how to run it.")
     processor_seconds: float
+    minutes: float | None = Field(
+        default=None, description="What two seeds take of one processor core, about; null where unknown."
+    )
     command: str
     questions: list[QuestionOut]
 

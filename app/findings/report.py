@@ -1,6 +1,7 @@
 """The findings in words, as Markdown: what was expected, what came, and what that says."""
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from app.compare.results import Estimate
 from app.findings.published import CriterionOut, FindingList, FindingOut, RangeOut, Raw
@@ -20,14 +21,15 @@ def _lines(findings: FindingList, raws: Mapping[str, Raw | None]) -> Iterator[st
         "what would refute a claim was committed before the first run; the dates are those of the commits. "
         "Made by `demur findings report`; `demur findings run NAME` goes on with an experiment.\n"
     )
-    yield "| finding | verdict | thresholds fixed | first run | stages done | processor hours |"
-    yield "|---|---|---|---|---|---|"
+    yield "| finding | verdict | thresholds fixed | first run | stages done | processor hours | of about |"
+    yield "|---|---|---|---|---|---|---|"
     for finding in findings.data:
         fixed = f"{finding.fixed.date}, `{finding.fixed.commit[:7]}`" if finding.fixed else "unknown"
         done = f"{finding.stages_done} of {finding.stages}" if finding.stages else "cannot be run yet"
         yield (
             f"| [{finding.title}](#{anchor(finding.title)}) | **{finding.verdict}** | {fixed} | "
-            f"{finding.begun or 'not yet'} | {done} | {finding.processor_seconds / 3600:.1f} |"
+            f"{finding.begun or 'not yet'} | {done} | {finding.processor_seconds / 3600:.1f} | "
+            f"{'unknown' if finding.minutes is None else f'{finding.minutes / 60:.1f}'} |"
         )
     yield (
         "\nA number supports or refutes where its whole interval lies in the range that was fixed for it: "
@@ -83,6 +85,8 @@ def _value(value: object) -> str:
             return f"{mean:.3f} ({low:.3f} to {high:.3f})"
         case float():
             return f"{value:.3f}"
+        case list():
+            return " ".join(_value(each) for each in cast("list[object]", value))
         case _:
             return f"{value}"
 

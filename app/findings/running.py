@@ -1,6 +1,8 @@
 """Runs a finding stage by stage. What is done is kept in a folder, so that a kill costs at most a minute."""
 
-from collections.abc import Callable, Mapping, Sequence
+import fcntl
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +13,7 @@ from models.errors import ArtifactError
 from models.files import read_json, write_json
 
 BEGUN_FILE = "begun.json"
+LOCK_FILE = "lock"
 SPENT_SUFFIX = ".spent"
 """Of the file that says what a stage took before it was stopped; what a kill interrupts is not counted."""
 Results = Mapping[int, Mapping[str, StageResult]]
@@ -57,22 +60,49 @@ def run(
     state: Path,
     watcher: Watcher | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    device: str = "auto",
 ) -> Results:
     """Work on what is not done yet.
 
     Args:
-        state: folder of all that is under way; made if needed.
+        state: folder of all that is under way; made if needed. device: where networks are trained.
 
     Raises:
         Stopped: somebody wanted it to end before all was done.
-        ArtifactError: the finding cannot be run yet, or what was kept is damaged.
+        ArtifactError: the finding cannot be run yet, what was kept is damaged, or another process runs it.
     """
-    watcher = watcher or Watcher()
     tasks = tasks_of(finding, size, seeds, state)
+    with _alone_in(state / finding.name / size):
+        _work_on(tasks, finding, size, state, watcher or Watcher(), should_stop, device)
+    return kept(finding, size, seeds, state)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Generator[None]:
+    """Keep other processes out of a folder, until this one is done or dead. Raises `ArtifactError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK_FILE).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ArtifactError(
+                f"another process works in {folder}; wait for it, or give another state folder"
+            ) from error
+        yield
+
+
+def _work_on(
+    tasks: Sequence[Task],
+    finding: Finding,
+    size: Size,
+    state: Path,
+    watcher: Watcher,
+    should_stop: Callable[[], bool],
+    device: str,
+) -> None:
     total = sum(task.stage.cost for task in tasks)
     first = state / finding.name / size / BEGUN_FILE
     if not first.exists():
-        first.parent.mkdir(parents=True, exist_ok=True)
         write_json(first, {"begun": datetime.now(UTC).isoformat(timespec="seconds")})
     done = 0.0
     for task in tasks:
@@ -89,14 +119,13 @@ def run(
             spent = task.file.with_suffix(SPENT_SUFFIX)
             earlier = float(str(read_json(spent)["processor_seconds"])) if spent.exists() else 0.0
             try:
-                result = task.stage.work(Bench(task.file.parent, told, should_stop))
+                result = task.stage.work(Bench(task.file.parent, told, should_stop, device))
             except BaseException:
                 write_json(spent, {"processor_seconds": earlier + process_time() - began})
                 raise
             seconds = round(earlier + process_time() - began, 1)
             write_json(task.file, {**result, "processor_seconds": seconds})
         watcher.done(done / total)
-    return kept(finding, size, seeds, state)
 
 
 def adopt(finding: Finding, size: Size, state: Path, begun: str, results: Results) -> None:

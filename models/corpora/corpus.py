@@ -78,6 +78,7 @@ class DrawnProblem:
     problem_phrases, solution_phrases: joined they are the text, and each is tokenised by itself; the solution
     begins with the layout's `solution_start` and has no end token.
     template: decides the split; see `models.corpora.splits`.
+    unlearnt: indices of solution phrases that stand there and are not to be learnt.
     """
 
     size: int
@@ -85,6 +86,7 @@ class DrawnProblem:
     solution_phrases: Sequence[str]
     answer: Answer
     template: str
+    unlearnt: frozenset[int] = frozenset()
 
     @property
     def prompt(self) -> str:

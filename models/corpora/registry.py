@@ -34,11 +34,18 @@ def _bios(settings: Mapping[str, Any]) -> Corpus:
     return Bios(BiosSettings(**settings))
 
 
+def _retry(settings: Mapping[str, Any]) -> Corpus:
+    from models.corpora.retry.retry import Retry, RetrySettings
+
+    return Retry(RetrySettings(**settings))
+
+
 CORPORA: Mapping[str, Callable[[Mapping[str, Any]], Corpus]] = {
     "igsm": _igsm,
     "sums": _sums,
     "decoys": _decoys,
     "bios": _bios,
+    "retry": _retry,
 }
 
 

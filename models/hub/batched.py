@@ -24,6 +24,8 @@ from models.language_model import (
     check_rows,
 )
 
+Ids = NDArray[np.int64]
+
 MAX_PADDING = 2
 """Tokens that rows of a prefill may be padded to for each that they have; beyond, they run apart."""
 
@@ -85,7 +87,20 @@ class BatchedModel:
         cache.reserve(
             [Need(slot, start, start + 1) for slot, start in zip(rows.tolist(), at.tolist(), strict=True)]
         )
-        return self._run(cache, ids[:, None], rows, at[:, None], at + 1, None, hidden_layers)
+        return self._last(cache, ids[:, None], rows, at[:, None], at + 1, None, hidden_layers)
+
+    @torch.inference_mode()
+    def extend(self, cache: TokenPool, row: PrefillRow, hidden_layers: Sequence[int] = ()) -> StepOutput:
+        """Append tokens to one slot, with logits and states at every one of them; see `LanguageModel`."""
+        check_rows(cache, [row])
+        check_layers(self.spec, hidden_layers)
+        ids = np.array([row.token_ids])
+        positions = row.start + np.arange(ids.shape[1])[None]
+        cache.reserve([Need(row.slot, row.start, row.start + ids.shape[1])])
+        with self._stream.reading(hidden_layers) as states:
+            logits = self._run(cache, ids, np.array([row.slot]), positions, positions[:, -1] + 1, None)
+        hidden = {layer: states[layer][0].float() for layer in hidden_layers}
+        return StepOutput(logits=logits[0].float(), hidden=hidden)
 
     @torch.inference_mode()
     def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:
@@ -111,21 +126,38 @@ class BatchedModel:
         for place, row in enumerate(rows):
             token_ids[place, : lengths[place]] = row.token_ids
         cache.reserve([Need(row.slot, row.start, row.start + len(row.token_ids)) for row in rows])
-        return self._run(cache, token_ids, slots, positions, starts + lengths, lengths, hidden_layers)
+        return self._last(cache, token_ids, slots, positions, starts + lengths, lengths, hidden_layers)
 
-    def _run(
+    def _last(
         self,
         cache: TokenPool,
-        token_ids: NDArray[np.int64],
-        slots: NDArray[np.int64],
-        positions: NDArray[np.int64],
-        ends: NDArray[np.int64],
-        lengths: NDArray[np.int64] | None,
+        token_ids: Ids,
+        slots: Ids,
+        positions: Ids,
+        ends: Ids,
+        lengths: Ids | None,
         hidden_layers: Sequence[int],
     ) -> StepOutput:
+        """As `_run`, at the last token of each row."""
+        rows = len(slots)
+        last = np.zeros(rows, dtype=np.int64) if lengths is None else lengths - 1
+        places, columns = self._on_device(np.stack((np.arange(rows), last)))
+        with self._stream.reading(hidden_layers) as states, self._head.picking(places, columns):
+            logits = self._run(cache, token_ids, slots, positions, ends, lengths)
+        if logits.shape[1] > 1:  # of a head that is no module
+            logits = logits[places, columns, None]
+        return StepOutput(
+            logits=logits[:, 0].float(),
+            hidden={layer: _at(states[layer], places, columns).float() for layer in hidden_layers},
+        )
+
+    def _run(
+        self, cache: TokenPool, token_ids: Ids, slots: Ids, positions: Ids, ends: Ids, lengths: Ids | None
+    ) -> Tensor:
         """Run tokens (B, T) at `positions` (B, T) of `slots` (B,), whose texts then reach to `ends` (B,).
 
-        lengths: (B,), how many of a row's tokens are no padding; None where none is.
+        lengths: (B,), how many of a row's tokens are no padding; None where none is. Returns the network's
+        logits: (B, T, V), or (B, 1, V) where the head is given one state a row.
         """
         rows, width = token_ids.shape
         reach = int(ends.max())
@@ -150,24 +182,16 @@ class BatchedModel:
             self._on_device(into),
             read,
         )
-        last = np.zeros(rows, dtype=np.int64) if lengths is None else lengths - 1
-        places, columns = self._on_device(np.stack((np.arange(rows), last)))
-        with self._stream.reading(hidden_layers) as states, self._head.picking(places, columns):
-            logits = self._network(
-                input_ids=ids,
-                position_ids=at,
-                attention_mask=additive_masks(windows_of(self._config), at, reach, self._network.dtype),
-                past_key_values=past,
-                use_cache=True,
-            ).logits
-        if logits.shape[1] > 1:  # of a head that is no module
-            logits = logits[places, columns, None]
-        return StepOutput(
-            logits=logits[:, 0].float(),
-            hidden={layer: _at(states[layer], places, columns).float() for layer in hidden_layers},
+        output = self._network(
+            input_ids=ids,
+            position_ids=at,
+            attention_mask=additive_masks(windows_of(self._config), at, reach, self._network.dtype),
+            past_key_values=past,
+            use_cache=True,
         )
+        return output.logits
 
-    def _on_device(self, numbers: NDArray[np.int64]) -> Tensor:
+    def _on_device(self, numbers: Ids) -> Tensor:
         return torch.from_numpy(numbers).to(self._network.device)
 
 

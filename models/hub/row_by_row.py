@@ -97,10 +97,15 @@ class RowByRowModel:
         return self.prefill(cache, rows, hidden_layers)
 
     @torch.inference_mode()
+    def extend(self, cache: RowCaches, row: PrefillRow, hidden_layers: Sequence[int] = ()) -> StepOutput:
+        """Append tokens to one slot, with logits and states at every one of them; see `LanguageModel`."""
+        check_rows(cache, [row])
+        return self._extend(cache, row, hidden_layers, keep=0)
+
     def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:
         """Logits and hidden states at every position of one text; see `LanguageModel`."""
         cache = self.new_cache(1, len(token_ids))
-        return self._extend(cache, PrefillRow(0, 0, tuple(token_ids)), hidden_layers, keep=0)
+        return self.extend(cache, PrefillRow(0, 0, tuple(token_ids)), hidden_layers)
 
     def _extend(
         self, cache: RowCaches, row: PrefillRow, hidden_layers: Sequence[int], keep: int

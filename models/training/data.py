@@ -24,8 +24,13 @@ def batch_source(
         return [token_id for phrase in phrases for token_id in encode(phrase)]
 
     def document(problem: DrawnProblem) -> Document:
-        prompt = ids(problem.problem_phrases)
-        return [*prompt, *ids(problem.solution_phrases), end], len(prompt)
+        found = ids(problem.problem_phrases)
+        weights = [config.prompt_weight] * len(found)
+        for number, phrase in enumerate(problem.solution_phrases):
+            tokens = encode(phrase)
+            found += tokens
+            weights += [0.0 if number in problem.unlearnt else 1.0] * len(tokens)
+        return [*found, end], [*weights, 1.0]
 
     def batch(step: int) -> Batch:
         random = Random(f"{config.seed}/{step}/{rank}")
@@ -35,6 +40,6 @@ def batch_source(
         def draw(random: Random) -> Document:
             return document(config.corpus.draw(random, "train", random.choices(ops, shares)[0]))
 
-        return pack(draw, random, config.rows // processes, config.row_length, config.prompt_weight)
+        return pack(draw, random, config.rows // processes, config.row_length)
 
     return batch

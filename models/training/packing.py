@@ -4,7 +4,7 @@ A batch is a pure function of (corpus, seed, step), so a resumed run sees exactl
 seen, whatever the number of workers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from models.errors import SpecError
 
-Document = tuple[list[int], int]
-"""Token ids of a document, end token included, and how many of them are its prompt."""
+Document = tuple[Sequence[int], Sequence[float]]
+"""Token ids of a document, end token included, and what foretelling each of them weighs in the loss."""
 
 _MISSES = 6
 """Documents that fit nowhere, and are dropped, before a batch counts as full."""
@@ -44,15 +44,12 @@ class Batch:
         return int((self.documents > 0).sum())
 
 
-def pack(
-    draw: Callable[[Random], Document], random: Random, rows: int, length: int, prompt_weight: float
-) -> Batch:
+def pack(draw: Callable[[Random], Document], random: Random, rows: int, length: int) -> Batch:
     """Draw documents and place each in the fullest row that still has room, until several fit nowhere.
 
     Args:
         draw: draws one document.
         random: source of all randomness.
-        prompt_weight: weight of the targets within the prompt; those of the solution weigh 1.
 
     Raises:
         SpecError: a document is longer than a row.
@@ -65,7 +62,7 @@ def pack(
     filled = [0] * rows
     misses = 0
     while misses < _MISSES:
-        ids, prompt_length = draw(random)
+        ids, its_weights = draw(random)
         size = len(ids)
         if size > length:
             raise SpecError(f"a document has {size} tokens; raise row_length, which is {length}")
@@ -80,7 +77,6 @@ def pack(
         targets[row, start : end - 1] = ids[1:]
         positions[row, start:end] = np.arange(size)
         documents[row, start:end] = documents[row].max() + 1
-        weights[row, start : start + prompt_length - 1] = prompt_weight
-        weights[row, start + prompt_length - 1 : end - 1] = 1.0
+        weights[row, start : end - 1] = its_weights[1:]
         filled[row] = end
     return Batch(token_ids, targets, positions, documents, weights)

@@ -111,6 +111,9 @@ class ScriptedModel:
             said.append(answer[position - prompt_length + 1])
         return self._say(said)
 
+    def extend(self, cache: Cache, row: PrefillRow, hidden_layers: Sequence[int] = ()) -> StepOutput:
+        raise NotImplementedError
+
     def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:
         raise NotImplementedError
 

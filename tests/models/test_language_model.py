@@ -2,7 +2,7 @@
 forward pass over a whole text as the oracle."""
 
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,25 @@ def test_prefill_in_pieces(subject: Subject) -> None:
     output = subject.model.prefill(cache, [row(0, 0, [1, 2]), row(1, 5, ids[5:])], LAYERS)
     subject.assert_last(output, 1, ids)
     subject.assert_last(output, 0, [1, 2])
+
+
+def test_extending_in_pieces_has_every_position(subject: Subject) -> None:
+    ids = random_ids(CONTEXT)
+    cache = subject.model.new_cache(2, CONTEXT)
+    subject.model.prefill(cache, [row(0, 0, random_ids(5, 2))])
+    ends = (0, 7, 8, 20, CONTEXT)
+    pieces = [
+        subject.model.extend(cache, row(1, start, ids[start:end]), LAYERS) for start, end in pairwise(ends)
+    ]
+    logits, states = subject.reference.score(ids)
+    found = torch.cat([piece.logits for piece in pieces])
+    torch.testing.assert_close(found, logits, atol=TOLERANCE, rtol=0)
+    for layer in LAYERS:
+        hidden = torch.cat([piece.hidden[layer] for piece in pieces])
+        torch.testing.assert_close(hidden, states[layer], atol=TOLERANCE, rtol=0)
+    for wrong in (row(1, 3, []), row(2, 0, [1]), row(1, CONTEXT, [1])):
+        with pytest.raises(CapacityError):
+            subject.model.extend(cache, wrong)
 
 
 def test_fork_shares_the_prefix_and_nothing_else(subject: Subject) -> None:

@@ -17,6 +17,7 @@ FOLDERS = [Path(each) for each in os.environ.get("DEMUR_TEST_MODELS", "").split(
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1800),
     pytest.mark.filterwarnings("ignore"),
     pytest.mark.skipif(not FOLDERS, reason="DEMUR_TEST_MODELS names no folder"),
 ]

@@ -169,7 +169,7 @@ def _page(job: Job, file: str, query: PageQuery) -> Response:
     return Response(filled, media_type="application/json")
 
 
-async def _progress(kept: Comparisons, id: str, job: Job | None) -> AsyncIterator[ComparisonStatus]:
+async def _progress(kept: Comparisons, id: str, job: Job | None) -> AsyncIterator[list[ComparisonStatus]]:
     """One that is damaged (no job) has one status, which is its last."""
     loop = asyncio.get_running_loop()
     changed = asyncio.Event()
@@ -185,7 +185,7 @@ async def _progress(kept: Comparisons, id: str, job: Job | None) -> AsyncIterato
             if kept.stopping:
                 raise not_ready("The server is stopping; the comparison goes on when it starts again")
             status = await asyncio.to_thread(kept.status, id)  # it may wait for the disk
-            yield status
+            yield [status]
             if not status.unfinished:
                 return
             await asyncio.sleep(_SECONDS_BETWEEN)

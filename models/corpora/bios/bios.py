@@ -52,6 +52,8 @@ from models.errors import SpecError
 from models.tokenizer import OWN_SPECIAL_TOKENS, Tokenizer, train
 
 FORWARD, INVERSE = 1, 2
+_REMEMBERED = 2**15
+"""Biographies of which the phrases are kept, 5 KB each: more than all of most corpora."""
 _BIOGRAPHY_TEMPLATE = "a biography"
 """Of the training split, as every biography is; that a person's is read says nothing of the questions."""
 _VERDICTS: Mapping[str, str] = {
@@ -243,13 +245,15 @@ class Bios:
         variant = random.randrange(VARIANTS) if settings.form == "multi5" else 0
         told = self._told.get((person.number, variant))
         if told is None:
+            if len(self._told) >= _REMEMBERED:
+                self._told.clear()
             text = biography(person, variant, settings.form, settings.order, settings.name_place)
             told = self._told[person.number, variant] = [intern(phrase) for phrase in phrases_of(text)]
         return DrawnProblem(size, told[:1], told[1:], "", _BIOGRAPHY_TEMPLATE)
 
     @cached_property
     def _told(self) -> dict[tuple[int, int], list[str]]:
-        """Phrases of biographies that have been drawn, by person and variant: each is drawn often."""
+        """Phrases of biographies that were drawn lately, by person and variant: each is drawn often."""
         return {}
 
     @cached_property

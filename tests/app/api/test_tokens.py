@@ -77,7 +77,11 @@ def of(engine: Engine, body: CompletionRequest, prompt: Prompt, request: Generat
         answer = CompletionAnswer(HEAD, body, [prompt], TokenTexts(engine.vocabulary), byte_tokenizer())
         collected = await Generation.submit(engine, [request], Metrics()).collect()
         streamed = answer.chunks(Generation.submit(engine, [request], Metrics()))
-        chunks: list[Completion] = [chunk async for chunk in streamed]
+        chunks = [
+            Completion.model_validate_json(chunk) if isinstance(chunk, str) else chunk
+            async for several in streamed
+            for chunk in several
+        ]
         return [answer.whole(collected).choices[0], [each for chunk in chunks for each in chunk.choices]]
 
     return asyncio.run(both())

@@ -1,6 +1,7 @@
 """`demur findings`: list, report and run; every experiment runs at its small size and then says nothing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,14 +41,16 @@ def test_the_report_shows_every_threshold_and_writes_only_where_it_is_told(tmp_p
     assert (tmp_path / "new" / "README.md").read_text().strip() == said.output.strip()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [(("run", "astrology"), "choose one of capacity"), (("run", "retry_data"), "nobody has written how")],
-)
-def test_what_cannot_be_run_is_told_so(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
-    refused = run(*arguments, "--state", str(tmp_path / "state"), "--out", str(tmp_path))
+def test_what_cannot_be_run_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = replace(FINDINGS["capacity"], experiment=None)
+    monkeypatch.setattr("app.findings.registry.FINDINGS", {**FINDINGS, "capacity": declared})
+    for name, said in (("astrology", "choose one of capacity"), ("capacity", "nobody has written how")):
+        refused = run("run", name, "--state", str(tmp_path / "state"), "--out", str(tmp_path))
+        assert refused.exit_code == 2
+        assert said in refused.output
+    refused = run("run", "planning", "--device", "abacus", "--state", str(tmp_path / "state"))
     assert refused.exit_code == 2
-    assert said in refused.output
+    assert "this machine has cpu" in refused.output
     assert not list(tmp_path.glob("*"))
 
 

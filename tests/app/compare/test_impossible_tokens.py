@@ -40,6 +40,9 @@ class Barred:
     ) -> StepOutput:
         return self._without(self.model.step(cache, token_ids, slots, positions, hidden_layers))
 
+    def extend(self, cache: Any, row: PrefillRow, hidden_layers: Sequence[int] = ()) -> StepOutput:
+        return self._without(self.model.extend(cache, row, hidden_layers))
+
     def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:
         return self._without(self.model.score(token_ids, hidden_layers))
 

@@ -38,6 +38,9 @@ class Faulty:
         output = tiny_model().step(cache, token_ids, slots, positions, hidden_layers)
         return self._call(output, cache, list(slots))
 
+    def extend(self, cache: SlotCache, row: PrefillRow, hidden_layers: Items[int] = ()) -> StepOutput:
+        return self._call(tiny_model().extend(cache, row, hidden_layers), cache, [row.slot])
+
     def score(self, token_ids: Items[int], hidden_layers: Items[int] = ()) -> StepOutput:
         return self._call(tiny_model().score(token_ids, hidden_layers), None, [])
 

@@ -17,8 +17,8 @@ from app.errors import (
     ParameterError,
     StrategyError,
 )
-from models.decoder import Decoder
-from models.language_model import StepOutput
+from models.decoder import Decoder, SlotCache
+from models.language_model import PrefillRow, StepOutput
 from tests.app.engine.faulty import Faulty
 from tests.app.engine.tiny import ask, collect, tiny_engine, tiny_model
 
@@ -134,8 +134,8 @@ class Overflowing(Decoder):
         vars(self).update(vars(tiny_model()))
         self._value, self._token_id = value, token_id
 
-    def score(self, token_ids: Items[int], hidden_layers: Items[int] = ()) -> StepOutput:
-        output = super().score(token_ids, hidden_layers)
+    def extend(self, cache: SlotCache, row: PrefillRow, hidden_layers: Items[int] = ()) -> StepOutput:
+        output = super().extend(cache, row, hidden_layers)
         output.logits[2, self._token_id] = self._value
         return output
 

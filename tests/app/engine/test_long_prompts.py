@@ -1,8 +1,10 @@
 """Prompts that one pass cannot read: they are read in pieces, and nobody waits for more than a piece."""
 
+from dataclasses import replace
+
 import pytest
 
-from app.engine.turns import LEAST_PREFILL_TOKENS
+from app.engine.turns import LEAST_PREFILL_TOKENS, Turn
 from tests.app.engine.test_batching import same
 from tests.app.engine.test_fairness import Watched
 from tests.app.engine.tiny import ask, collect, tiny_engine
@@ -45,12 +47,43 @@ def test_a_long_prompt_is_read_whatever_short_ones_come() -> None:
     assert long.held
 
 
-def test_of_several_long_prompts_one_after_the_other_is_read() -> None:
+def test_several_long_prompts_are_read_in_turn() -> None:
     watched = Watched(max_rows=8, max_prefill_tokens=PIECE)
-    streams = watched.submit([ask(range(start, start + 40), max_tokens=1) for start in (1, 90, 170)])
-    spoken = [watched.ticks_until_spoken(stream) for stream in streams]
-    assert spoken[0] <= 40 // PIECE
-    assert all(ticks >= 40 // PIECE - 1 for ticks in spoken[1:])
+    starts = (1, 90, 170)
+    streams = watched.submit([ask(range(start, start + 40), max_tokens=1) for start in starts])
+    (later,) = watched.submit([ask(range(200, 200 + 2 * PIECE), max_tokens=1)])
+    assert watched.ticks_until_spoken(later) <= 2 * (1 + len(starts))
+    assert not any(stream.held for stream in streams)
+    assert max(watched.ticks_until_spoken(stream) for stream in streams) <= 3 * 40 // PIECE
+
+
+class FewRows:
+    """Every turn has fewer rows than there are sequences that could go on."""
+
+    def next(self, live: bool, background: bool, now: float) -> Turn:
+        del live, now
+        return Turn(background, rows=2, prefill_tokens=PIECE)
+
+    def newcomer(self, now: float) -> None: ...
+
+    def taken(self, turn: Turn, seconds: float) -> None: ...
+
+
+@pytest.mark.parametrize("long_first", [True, False])
+def test_a_long_prompt_is_read_although_others_fill_every_pass(long_first: bool) -> None:
+    watched = Watched(max_rows=8, max_prefill_tokens=PIECE)
+    watched.loop._turns = FewRows()  # pyright: ignore
+    short = [ask([3, 1, number], max_tokens=50, background=True) for number in range(5)]
+    long = replace(LONG, background=True)
+    streams = watched.submit([long, *short] if long_first else [*short, long])
+    waiting = streams[0 if long_first else -1]
+    # A piece at every other pass, and then its token, for which it has no such claim.
+    watched.tick(2 * (40 // PIECE))
+    assert watched.loop.counters.prefill_tokens >= 40 - PIECE
+    if long_first:
+        assert watched.ticks_until_spoken(waiting) <= 2
+    others = [stream for stream in streams if stream is not waiting]
+    assert sum(stream.held for stream in others) > 0, "they go on beside it"
 
 
 def test_short_prompts_that_come_together_begin_in_one_pass() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,16 @@ import pytest
 import app.findings
 from app.commands.checkout import last_change
 from app.compare.results import Estimate
-from app.findings.concluding import conclude, publish
+from app.findings import mistakes, one_way
+from app.findings.concluding import conclude, known_dates, publish
+from app.findings.criteria import Between
 from app.findings.finding import Finding
+from app.findings.knowledge import ASKED, WORLDS
 from app.findings.published import Fixed, Raw, published_folder, read_published, read_raw
 from app.findings.registry import FINDINGS
 from app.findings.report import markdown, range_in_words
+from models.corpora.bios.biography import forward_question, inverse_question
+from models.corpora.bios.bios import Bios, BiosSettings
 from models.errors import ArtifactError
 from models.files import write_json
 from tests.app.findings.test_running import toy
@@ -46,6 +52,27 @@ def test_a_quick_run_gives_no_verdict_and_no_numbers(finding: Finding) -> None:
     assert made.verdict == "undecided"
     assert made.criteria[0].measured is None
     assert made.begun is None
+
+
+def test_dates_that_were_published_are_known_without_a_history(finding: Finding, tmp_path: Path) -> None:
+    assert known_dates(tmp_path, {"toy": finding}) == {}
+    publish(tmp_path, {"toy": finding}, {"toy": FIXED})
+    assert known_dates(tmp_path, {"toy": finding}) == {"toy": FIXED}
+    moved = replace(finding, criteria=(replace(finding.criteria[0], supported=Between(0, 2)),))
+    assert known_dates(tmp_path, {"toy": moved}) == {}  # these thresholds are not those of then
+
+
+def test_what_can_be_asked_live_of_people_is_of_the_world_of_seed_0() -> None:
+    corpus = Bios(BiosSettings(people=WORLDS["full"].people, world=0, asked=ASKED))
+    forward, inverse = (question.prompt for question in one_way.FINDING.questions)
+    person = corpus.people.by_name[forward.split(":")[0]]
+    assert not corpus.is_asked(person)
+    assert forward == forward_question(person.name, "university")
+    assert person.values["university"] in one_way.FINDING.questions[0].note
+    assert inverse == inverse_question(person)
+    (stranger,) = (each.prompt for each in mistakes.FINDING.questions if each.corpus == "bios")
+    assert corpus.parse(stranger)
+    assert stranger.split(":")[0] not in corpus.people.by_name
 
 
 def test_a_number_is_measured_when_two_seeds_have_it(finding: Finding) -> None:

@@ -20,18 +20,18 @@ from models.training.packing import Batch, Document, pack
 LENGTH = 24
 
 
-def packed(seed: int, rows: int, prompt_weight: float = 0.25) -> tuple[list[Document], Batch]:
+def packed(seed: int, rows: int) -> tuple[list[Document], Batch]:
     """A batch and all documents that were drawn for it, in which no token occurs twice."""
     drawn: list[Document] = []
 
     def draw(random: Random) -> Document:
         first = 1 + sum(len(ids) for ids, _ in drawn)
         size = random.randint(2, LENGTH)
-        document = list(range(first, first + size)), random.randint(1, size - 1)
+        document = list(range(first, first + size)), [random.choice((0.0, 0.25, 1.0)) for _ in range(size)]
         drawn.append(document)
         return document
 
-    return drawn, pack(draw, Random(seed), rows, LENGTH, prompt_weight)
+    return drawn, pack(draw, Random(seed), rows, LENGTH)
 
 
 def placed(batch: Batch) -> list[tuple[int, slice]]:
@@ -48,16 +48,15 @@ def placed(batch: Batch) -> list[tuple[int, slice]]:
 @given(st.integers(0, 2**32), st.integers(1, 5))
 def test_each_document_lies_whole_in_one_row(seed: int, rows: int) -> None:
     drawn, batch = packed(seed, rows)
-    by_first = {ids[0]: (ids, prompt_length) for ids, prompt_length in drawn}
+    by_first = {ids[0]: (ids, weights) for ids, weights in drawn}
     for row, columns in placed(batch):
-        ids, prompt_length = by_first.pop(int(batch.token_ids[row, columns.start]))
+        ids, weights = by_first.pop(int(batch.token_ids[row, columns.start]))
         size = len(ids)
         assert batch.token_ids[row, columns].tolist() == ids
         assert batch.positions[row, columns].tolist() == list(range(size))
         assert batch.targets[row, columns].tolist() == [*ids[1:], 0]
         # A target weighs by where the token that it predicts stands; after the last there is none.
-        weights = [0.25] * (prompt_length - 1) + [1.0] * (size - prompt_length) + [0.0]
-        assert batch.weights[row, columns].tolist() == weights
+        assert batch.weights[row, columns].tolist() == [*weights[1:], 0.0]
     assert len(by_first) == 6  # what was drawn and fitted nowhere
 
 
@@ -81,13 +80,13 @@ def test_same_seed_gives_the_same_batch(seed: int) -> None:
 
 
 def test_document_that_fills_a_row_is_placed() -> None:
-    batch = pack(lambda _: (list(range(1, LENGTH + 1)), 1), Random(0), 2, LENGTH, 0.2)
+    batch = pack(lambda _: (list(range(1, LENGTH + 1)), [1.0] * LENGTH), Random(0), 2, LENGTH)
     assert batch.tokens == 2 * LENGTH
 
 
 def test_document_longer_than_a_row_is_refused_not_dropped() -> None:
     with pytest.raises(SpecError, match="a document has 25 tokens; raise row_length, which is 24"):
-        pack(lambda _: (list(range(LENGTH + 1)), 1), Random(0), 2, LENGTH, 0.2)
+        pack(lambda _: (list(range(LENGTH + 1)), [1.0] * (LENGTH + 1)), Random(0), 2, LENGTH)
 
 
 CONFIG = PretrainConfig(

@@ -40,6 +40,7 @@ function facts({
   stages_done: done,
   stages,
   processor_seconds: seconds,
+  minutes,
 }) {
   const rows = {
     verdict: h("span", { class: `verdict ${verdict}` }, verdict),
@@ -50,7 +51,7 @@ function facts({
     "first run": begun ? begun.slice(0, 16).replace("T", " ") : "not yet",
     "stages done": stages ? `${done} of ${stages}` : "cannot be run yet",
     seeds: seeds.join(", ") || "none",
-    "processor time": `${(seconds / 3600).toFixed(1)} h`,
+    "processor time": `${(seconds / 3600).toFixed(1)} h${minutes ? ` of about ${(minutes / 60).toFixed(1)}` : ""}`,
   };
   return h(
     "dl",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from app.decoding.core.signals import SIGNALS, Distribution
+from app.decoding.core.signals import SIGNALS, Distribution, largest
 
 LOGITS = st.lists(
     st.one_of(st.floats(-60, 60, width=32), st.just(-math.inf)), min_size=1, max_size=40
@@ -103,6 +103,38 @@ def test_rows_of_a_batch_do_not_mix_and_the_logits_stay() -> None:
             alone = signal.compute(Distribution(logits[row : row + 1], chosen[row : row + 1]))
             assert together[row] == pytest.approx(alone.item(), abs=1e-6)
     assert torch.equal(logits, before)
+
+
+def test_large_vocabularies_are_read_in_blocks_and_give_the_same() -> None:
+    generator = torch.Generator().manual_seed(2)
+    logits = torch.randn(23, 50_257, generator=generator) * 3
+    logits[2, :50_000] = -math.inf
+    logits[3, [7, 50_256]] = 40.0
+    log_probs = logits.double().log_softmax(-1)
+    probs = log_probs.exp()
+    finite = log_probs.clamp_min(-200.0)
+    entropies = -(probs * finite).sum(-1)
+    ordered = log_probs.sort(descending=True).values
+    expected = {
+        "entropy": entropies,
+        "varentropy": (probs * (finite + entropies[:, None]).square()).sum(-1),
+        "max_probability": ordered[:, 0].exp(),
+        "margin": ordered[:, 0].exp() - ordered[:, 1].exp(),
+        "confidence": -ordered[:, :20].clamp_min(-200.0).mean(-1),
+    }
+    distribution = Distribution(logits)
+    for name, values in expected.items():
+        found = SIGNALS[name].compute(distribution).double()
+        torch.testing.assert_close(found, values, atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 19, 64, 2560, 2561, 2700, 5000])
+@pytest.mark.parametrize("count", [1, 2, 20])
+def test_the_largest_are_those_of_sorting(size: int, count: int) -> None:
+    numbers = torch.randint(0, 900, (3, size), generator=torch.Generator().manual_seed(size)).float()
+    numbers[1] = -math.inf
+    expected = numbers.sort(descending=True).values[:, :count]
+    assert torch.equal(largest(numbers, count), expected)
 
 
 def test_the_catalogue_says_what_each_number_is() -> None:
