@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import corpus, findings, probe, problems
+from app.commands import corpus, findings, keys, probe, problems
 from app.commands.calibrate import calibrate
 from app.commands.command_line import CommandLine
 from app.commands.compare import EXAMPLES, compare
@@ -27,6 +27,7 @@ app.add_typer(corpus.app)
 app.add_typer(problems.app)
 app.add_typer(probe.app)
 app.add_typer(findings.app)
+app.add_typer(keys.app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -51,6 +51,7 @@ ErrorCode = Literal[
     "comparison_not_found",
     "wrong_state",
     "overloaded",
+    "rate_limit_exceeded",
     "deadline_exceeded",
     "not_ready",
     "draining",

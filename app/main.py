@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
@@ -15,11 +16,15 @@ from app.api.compared_models import HouseLender
 from app.api.connection import protocol
 from app.api.errors import log_what_is_not_told, to_api_error
 from app.api.hosts import HostGate, names_of
+from app.api.key_gate import KeyGate, protected_paths
+from app.api.key_ring import KeyRing
 from app.api.methods import Methods, allowed_methods
 from app.api.metrics import Metrics
-from app.api.middleware import ApiKeyGate, BodyTimeout, RequestContext
+from app.api.middleware import BodyTimeout, RequestContext
 from app.api.model_house import ModelHouse
 from app.api.problem_drawing import describe_corpus
+from app.api.rate_limits import RATE_LIMIT_HEADERS
+from app.api.request_record import record_of
 from app.api.routes import (
     catalogue,
     chat,
@@ -32,8 +37,9 @@ from app.api.routes import (
     score,
     web,
 )
-from app.api.service import Service, request_id_of
+from app.api.service import Service
 from app.api.serving import Serving
+from app.api.tracing import telemetry
 from app.decoding.calibration.calibration import read_calibration
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits
@@ -45,17 +51,23 @@ from models import checkpoint
 from probes.errors import ProbesError
 from probes.store import load_all
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 10.0
 """How long a model that could not be loaded is not tried again: that may take a minute, for every request."""
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, tracer_provider: "TracerProvider | None" = None) -> FastAPI:
     """The application. It answers at once, and with 503 until the checkpoint is loaded.
+
+    tracer_provider: who takes the traces, if they are asked for; else who the OTEL_ variables name.
 
     Raises:
         SettingsError: an environment variable has a value that is not allowed.
+        KeysError: the file of API keys cannot be used.
     """
     settings = settings or load_settings()
     service = Service(settings, Metrics(), house_of(settings))
@@ -64,6 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=version("demur"),
         summary="A sampling service for language models that know when they are unsure.",
         lifespan=_lifespan,
+        telemetry=telemetry(settings, tracer_provider),
         docs_url=None,  # FastAPI's page loads its scripts from the network; app.api.reference does not
         redoc_url=None,
         # A comparison is read as it is written: one schema each, under its own name.
@@ -89,18 +102,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # What is added last is outermost.
     app.add_middleware(BodyTimeout, seconds=settings.body_timeout_seconds)
     app.add_middleware(Methods)
-    if settings.api_key is not None:
-        app.add_middleware(ApiKeyGate, key=settings.api_key.get_secret_value())
+    ring = KeyRing.of(settings)
+    if ring is not None:
+        app.add_middleware(KeyGate, ring=ring, protected=protected_paths(settings))
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["x-request-id"],
+            expose_headers=["x-request-id", "retry-after", *RATE_LIMIT_HEADERS],
         )
     app.add_middleware(HostGate, names=names_of(settings))
-    app.add_middleware(RequestContext, metrics=service.metrics)
+    app.add_middleware(RequestContext, metrics=service.metrics, tracing=settings.tracing)
     return app
 
 
@@ -193,8 +207,8 @@ def start_engine(settings: Settings) -> Serving:
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
-    request_id = request_id_of(request)
+    record = record_of(request)
     if isinstance(error, HTTPException) and error.status_code == 405:
         error = HTTPException(405, headers={"Allow": ", ".join(allowed_methods(request.scope))})
-    log_what_is_not_told(error, request_id)
-    return to_api_error(error, request_id).response()
+    log_what_is_not_told(error, record.id)
+    return record.failing(to_api_error(error, record.id)).response()

@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -11,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import DemurError
+from app.model_source import ModelSource, named_folder
 from models.hub.dtypes import Precision
 from models.native.kernel import Kernel
 
@@ -20,22 +20,12 @@ EMBEDDED_PROBES = _HOUSE / "probes" / "trained"
 
 _HOST_NAME = re.compile(r"\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
-_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
-
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
+LogFormat = Literal["console", "json"]
 
 
 class SettingsError(DemurError):
     """A setting has a value that is not allowed."""
-
-
-@dataclass(frozen=True)
-class ModelSource:
-    """Where a model comes from. name: what requests call it. probes: None for none."""
-
-    name: str
-    checkpoint: Path
-    probes: Path | None
 
 
 class Settings(BaseSettings):
@@ -197,6 +187,16 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(
         default=None, min_length=1, description="If set, /v1 routes want it as `Authorization: Bearer KEY`."
     )
+    api_keys: Path | None = Field(
+        default=None, description="File of named API keys (`demur keys add`), read again when it changes."
+    )
+    api_keys_json: SecretStr | None = Field(
+        default=None, min_length=1, description="The same as such a file holds, for where there is none."
+    )
+    protect_metrics: bool = Field(default=False, description="/metrics wants an API key too.")
+    protect_docs: bool = Field(default=False, description="/docs and /openapi.json want an API key too.")
+    log_format: LogFormat = Field(default="console", description="console, or json: an object per line.")
+    tracing: bool = Field(default=False, description="Send traces by OpenTelemetry (the extra `otel`).")
     log_level: LogLevel = Field(default="info", description="critical, error, warning, info or debug.")
 
     @field_validator("cors_origins", "allowed_hosts", "model", "model_probes", mode="before")
@@ -217,10 +217,9 @@ class Settings(BaseSettings):
     @field_validator("model", "model_probes")
     @classmethod
     def _require_pairs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        names = [_named_folder(each)[0] for each in value]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"the name {name!r} is given twice")
+        names = [named_folder(each)[0] for each in value]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"the name {twice[0]!r} is given twice")
         return value
 
     @model_validator(mode="after")
@@ -235,10 +234,22 @@ class Settings(BaseSettings):
                 f"probes is {self.probes}, which goes with a checkpoint, but only model is given; say whose "
                 f"they are with model_probes, such as {served[0]}={self.probes}"
             )
-        for name, _ in map(_named_folder, self.model_probes):
+        for name, _ in map(named_folder, self.model_probes):
             if name not in served:
                 raise ValueError(f"model_probes names {name!r}, which is not served; there are {served}")
         return self
+
+    @model_validator(mode="after")
+    def _require_keys_of_what_is_protected(self) -> Self:
+        if (self.protect_metrics or self.protect_docs) and not self.asks_for_keys:
+            what = "protect_metrics" if self.protect_metrics else "protect_docs"
+            raise ValueError(f"{what} is true, but there is no API key; set api_keys or api_key")
+        return self
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether /v1 wants an API key."""
+        return not (self.api_key is None and self.api_keys is None and self.api_keys_json is None)
 
     @property
     def probes_folder(self) -> Path | None:
@@ -248,10 +259,10 @@ class Settings(BaseSettings):
     @property
     def sources(self) -> tuple[ModelSource, ...]:
         """The models to serve, the first of which answers requests that name none."""
-        probes = dict(map(_named_folder, self.model_probes))
+        probes = dict(map(named_folder, self.model_probes))
         named = [
             ModelSource(name, folder, self._probes_of(folder, probes.get(name)))
-            for name, folder in map(_named_folder, self.model)
+            for name, folder in map(named_folder, self.model)
         ]
         if named and "checkpoint" not in self.model_fields_set:
             return tuple(named)
@@ -266,16 +277,6 @@ class Settings(BaseSettings):
             return None if self.no_probes else given
         embedded = EMBEDDED_PROBES / checkpoint.resolve().name
         return embedded if embedded.is_dir() else None
-
-
-def _named_folder(given: str) -> tuple[str, Path]:
-    """The name and the folder of `NAME=FOLDER`."""
-    name, equals, folder = given.partition("=")
-    if not equals or not folder or not _MODEL_NAME.fullmatch(name):
-        raise ValueError(
-            f"{given!r} is not NAME=FOLDER, with a name of at most 128 letters, digits and ._:/- of ASCII"
-        )
-    return name, Path(folder)
 
 
 def load_settings(flags: Mapping[str, object] | None = None) -> Settings:
@@ -299,6 +300,6 @@ def _describe(detail: Mapping[str, Any], flags: Mapping[str, object]) -> str:
     field = Settings.model_fields.get(name)
     meaning = f" ({field.description})" if field else ""
     value = repr(detail["input"])
-    if name == "api_key":  # never repeat a secret
-        value = "empty" if not os.environ.get("DEMUR_API_KEY") else "not usable"
+    if name in ("api_key", "api_keys_json"):  # never repeat a secret
+        value = "empty" if not os.environ.get(f"DEMUR_{name.upper()}") else "not usable"
     return f"{source} is {value}: {detail['msg'][0].lower()}{detail['msg'][1:]}.{meaning}"

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect, Request
 
 from app.api.metrics import Metrics
+from app.api.request_record import RequestRecord, Rewind
 from app.engine.engine import Engine
 from app.engine.stream import Stream
 from app.engine.types import (
@@ -51,25 +52,44 @@ class Collected:
 class Generation:
     """The streams of one HTTP request, one per prompt."""
 
-    def __init__(self, streams: Sequence[Stream], metrics: Metrics) -> None:
+    def __init__(self, streams: Sequence[Stream], metrics: Metrics, record: RequestRecord) -> None:
         self._streams = streams
         self._metrics = metrics
+        self._record = record
         self._started = time.perf_counter()
-        self._first_token_seen = False
+        self._latest: dict[tuple[int, int], float] = {}  # when a choice's last token came
+        self._gaps: list[float] = []  # between tokens of a choice
+        self._tokens = Counter[int]()  # by prompt: sent so far, or all of its completions
+        self._running = len(streams)
+        self._closed = False
 
     @classmethod
-    def submit(cls, engine: Engine, requests: Sequence[GenerationRequest], metrics: Metrics) -> "Generation":
-        """Hand all requests to the engine, or none.
+    def submit(
+        cls,
+        engine: Engine,
+        requests: Sequence[GenerationRequest],
+        metrics: Metrics,
+        record: RequestRecord | None = None,
+    ) -> "Generation":
+        """Hand all requests to the engine, or none. record: where to note what becomes of them.
 
         Raises:
             RequestError, OverloadedError, EngineStoppedError: the engine refuses one of them.
         """
-        return cls(engine.submit_all(requests), metrics)
+        record = record or RequestRecord("")
+        generation = cls(engine.submit_all(requests), metrics, record)
+        record.prompt_tokens = sum(len(request.prompt_ids) for request in requests)
+        return generation
 
-    def cancel(self) -> None:
-        """Free every row; nothing happens to streams that have ended."""
+    def close(self) -> None:
+        """Free every row, which does nothing to streams that have ended, and count what there was."""
         for stream in self._streams:
             stream.cancel()
+        if not self._closed:
+            self._closed = True
+            self._record.kept_tokens = self._tokens.total()
+            seconds = None if self._running else time.perf_counter() - self._started
+            self._metrics.generations.request_ended(self._record.model, self._gaps, seconds)
 
     async def batches(self) -> AsyncIterator[tuple[int, list[Item]]]:
         """What the streams bring, all that is there at a time: the number of a prompt, and its next items.
@@ -79,10 +99,50 @@ class Generation:
         """
         several = len(self._streams) > 1
         async for prompt, items in _merged(self._streams) if several else _one(self._streams[0]):
-            self._note_first_token(items)
-            if delivered := [item for item in items if not isinstance(item, Failed)]:
+            delivered = [item for item in items if not isinstance(item, Failed)]
+            self._note(prompt, delivered)
+            if delivered:
                 yield prompt, delivered
-            _raise_failure(items)
+            if isinstance(last := items[-1], Failed):
+                raise last.error
+
+    def _note(self, prompt: int, items: Sequence[Item]) -> None:
+        """Count what has come."""
+        now = time.perf_counter()
+        for item in items:
+            if isinstance(item, TokenOut):
+                before = self._latest.get(place := (prompt, item.index))
+                if before is not None:
+                    self._gaps.append(now - before)
+                elif not self._latest:
+                    self._first_token(now - self._started)
+                self._latest[place] = now
+                self._tokens[prompt] += 1
+            elif isinstance(item, ChoiceDone):
+                self._choice_ended(item)
+            elif isinstance(item, RequestDone):
+                self._request_ended(prompt, item.usage)
+
+    def _first_token(self, seconds: float) -> None:
+        self._record.first_token_seconds = seconds
+        self._metrics.observe_first_token(seconds)
+
+    def _choice_ended(self, done: ChoiceDone) -> None:
+        record = self._record
+        record.reasons[done.finish_reason] += 1
+        rewinds = [
+            Rewind(event.rule, event.position, discarded, time.time_ns())
+            for event in done.events
+            if isinstance(discarded := event.detail.get("discarded"), int)
+        ]
+        record.rewinds += rewinds
+        generations = self._metrics.generations
+        generations.text_ended(record.model, done.finish_reason, done.tokens, len(rewinds))
+
+    def _request_ended(self, prompt: int, usage: Usage) -> None:
+        self._running -= 1
+        self._tokens[prompt] = usage.completion_tokens
+        self._record.discarded_tokens += usage.discarded_tokens
 
     async def collect(self) -> Collected:
         """Wait for the end of every stream; choices come in the order of prompts, then of choices."""
@@ -90,43 +150,22 @@ class Generation:
         choices: list[FinishedChoice] = []
         scored: dict[int, PromptScored] = {}
         usages: list[Usage] = []
-        everything = await asyncio.gather(*map(self._everything, self._streams))
-        for prompt, item in ((prompt, item) for prompt, items in enumerate(everything) for item in items):
-            match item:
-                case TokenOut():
-                    texts.setdefault((prompt, item.index), []).append(item.text)
-                case ChoiceDone():
-                    text = "".join([*texts.pop((prompt, item.index), []), item.text])
-                    choices.append(FinishedChoice(prompt, item.index, text, item))
-                case PromptScored():
-                    scored[prompt] = item
-                case RequestDone():
-                    usages.append(item.usage)
-                case LiveOut() | Failed():
-                    pass  # only streams ask for the one, and the other was raised
+        async for prompt, items in self.batches():
+            for item in items:
+                match item:
+                    case TokenOut():
+                        texts.setdefault((prompt, item.index), []).append(item.text)
+                    case ChoiceDone():
+                        text = "".join([*texts.pop((prompt, item.index), []), item.text])
+                        choices.append(FinishedChoice(prompt, item.index, text, item))
+                    case PromptScored():
+                        scored[prompt] = item
+                    case RequestDone():
+                        usages.append(item.usage)
+                    case LiveOut():
+                        pass  # only streams ask for it
         choices.sort(key=lambda choice: (choice.prompt, choice.index))
         return Collected(deque(choices), scored, total(usages))
-
-    async def _everything(self, stream: Stream) -> list[StreamItem]:
-        """All items of a stream. After the first token nobody is woken before the end."""
-        items: list[StreamItem] = []
-        while not self._first_token_seen and (batch := await stream.arrived()):
-            self._note_first_token(batch)
-            items += batch
-        items += await stream.collect_async()
-        _raise_failure(items)
-        return items
-
-    def _note_first_token(self, items: Sequence[StreamItem]) -> None:
-        if not self._first_token_seen and any(isinstance(item, TokenOut) for item in items):
-            self._metrics.observe_first_token(time.perf_counter() - self._started)
-            self._first_token_seen = True
-
-
-def _raise_failure(items: Sequence[StreamItem]) -> None:
-    """A stream ends with it."""
-    if items and isinstance(last := items[-1], Failed):
-        raise last.error
 
 
 def total(usages: Sequence[Usage]) -> Usage:

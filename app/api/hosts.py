@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.errors import ApiError
+from app.api.request_record import record_in
 from app.settings import Settings
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9_.-]*)(:\d{0,5})?", re.IGNORECASE)
@@ -29,7 +30,7 @@ class HostGate:
         if scope["type"] == "http":
             host = Headers(scope=scope).get("host")
             if host is not None and (error := refusal(host, self._names)):  # HTTP/1.0 may have none
-                await error.response()(scope, receive, send)
+                await record_in(scope).failing(error).response()(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from app.api.generation_metrics import GenerationMetrics
 from app.api.housed_model import HousedModel
 from app.api.methods import METHODS
 from app.engine.types import EngineStats
@@ -52,6 +53,9 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.generations = GenerationMetrics()
+        self.registry.register(self.generations)
+
     @contextmanager
     def request_in_progress(self) -> Generator[None]:
         """Count a request among those in progress, on the event loop."""
@@ -79,6 +83,7 @@ class Metrics:
     def watch_models(self, models: Mapping[str, HousedModel]) -> None:
         """Report every model, and the engines of those that are open, at every scrape from now on."""
         self.registry.register(_ModelCollector(models))
+        self.generations.watch(models)
 
     def watch_comparisons(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Report how many comparisons there are of each status at every scrape from now on."""
@@ -150,8 +155,14 @@ def _of_engine(stats: EngineStats) -> tuple[_Table, _Table]:
         "demur_context_tokens": ("Most tokens of prompt and completion together.", stats.max_context),
         "demur_cache_bytes": ("Memory of keys and values.", stats.cache_bytes),
         "demur_cache_most_bytes": ("The same, if every row held a full context.", stats.most_cache_bytes),
+        "demur_kv_cache_usage_perc": (
+            "Part of the rows that a sequence is decoding in, 0 to 1.",
+            stats.rows_in_use / max(1, stats.max_rows),
+        ),
         "demur_requests_waiting": ("Requests that wait to begin.", stats.waiting_requests),
+        "demur_num_requests_waiting": ("The same, by vLLM's name.", stats.waiting_requests),
         "demur_requests_active": ("Requests that are decoding now.", stats.active_requests),
+        "demur_num_requests_running": ("The same, by vLLM's name.", stats.active_requests),
     }
     counters: _Table = {
         "demur_requests_finished": ("Generations that ended by themselves.", stats.requests_finished),
@@ -165,6 +176,7 @@ def _of_engine(stats: EngineStats) -> tuple[_Table, _Table]:
         "demur_prompt_tokens": ("Tokens of prompts.", stats.prompt_tokens),
         "demur_cached_prompt_tokens": ("Of these, still in the cache.", stats.cached_prompt_tokens),
         "demur_generated_tokens": ("Tokens drawn.", stats.drawn_tokens),
+        "demur_generation_tokens": ("The same, by vLLM's name.", stats.drawn_tokens),
         "demur_discarded_tokens": ("Tokens drawn that are in no completion.", stats.discarded_tokens),
         "demur_scored_tokens": ("Tokens of texts that were scored.", stats.scored_tokens),
         "demur_shared_rows": (

@@ -1,4 +1,4 @@
-"""What happens around every request: its id, its API key, its metrics, and answers to faults of ours."""
+"""What happens around every request: its id, metrics, its line in the log, answers to faults of ours."""
 
 import asyncio
 import logging
@@ -12,26 +12,31 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import ApiError, internal
 from app.api.metrics import Metrics
+from app.api.request_record import RequestRecord
+from app.api.tracing import describe_span
 
 log = logging.getLogger(__name__)
+requests = logging.getLogger("app.requests")
 
 _USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_ASKED_ALL_THE_TIME = ("/health/live", "/health/ready", "/metrics")
 _CLIENT_GONE = 499  # no answer was sent; nginx's number for it
 
 
 class RequestContext:
     """Gives every request an id, counts it, and answers 500 to what nothing else has caught."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, *, tracing: bool = False) -> None:
         self.app = app
         self.metrics = metrics
+        self.tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope))
-        scope.setdefault("state", {})["request_id"] = request_id
+        record = RequestRecord(_request_id(Headers(scope=scope)))
+        scope.setdefault("state", {})["record"] = record
         started = time.perf_counter()
         status = _CLIENT_GONE
 
@@ -40,23 +45,48 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
+                headers["x-request-id"] = record.id
                 headers["x-content-type-options"] = "nosniff"  # what is sent as JSON is never run as a script
+            elif self.tracing and not message.get("more_body", False):
+                describe_span(record)  # the span ends with the answer
             await send(message)
 
         try:
             with self.metrics.request_in_progress():
                 await self.app(scope, receive, send_with_id)
         except ClientDisconnect:
-            log.info("request %s: the client went away", request_id)
+            record.error = "client_gone"
         except Exception:
-            log.exception("request %s failed", request_id)
+            log.exception("request %s failed", record.id)
+            record.failing(internal(record.id))
             if status != _CLIENT_GONE:
                 raise  # the answer has begun; only closing the connection tells the client
-            await internal(request_id).response()(scope, receive, send_with_id)
+            await internal(record.id).response()(scope, receive, send_with_id)
         finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
-            self.metrics.observe_request(scope["method"], route, status, time.perf_counter() - started)
+            route, seconds = getattr(scope.get("route"), "path", "unmatched"), time.perf_counter() - started
+            self.metrics.observe_request(scope["method"], route, status, seconds)
+            _log_request(scope["method"], route, status, seconds, record)
+
+
+def _log_request(method: str, route: str, status: int, seconds: float, record: RequestRecord) -> None:
+    """One line for every request. Those that ask how the server is come all the time, and say nothing new."""
+    if status >= 500:
+        outcome = "server_error"
+    elif record.error == "client_gone" or status == _CLIENT_GONE:
+        outcome = "client_gone"
+    elif status >= 400:
+        outcome = "refused"
+    else:
+        outcome = "broken_off" if record.error else "ok"
+    level = logging.DEBUG if route in _ASKED_ALL_THE_TIME and outcome == "ok" else logging.INFO
+    what = {
+        "method": method,
+        "route": route,
+        "status": status,
+        "seconds": round(seconds, 6),
+        "outcome": outcome,
+    }
+    requests.log(level, "request", extra=what | record.told())
 
 
 class BodyTimeout:
@@ -92,40 +122,6 @@ class BodyTimeout:
             code="request_timeout",
             headers={"connection": "close"},
         )
-
-
-class ApiKeyGate:
-    """Lets requests to /v1 through only with the key."""
-
-    def __init__(self, app: ASGIApp, key: str) -> None:
-        self.app = app
-        self._expected = key.encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
-            given = Headers(scope=scope).get("authorization", "")
-            key = key_in(given)
-            if key is None or not secrets.compare_digest(key, self._expected):
-                await _unauthorized(given).response()(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
-
-
-def key_in(authorization: str) -> bytes | None:
-    """The key of an `Authorization: Bearer KEY`, in the bytes as they came; None for what is none."""
-    scheme, _, key = authorization.partition(" ")
-    return key.strip(" ").encode("latin-1") if scheme.lower() == "bearer" else None
-
-
-def _unauthorized(given: str) -> ApiError:
-    what = "The API key is not the right one" if given else "There is no API key"
-    return ApiError(
-        f"{what}; send it as the header `Authorization: Bearer KEY`",
-        status=401,
-        type="authentication_error",
-        code="invalid_api_key",
-        headers={"www-authenticate": "Bearer"},
-    )
 
 
 def fresh_request_id() -> str:

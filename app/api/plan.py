@@ -10,6 +10,7 @@ from app.api.service import new_seed
 from app.api.serving import Serving
 from app.decoding.core.types import StoppingParams
 from app.decoding.strategies import Greedy, Sample
+from app.decoding.strategies.base import kind_of
 from app.engine.types import GenerationRequest
 from app.settings import Settings
 
@@ -24,9 +25,10 @@ class Limit:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the engine is asked for, and what the client should know of it."""
+    """What the engine is asked for, by what kind of strategy, and what the client should know of it."""
 
     requests: list[GenerationRequest]
+    strategy: str
     warnings: tuple[str, ...]
 
 
@@ -76,7 +78,9 @@ def plan(
         for prompt, room in zip(prompts, rooms, strict=True)
     ]
     unread = (warning for prompt in prompts for warning in prompt.warnings)
-    return Plan(requests, (*strategy.warnings, *unread, *_warnings(limit, rooms, serving)))
+    return Plan(
+        requests, kind_of(type(strategy)), (*strategy.warnings, *unread, *_warnings(limit, rooms, serving))
+    )
 
 
 def require_choices(param: str, prompts: int, n: int, settings: Settings) -> None:

@@ -11,7 +11,8 @@ from app.api.answers import JsonAnswer
 from app.api.generation_streams import Collected, Generation, unless_disconnected
 from app.api.pieces import json_of
 from app.api.rendering import weight_of
-from app.api.service import request_id_of, service_of
+from app.api.request_record import record_of
+from app.api.service import service_of
 from app.api.streaming import Chunk, EventStream
 
 
@@ -38,11 +39,11 @@ async def reply(
         chunks = answer.chunks(generation)
         if warnings:
             chunks = _warned(chunks, warnings)
-        return EventStream(chunks, request_id=request_id_of(request), close=generation.cancel)
+        return EventStream(chunks, record=record_of(request), close=generation.close)
     try:
         collected = await unless_disconnected(request, generation.collect())
     finally:
-        generation.cancel()
+        generation.close()
     content = await service_of(request).off_loop.write(
         _weight(collected), lambda: json_of(_with(answer.whole(collected), warnings))
     )

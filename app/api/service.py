@@ -4,7 +4,6 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Query, Request
@@ -12,9 +11,9 @@ from fastapi import Query, Request
 from app.api.deadline import spend, timeout_of
 from app.api.errors import draining, not_ready
 from app.api.metrics import Metrics
-from app.api.middleware import key_in
 from app.api.model_house import ModelHouse
 from app.api.offloop import OffLoop
+from app.api.request_record import record_of
 from app.api.schemas.catalogue import Health
 from app.api.serving import Serving
 from app.compare.server.comparisons import Comparisons
@@ -157,16 +156,8 @@ async def serving_of_name(request: Request, model: ModelQuery = None) -> AsyncGe
 
 
 def client_of(request: Request) -> str:
-    """Whose request it is: a name made of the key that it brings, '' where no keys are asked for."""
-    if service_of(request).settings.api_key is None:
-        return ""
-    return sha256(key_in(request.headers.get("authorization", "")) or b"").hexdigest()
-
-
-def request_id_of(request: Request) -> str:
-    """The id that the answer carries as x-request-id."""
-    request_id: str = request.state.request_id
-    return request_id
+    """Whose request it is: the name of the key that it brings, '' where no keys are asked for."""
+    return record_of(request).key
 
 
 def new_id(prefix: str) -> str:

@@ -9,6 +9,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from app.api.errors import log_what_is_not_told, to_api_error
+from app.api.request_record import RequestRecord
 
 _SECONDS_AT_ONCE = 0.002
 """How long a stream keeps the event loop to itself, one chunk apart."""
@@ -20,14 +21,14 @@ Chunk = BaseModel | str
 class EventStream(StreamingResponse):
     """A response of events that calls `close` when it ends, whichever way: done, failed or client gone.
 
-    chunks: what there is to say, as many at a time as are there.
+    chunks: what there is to say, as many at a time as are there. `close` may be called twice.
     """
 
     def __init__(
-        self, chunks: AsyncIterator[Iterable[Chunk]], *, request_id: str, close: Callable[[], None]
+        self, chunks: AsyncIterator[Iterable[Chunk]], *, record: RequestRecord, close: Callable[[], None]
     ) -> None:
         super().__init__(
-            encode(chunks, request_id),
+            encode(chunks, record, close),
             media_type="text/event-stream",
             headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
         )
@@ -40,10 +41,13 @@ class EventStream(StreamingResponse):
             self._close()
 
 
-async def encode(chunks: AsyncIterator[Iterable[Chunk]], request_id: str) -> AsyncIterator[bytes]:
+async def encode(
+    chunks: AsyncIterator[Iterable[Chunk]], record: RequestRecord, close: Callable[[], None]
+) -> AsyncIterator[bytes]:
     """The bytes of a stream: what is there at a time goes out in one piece.
 
-    An error comes after the status was sent, so it becomes the last event.
+    An error comes after the status was sent, so it becomes the last event, with the request's id. `close` is
+    called before it: who has the last event knows that all is counted.
     """
     try:
         async for several in chunks:
@@ -59,9 +63,13 @@ async def encode(chunks: AsyncIterator[Iterable[Chunk]], request_id: str) -> Asy
             if written:
                 yield "".join(written).encode()
     except Exception as error:
-        log_what_is_not_told(error, request_id)
-        yield _event(to_api_error(error, request_id).envelope.model_dump_json()).encode()
+        log_what_is_not_told(error, record.id)
+        close()
+        told = record.failing(to_api_error(error, record.id))
+        envelope = told.envelope.model_copy(update={"request_id": record.id})
+        yield _event(envelope.model_dump_json()).encode()
     else:
+        close()
         yield _event("[DONE]").encode()
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -137,6 +137,25 @@ def serve(
         str | None,
         typer.Option(help="Key that /v1 asks for; rather set DEMUR_API_KEY, which other users cannot see."),
     ] = None,
+    api_keys: Annotated[
+        Path | None,
+        typer.Option(help="File of named API keys (`demur keys`), read again when it changes."),
+    ] = None,
+    api_keys_json: Annotated[
+        str | None, typer.Option(help="The same as such a file holds; rather set DEMUR_API_KEYS_JSON.")
+    ] = None,
+    protect_metrics: Annotated[
+        bool | None, typer.Option("--protect-metrics", help="/metrics wants an API key too.")
+    ] = None,
+    protect_docs: Annotated[
+        bool | None, typer.Option("--protect-docs", help="/docs and /openapi.json want an API key too.")
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(help="console, or json for an object per line.  [default: console]")
+    ] = None,
+    tracing: Annotated[
+        bool | None, typer.Option("--tracing", help="Send traces by OpenTelemetry (demur[otel]).")
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option(help="critical, error, warning, info or debug.  [default: info]")
     ] = None,
@@ -186,20 +205,24 @@ def _listen(host: str, port: int) -> socket.socket:
 def _run(settings: "Settings", listener: socket.socket) -> None:
     import uvicorn
 
+    from app.api.keys import KeysError
+    from app.commands.logs import logging_config
     from app.main import create_app
 
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     typer.echo(f"demur listens on http://{shown}:{port} (routes: http://{shown}:{port}/docs)", err=True)
     _allow_files(settings.max_connections)
-    application = create_app(settings)
+    with failing_on(KeysError, status=WRONG_USE):
+        application = create_app(settings)
     config = uvicorn.Config(
         application,
         http=application.state.protocol,
         ws="none",
         timeout_keep_alive=math.ceil(settings.keep_alive_seconds),
         log_level=settings.log_level,
-        log_config=_logging(settings.log_level),
+        log_config=logging_config(settings.log_level, settings.log_format),
+        access_log=False,  # a request's line has more, see app.api.middleware
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds) + 5,
         server_header=False,
     )
@@ -259,11 +282,3 @@ def draining_server(
             await super().shutdown(sockets)
 
     return DrainingServer(config)
-
-
-def _logging(level: str) -> dict[str, Any]:
-    """Uvicorn's way of logging, for our own messages too."""
-    from uvicorn.config import LOGGING_CONFIG
-
-    ours = {"handlers": ["default"], "level": level.upper(), "propagate": False}
-    return {**LOGGING_CONFIG, "loggers": {**LOGGING_CONFIG["loggers"], "app": ours, "models": ours}}

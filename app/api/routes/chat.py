@@ -15,6 +15,7 @@ from app.api.intake import take_chat
 from app.api.plan import Limit, plan
 from app.api.rendering import TokenTexts
 from app.api.reply import reply
+from app.api.request_record import record_of
 from app.api.schemas.requests import ChatRequest
 from app.api.schemas.responses import ChatCompletion
 from app.api.service import client_of, service_of, serving_of
@@ -36,7 +37,7 @@ async def chat(
     `warnings` name what it leaves out. With `stream: true` the answer is a sequence of server-sent events,
     and the last one is `[DONE]`, or an error.
     """
-    service = service_of(request)
+    service, record = service_of(request), record_of(request)
     body = with_recommended(body, serving)
     prompt = await service.off_loop.read(
         await size_of(request), lambda: take_chat(body, serving, service.settings)
@@ -52,10 +53,11 @@ async def chat(
         client=client_of(request),
         seconds=seconds_left(request),
     )
+    record.model, record.strategy = serving.name, planned.strategy
     named = head("chatcmpl", serving, planned.requests[0].seed)
     shown = serving.engine.vocabulary if body.skip_special_tokens else serving.engine.full_vocabulary
     answer = ChatAnswer(named, body, TokenTexts(shown))
-    generation = Generation.submit(serving.engine, planned.requests, service.metrics)
+    generation = Generation.submit(serving.engine, planned.requests, service.metrics, record)
     return await reply(request, generation, answer, stream=bool(body.stream), warnings=planned.warnings)
 
 

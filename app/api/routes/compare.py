@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.api.body import StrictJsonRoute
 from app.api.compared_models import HouseLender
 from app.api.errors import ERROR_RESPONSES, not_ready
+from app.api.request_record import record_of
 from app.api.schemas.catalogue import ErrorEnvelope
 from app.api.schemas.compare import (
     ComparisonList,
@@ -20,7 +21,7 @@ from app.api.schemas.compare import (
     ResultPage,
     SamplePage,
 )
-from app.api.service import comparisons_of, request_id_of, service_of
+from app.api.service import comparisons_of, service_of
 from app.api.streaming import EventStream
 from app.compare.about import About
 from app.compare.folder import LATENCY_FILE, OUTCOMES_FILE, PROBLEMS_FILE, read_about
@@ -123,7 +124,7 @@ async def events(id: str, request: Request, kept: Kept) -> Response:
     """
     # An unknown id is an answer, not an event.
     job = await asyncio.to_thread(kept.find, id)
-    return EventStream(_progress(kept, id, job), request_id=request_id_of(request), close=lambda: None)
+    return EventStream(_progress(kept, id, job), record=record_of(request), close=lambda: None)
 
 
 @router.post("/v1/compare/{id}/cancel", responses=_ONE)

@@ -15,6 +15,7 @@ from app.api.intake import take_completion
 from app.api.plan import Limit, plan
 from app.api.rendering import TokenTexts
 from app.api.reply import reply
+from app.api.request_record import record_of
 from app.api.schemas.requests import CompletionRequest
 from app.api.schemas.responses import Completion
 from app.api.service import client_of, service_of, serving_of
@@ -32,7 +33,7 @@ async def complete(
     Choices are numbered prompt by prompt. With `stream: true` the answer is a sequence of server-sent events
     of the same shape, and the last one is `[DONE]`, or an error.
     """
-    service = service_of(request)
+    service, record = service_of(request), record_of(request)
     body = with_recommended(body, serving)
     prompts = await service.off_loop.read(
         await size_of(request),
@@ -50,9 +51,10 @@ async def complete(
         client=client_of(request),
         seconds=seconds_left(request),
     )
+    record.model, record.strategy = serving.name, planned.strategy
     named = head("cmpl", serving, planned.requests[0].seed)
     shown = serving.engine.vocabulary if body.skip_special_tokens else serving.engine.full_vocabulary
     texts = TokenTexts(shown)
     answer = CompletionAnswer(named, body, prompts, texts, serving.checkpoint.tokenizer)
-    generation = Generation.submit(serving.engine, planned.requests, service.metrics)
+    generation = Generation.submit(serving.engine, planned.requests, service.metrics, record)
     return await reply(request, generation, answer, stream=bool(body.stream), warnings=planned.warnings)

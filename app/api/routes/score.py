@@ -14,6 +14,7 @@ from app.api.intake import take_texts
 from app.api.pieces import json_of
 from app.api.prompt_reading import Prompt
 from app.api.rendering import TokenTexts, logprob, number, signals_out, weight_of
+from app.api.request_record import record_of
 from app.api.schemas.requests import ScoreRequest
 from app.api.schemas.responses import Score, ScoredToken, ScoreList, ScoreUsage
 from app.api.service import client_of, service_of, serving_of
@@ -32,7 +33,8 @@ async def score(
     For every token: the log-probability that the model gave it after the tokens before it, and the signals of
     the distribution that it was chosen from.
     """
-    service = service_of(request)
+    service, record = service_of(request), record_of(request)
+    record.model = serving.name
     texts = await service.off_loop.read(
         await size_of(request),
         lambda: take_texts(body, serving, service.settings),
@@ -57,7 +59,7 @@ async def score(
         )
         for index, (text, tokens) in enumerate(zip(texts, scored, strict=True))
     ]
-    used = sum(len(text.token_ids) for text in texts)
+    used = record.prompt_tokens = sum(len(text.token_ids) for text in texts)
     usage = ScoreUsage(prompt_tokens=used, total_tokens=used)
     answer = json_of(ScoreList(model=serving.name, data=[], usage=usage))
     return JsonAnswer(answer.replace(b'"data":[]', b'"data":[' + b",".join(scores) + b"]", 1))

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from app.absent import is_none
 from probes.card import ProbeCard
 
 
@@ -123,6 +124,12 @@ class ErrorOut(BaseModel):
 
 
 class ErrorEnvelope(BaseModel):
-    """The body of every answer that is not a success."""
+    """The body of every answer that is not a success.
+
+    request_id: of an error in a stream alone; elsewhere the answer's header has it.
+    """
 
     error: ErrorOut
+    request_id: str | None = Field(
+        default=None, exclude_if=is_none, description="Of an error that ends a stream: its x-request-id."
+    )
