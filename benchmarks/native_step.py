@@ -8,7 +8,7 @@ the median, over the turns, of how many times as long the other took, with its q
 - engine: tokens through the decoding engine, without signals and probes.
 - transformers: its `generate`, greedy, against the engine with entropy, varentropy and all stored probes.
 
-    python benchmarks/native_step.py [CHECKPOINT] [--threads 1] [--turns 9] [--tokens 64]
+    python benchmarks/native_step.py [CHECKPOINT] [--batch 1 --batch 8] [--threads 1] [--turns 9]
 """
 
 import time
@@ -30,7 +30,7 @@ from models.checkpoint import LoadedCheckpoint, load
 from models.language_model import LanguageModel, PrefillRow
 from probes.store import load_all
 
-BATCHES = (1, 8, 32)
+BATCHES = [1, 8, 32]
 FILLED, PREFILL = 120, 240
 CALLS = {1: 30, 8: 10, 32: 5}
 """Calls of a model's step that are timed together."""
@@ -63,7 +63,7 @@ def generate(folder: Path, batch: int, tokens: int) -> Work:
     """The same prompts by transformers."""
     from transformers import AutoModelForCausalLM
 
-    network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    network: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     ids = torch.tensor(prompts(batch, network.config.vocab_size))
     mask = torch.ones_like(ids)
     return lambda: network.generate(
@@ -103,6 +103,7 @@ def engine_of(loaded: LoadedCheckpoint, folder: Path) -> Engine:
 
 def main(
     checkpoint: Annotated[Path, typer.Argument(help="One of our own checkpoints.")] = EMBEDDED_CHECKPOINT,
+    batch: Annotated[list[int], typer.Option(help="Rows that are computed together: 1, 8 or 32.")] = BATCHES,
     threads: Annotated[int, typer.Option(help="Threads of torch and of the native step.")] = 1,
     turns: Annotated[int, typer.Option(help="Times that each is measured.")] = 9,
     tokens: Annotated[int, typer.Option(help="Tokens of a text of the engine.")] = 64,
@@ -118,28 +119,28 @@ def main(
     table = Table(title=f"{checkpoint.name}, {threads} thread(s), {'CPU' if cpu_time else 'wall'} time")
     for column in ("what", "native, ms at best", "times as fast (quartiles)"):
         table.add_column(column, justify="left" if column == "what" else "right")
-    for batch in BATCHES:
-        name = f"{CALLS[batch]} steps at batch {batch}"
-        table.add_row(name, *ratio(steps(by_torch.model, batch), steps(native.model, batch), turns, clock))
+    for size in batch:
+        name = f"{CALLS[size]} steps at batch {size}"
+        table.add_row(name, *ratio(steps(by_torch.model, size), steps(native.model, size), turns, clock))
     table.add_row("prefill", *ratio(prefill(by_torch.model), prefill(native.model), turns, clock))
     plain = Variant("plain", ())
     with engine_of(by_torch, checkpoint) as slow, engine_of(native, checkpoint) as fast:
         probes = tuple(name for name in fast.signals if name.startswith("probe:"))
         full = Variant("full", ("entropy", "varentropy", *probes))
-        for batch in BATCHES:
+        for size in batch:
             for variant in (plain, full):
                 works = [
-                    lambda engine=engine, variant=variant, batch=batch: seconds(
-                        engine, variant, batch, tokens, clock
+                    lambda engine=engine, variant=variant, size=size: seconds(
+                        engine, variant, size, tokens, clock
                     )
                     for engine in (slow, fast)
                 ]
                 table.add_row(
-                    f"engine, {variant.name}, batch {batch}", *ratio(works[0], works[1], turns, clock)
+                    f"engine, {variant.name}, batch {size}", *ratio(works[0], works[1], turns, clock)
                 )
             if against:
-                peer = generate(checkpoint, batch, tokens)
-                table.add_row(f"transformers, batch {batch}", *ratio(peer, works[1], turns, clock))
+                peer = generate(checkpoint, size, tokens)
+                table.add_row(f"transformers, batch {size}", *ratio(peer, works[1], turns, clock))
     Console().print(table)
 
 

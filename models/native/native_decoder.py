@@ -60,16 +60,9 @@ class NativeDecoder:
     ) -> StepOutput:
         """Append several tokens to each of several slots; see `LanguageModel`."""
         check_rows(cache, rows)
-        lengths = np.array([len(row.token_ids) for row in rows])
-        ends = lengths.cumsum()
-        columns = np.empty((3, ends[-1]), dtype=np.int64)
-        for row, end, length in zip(rows, ends, lengths, strict=True):
-            here = slice(end - length, end)
-            columns[0, here] = row.token_ids
-            columns[1, here] = row.slot
-            columns[2, here] = np.arange(row.start, row.start + length)
-        wanted = np.zeros(ends[-1], dtype=np.uint8)
-        wanted[ends - 1] = 1
+        columns = np.concatenate([_columns(row) for row in rows], axis=1)
+        wanted = np.zeros(columns.shape[1], dtype=np.uint8)
+        wanted[np.cumsum([len(row.token_ids) for row in rows]) - 1] = 1
         return self._pass(cache, columns, wanted, len(rows), hidden_layers)
 
     def step(
@@ -85,12 +78,16 @@ class NativeDecoder:
         count = columns.shape[1]
         return self._pass(cache, columns, np.ones(count, dtype=np.uint8), count, hidden_layers)
 
+    def extend(self, cache: NativeCache, row: PrefillRow, hidden_layers: Sequence[int] = ()) -> StepOutput:
+        """Append tokens to one slot, with logits and states at every one of them; see `LanguageModel`."""
+        check_rows(cache, [row])
+        count = len(row.token_ids)
+        return self._pass(cache, _columns(row), np.ones(count, dtype=np.uint8), count, hidden_layers)
+
     def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:
         """Logits and hidden states at every position of one text; see `LanguageModel`."""
-        count = len(token_ids)
-        cache = self.new_cache(1, count)
-        columns = np.stack((np.array(token_ids), np.zeros(count), np.arange(count))).astype(np.int64)
-        return self._pass(cache, columns, np.ones(count, dtype=np.uint8), count, hidden_layers)
+        cache = self.new_cache(1, len(token_ids))
+        return self.extend(cache, PrefillRow(0, 0, tuple(token_ids)), hidden_layers)
 
     def reading(self, reads: LinearReads) -> "NativeDecoder":
         """The same model, which reads along; see `ReadsAlong`."""
@@ -153,6 +150,12 @@ class NativeDecoder:
                 f"{cache.length - 1}, and those of a slot follow each other"
             )
         return StepOutput(logits, hidden, measures, read)
+
+
+def _columns(row: PrefillRow) -> NDArray[np.int64]:
+    """Ids, slots and positions (3, T) of tokens to append."""
+    count = len(row.token_ids)
+    return np.stack((row.token_ids, np.full(count, row.slot), np.arange(row.start, row.start + count)))
 
 
 class _Network:

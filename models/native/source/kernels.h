@@ -11,7 +11,8 @@ struct Product {
     const float* in;
     long in_stride;
     int rows, depth, columns;
-    const float* weights;
+    const void* weights;  // packed
+    bool halves;          // whether as bfloat16
     const float* bias;
     float* out;
     long out_stride;
@@ -37,7 +38,7 @@ constexpr int BLOCK = 16;  // positions of a block of keys, and what rows are pa
 struct Kernels {
     const char* name;
     int panel;
-    void (*pack)(const float* weights, int columns, int depth, float* packed);
+    void (*pack)(const float* weights, int columns, int depth, bool halves, void* packed);
     void (*multiply)(const Product&, int first_panel, int last_panel);
     void (*normalise)(const float* in, const float* scale, const float* shift, int width, float* out);
     void (*rotate)(float* head, const float* cosine, const float* sine, int size);

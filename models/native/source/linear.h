@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 
 #include "aligned.h"
 #include "kernels.h"
@@ -19,8 +21,9 @@ public:
         const int panel = kernels().panel;
         panels_ = (columns + panel - 1) / panel;
         const auto padded = static_cast<std::size_t>(panels_) * panel;
-        weights_ = Aligned<float>(padded * depth);
-        kernels().pack(weights, columns, depth, weights_.data());
+        halves_ = fit_halves(weights, static_cast<long>(columns) * depth);
+        weights_ = Aligned<char>(padded * depth * (halves_ ? 2 : 4));
+        kernels().pack(weights, columns, depth, halves_, weights_.data());
         bias_ = Aligned<float>(padded);
         std::fill(bias_.data(), bias_.data() + padded, 0.0f);
         if (bias != nullptr) std::copy(bias, bias + columns, bias_.data());
@@ -37,14 +40,25 @@ public:
 
     // Only the columns of panels `first` to `last`.
     void apply_panels(const float* in, int rows, float* out, Epilogue epilogue, int first, int last) const {
-        kernels().multiply({in, depth_, rows, depth_, columns_, weights_.data(), bias_.data(), out, columns_,
-                            epilogue},
+        kernels().multiply({in, depth_, rows, depth_, columns_, weights_.data(), halves_, bias_.data(), out,
+                            columns_, epilogue},
                            first, last);
     }
 
 private:
+    // Whether bfloat16, the upper half of a float32, holds every weight.
+    static bool fit_halves(const float* weights, long count) {
+        return std::all_of(weights, weights + count, [](float weight) {
+            std::uint32_t bits;
+            std::memcpy(&bits, &weight, sizeof bits);
+            return (bits & 0xffff) == 0;
+        });
+    }
+
     int columns_ = 0, depth_ = 0, panels_ = 0;
-    Aligned<float> weights_, bias_;
+    bool halves_ = false;
+    Aligned<char> weights_;
+    Aligned<float> bias_;
 };
 
 }  // namespace demur

@@ -27,6 +27,10 @@ typedef float Vec __attribute__((vector_size(LANES * sizeof(float))));
 typedef std::int32_t IntVec __attribute__((vector_size(LANES * sizeof(std::int32_t))));
 typedef float LooseVec __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
+typedef std::int32_t LooseIntVec __attribute__((vector_size(LANES * sizeof(std::int32_t)), aligned(4), may_alias));
+
+inline IntVec load_bits(const void* from) { return *static_cast<const LooseIntVec*>(from); }
+inline Vec as_floats(IntVec bits) { return reinterpret_cast<Vec>(bits); }
 inline Vec load(const float* from) { return *reinterpret_cast<const LooseVec*>(from); }
 inline void store(float* to, Vec value) { *reinterpret_cast<LooseVec*>(to) = value; }
 inline Vec splat(float value) { return value - Vec{}; }
@@ -72,9 +76,7 @@ inline Vec exponential(Vec x) {
     p = p * (r * r) + r + 1.0f;
     const Vec whole = n == n ? n : Vec{};  // NaN has no whole number
     const IntVec power = (__builtin_convertvector(whole, IntVec) + 127) << 23;
-    Vec scale;
-    __builtin_memcpy(&scale, &power, sizeof scale);
-    return given < -87.3f ? Vec{} : p * scale;
+    return given < -87.3f ? Vec{} : p * as_floats(power);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -14,10 +15,18 @@ std::mt19937 random_bits;
 
 int between(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_bits); }
 
+// Every other array of numbers that bfloat16 holds.
 std::vector<float> numbers(std::size_t count) {
     std::normal_distribution<float> normal(0.0f, 0.3f);
+    const std::uint32_t kept = between(0, 1) ? 0xffffffffu : 0xffff0000u;
     std::vector<float> made(count);
-    for (float& each : made) each = normal(random_bits);
+    for (float& each : made) {
+        each = normal(random_bits);
+        std::uint32_t bits;
+        std::memcpy(&bits, &each, sizeof bits);
+        bits &= kept;
+        std::memcpy(&each, &bits, sizeof bits);
+    }
     return made;
 }
 

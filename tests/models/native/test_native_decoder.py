@@ -20,9 +20,19 @@ from tests.models.tiny import CONTEXT, random_ids, randomise, tiny_network
 pytestmark = needs_native
 
 
-@pytest.fixture(scope="module")
-def model() -> NativeDecoder:
-    return NativeDecoder(tiny_network(), "tiny", None)
+def stored_network() -> GPT2:
+    """The tiny network as a checkpoint holds it."""
+    network = tiny_network()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(parameter.bfloat16())
+    return network
+
+
+@pytest.fixture(scope="module", params=["any weights", "stored weights"])
+def model(request: pytest.FixtureRequest) -> NativeDecoder:
+    network = tiny_network() if request.param == "any weights" else stored_network()
+    return NativeDecoder(network, "tiny", None)
 
 
 def rows_of(texts: list[list[int]]) -> list[PrefillRow]:
@@ -76,6 +86,16 @@ def test_threads_change_no_bit() -> None:
         outputs.append(model.step(cache, range(5), range(5), [30] * 5, (2,)))
     for row in range(5):
         assert_same(outputs[0], row, outputs[1], row)
+
+
+def test_weights_that_are_kept_in_half_the_memory_give_the_same_bits() -> None:
+    network = stored_network()
+    half = NativeDecoder(network, "half", None).score(random_ids(9))
+    with torch.no_grad():
+        network.token_embedding.weight[399, 5] += 1e-6  # that of a token which the text does not have
+    whole = NativeDecoder(network, "whole", None).score(random_ids(9))
+    assert torch.equal(half.logits[:, :399], whole.logits[:, :399])
+    assert not torch.equal(half.logits, whole.logits)
 
 
 def test_measures_are_the_signals_of_the_logits(model: NativeDecoder) -> None:
@@ -133,11 +153,15 @@ def shapes(draw: st.DrawFn) -> GPT2Config:
     )
 
 
-@given(shapes(), st.integers(1, 9), st.integers(0, 100))
+@given(shapes(), st.integers(1, 9), st.integers(0, 100), st.booleans())
 @settings(max_examples=40)
-def test_a_network_of_any_shape_is_computed_as_by_torch(config: GPT2Config, rows: int, seed: int) -> None:
+def test_a_network_of_any_shape_is_computed_as_by_torch(
+    config: GPT2Config, rows: int, seed: int, stored: bool
+) -> None:
     network = GPT2(config)
     randomise(network, seed)
+    if stored:
+        network = network.bfloat16().float()
     native, ours = NativeDecoder(network, "any", None), Decoder(network, "any", None)
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.randint(1, config.context_length + 1, (rows,), generator=generator).tolist()
