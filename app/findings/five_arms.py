@@ -14,7 +14,7 @@ from app.compare.spec import ComparisonSpec, parse_spec
 from app.compare.statistics import share
 from app.engine.engine import Engine
 from app.findings.finding import Bench, Stopped
-from app.findings.own_probe import PROBE, fitted_probe
+from app.findings.own_probe import PROBE, Labelling, fitted_probe
 from models import checkpoint
 from models.checkpoint import LoadedCheckpoint
 from models.corpora.corpus import Corpus
@@ -41,14 +41,14 @@ ARM_NAMES = tuple(str(arm["name"]) for arm in ARMS)
 
 
 def with_probe(
-    network: GPT2, corpus: Corpus, name: str, folder: Path, scale: float, seed: int
+    network: GPT2, corpus: Corpus, name: str, folder: Path, labelling: Labelling, seed: int
 ) -> tuple[LoadedCheckpoint, StoredProbe]:
     """A checkpoint of a network with a probe of its own mistakes; see `fitted_probe`."""
     if not (folder / "checkpoint").exists():
         card = {"name": name, "corpus": card_of(corpus)}
         checkpoint.save(folder / "checkpoint", network, corpus.make_tokenizer(), card)
     loaded = checkpoint.load(folder / "checkpoint")
-    return loaded, fitted_probe(loaded, corpus, folder, scale, seed)
+    return loaded, fitted_probe(loaded, corpus, folder, labelling, seed)
 
 
 def compare(

@@ -16,7 +16,7 @@ from app.findings.figures import Bar, bars
 from app.findings.finding import Bench, Experiment, Finding, Question, Size, Stage, StageResult
 from app.findings.knowledge import WORLDS, World, asked_and_others, corpus_of, less, pretraining
 from app.findings.networks import cost_of, trained
-from app.findings.own_probe import evaluated_anew, evaluated_before
+from app.findings.own_probe import Labelling, evaluated_anew, evaluated_before
 from app.findings.strangers import (
     PLACES,
     Reading,
@@ -76,8 +76,8 @@ PARTS = (0.3, 0.1, 0.3)
 """Of the people whom training did not ask about: fitted on, held out, calibrated on; the rest is tested."""
 CALIBRATED = 2
 """Which of the parts is asked one question a person: for `abstain` they have to be independent."""
-LABELS: Mapping[Size, float] = {"quick": 0.02, "full": 0.5}
-"""Scale of the labels that a probe of igsm is fitted and judged on."""
+LABELS: Mapping[Size, Labelling] = {"quick": Labelling(0.02, (1.0,)), "full": Labelling(0.5)}
+"""The labels that a probe of igsm is fitted and judged on."""
 
 
 def stages(size: Size, seed: int) -> Sequence[Stage]:
@@ -85,14 +85,14 @@ def stages(size: Size, seed: int) -> Sequence[Stage]:
     tokens = world.people * world.exposures * (45 + 20)  # of a biography and the question beside it
     labels = LABELS[size]
     before = size == "full" and seed == 0
-    reading = 0.0 if before else cost_of(10e6 * labels, 12 * 6 * 192**2)
+    reading = 0.0 if before else cost_of(10e6 * labels.scale, 12 * 6 * 192**2)
     return [
         Stage(IGSM, reading, partial(_igsm, None if before else labels, seed)),
         Stage(BIOS, cost_of(2 * tokens, world.block_parameters), partial(_bios, world, seed)),
     ]
 
 
-def _igsm(labels: float | None, seed: int, bench: Bench) -> StageResult:
+def _igsm(labels: Labelling | None, seed: int, bench: Bench) -> StageResult:
     found = evaluated_before() if labels is None else evaluated_anew(bench.folder / IGSM, labels, seed)
     free = [each for each in found.comparisons if each.kind == "baseline"]
     best = max(free, key=lambda each: each.metrics.recall_at_5.value)

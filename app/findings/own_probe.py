@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from models.corpora.registry import corpus_of
 from models.errors import ArtifactError
 from models.files import read_json
 from probes import store
-from probes.fitting.corpus_labels import label_all, plan
+from probes.fitting.corpus_labels import TEMPERATURES, label_all, plan
 from probes.fitting.labels import LabelledCompletion, Part
 from probes.fitting.workflow import EVERY_PART, FITTED_ON, by_part, fit_all_probes
 from probes.judging.record import FittingData, card_of
@@ -28,19 +29,25 @@ DOMAIN = "id"
 _RESAMPLES = 500
 
 
+@dataclass(frozen=True)
+class Labelling:
+    """How many of the model's solutions are labelled: a factor on what `demur probe label` plans, and at
+    which of its temperatures."""
+
+    scale: float
+    temperatures: Collection[float] = tuple(TEMPERATURES)
+
+
 def fitted_probe(
-    loaded: LoadedCheckpoint, corpus: Corpus, folder: Path, scale: float, seed: int
+    loaded: LoadedCheckpoint, corpus: Corpus, folder: Path, labelling: Labelling, seed: int
 ) -> StoredProbe:
     """`step_error` of a model, read at the end of steps; found again where it was made.
-
-    Args:
-        scale: of the number of labels; see `probes.fitting.corpus_labels.plan`.
 
     Raises:
         LabelsError: the model makes too few mistakes, or hardly anything right.
     """
     if not (folder / "probes").exists():
-        labels = _labels(loaded, corpus, folder, scale, seed, FITTED_ON)
+        labels = _labels(loaded, corpus, folder, labelling, seed, FITTED_ON)
         layout = corpus.layout
         positions = standard_positions(
             loaded.tokenizer, layout.step_ends, layout.step_middles, loaded.model.spec.end_token_ids
@@ -55,7 +62,7 @@ def fitted_probe(
             watch=_unwatched,
         )
         (probe,) = (each for each in fitted.probes if each.probe.name == PROBE)
-        data = FittingData.of(by_part(labels, FITTED_ON), {"seed": seed, "scale": scale})
+        data = FittingData.of(by_part(labels, FITTED_ON), {"seed": seed, "scale": labelling.scale})
         store.save(folder / "probes", probe.probe, card_of(probe, loaded, data))
     (stored,) = store.load_all(folder / "probes", loaded)
     return stored
@@ -71,14 +78,14 @@ def evaluated_before() -> DomainResult:
         raise ArtifactError(f"{path} has no evaluation on the domain {DOMAIN!r}: {error}") from error
 
 
-def evaluated_anew(folder: Path, scale: float, seed: int) -> DomainResult:
+def evaluated_anew(folder: Path, labelling: Labelling, seed: int) -> DomainResult:
     """A probe of the embedded model, fitted and judged on problems of another seed."""
     loaded = checkpoint.load(EMBEDDED_CHECKPOINT)
     corpus = corpus_of(loaded.card)
     if corpus is None:
         raise ArtifactError(f"the card of {EMBEDDED_CHECKPOINT} names no corpus")
-    stored = fitted_probe(loaded, corpus, folder, scale, seed)
-    labels = _labels(loaded, corpus, folder, scale, seed, EVERY_PART)
+    stored = fitted_probe(loaded, corpus, folder, labelling, seed)
+    labels = _labels(loaded, corpus, folder, labelling, seed, EVERY_PART)
     report = judge_stored(
         loaded, [stored], labels, "demur findings run mistakes", _RESAMPLES, workers=1, watch=_unwatched
     )
@@ -87,9 +94,18 @@ def evaluated_anew(folder: Path, scale: float, seed: int) -> DomainResult:
 
 
 def _labels(
-    loaded: LoadedCheckpoint, corpus: Corpus, folder: Path, scale: float, seed: int, parts: Collection[Part]
+    loaded: LoadedCheckpoint,
+    corpus: Corpus,
+    folder: Path,
+    labelling: Labelling,
+    seed: int,
+    parts: Collection[Part],
 ) -> list[LabelledCompletion]:
-    jobs = [job for job in plan(corpus, scale) if job.part in parts]
+    jobs = [
+        job
+        for job in plan(corpus, labelling.scale)
+        if job.part in parts and job.temperature in labelling.temperatures
+    ]
     return label_all(loaded.model, loaded.tokenizer, corpus, folder / "labels", jobs, seed, workers=1)
 
 

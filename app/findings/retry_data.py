@@ -13,6 +13,7 @@ from app.findings.five_arms import ARM_NAMES, compare, with_probe
 from app.findings.knowledge import less
 from app.findings.networks import cost_of, digest_of, trained
 from app.findings.new_words import with_words_of
+from app.findings.own_probe import Labelling
 from app.settings import EMBEDDED_CHECKPOINT
 from models.checkpoint import LoadedCheckpoint, load_network
 from models.corpora.corpus import judge
@@ -52,18 +53,18 @@ _BATCH = 128
 @dataclass(frozen=True)
 class RetryExtent:
     """How much of everything: tokens of each training, problems of a size in range and in all beyond, and the
-    scale of the labels that probes are fitted on."""
+    labels that probes are fitted on."""
 
     tokens: int
     decay_tokens: int
     solved: int
     beyond: int
-    labels: float
+    labels: Labelling
 
 
 EXTENTS: Mapping[Size, RetryExtent] = {
-    "quick": RetryExtent(7_000, 3_000, solved=10, beyond=10, labels=0.02),
-    "full": RetryExtent(4_000_000, 3_000_000, solved=1000, beyond=1000, labels=0.4),
+    "quick": RetryExtent(7_000, 3_000, solved=10, beyond=10, labels=Labelling(0.02, (1.0,))),
+    "full": RetryExtent(4_000_000, 3_000_000, solved=1000, beyond=1000, labels=Labelling(0.4)),
 }
 LONG = 1_000_000
 """A run of more tokens gains by compiling."""
@@ -116,7 +117,7 @@ def stages(size: Size, seed: int) -> Sequence[Stage]:
     parameters = 12 * 6 * 192**2
     solving = 30.0 * (extent.solved + 2 * extent.beyond)  # forwards only, of some 90 tokens
     training = cost_of(extent.tokens + solving, parameters)
-    labelling = cost_of(2e6 * extent.labels + 200.0 * extent.beyond, parameters)
+    labelling = cost_of(2e6 * extent.labels.scale + 200.0 * extent.beyond, parameters)
     every = TRAINED if size == "full" else (PLAIN, *RATES)
     return [
         *(Stage(each.name, training, partial(_measure, extent, each, seed)) for each in every),
