@@ -30,6 +30,8 @@ _MOST_LINGERING = 64
 # When the client sends no more, whether it still listens; the first answer to a write comes with the second.
 _STILL_THERE_AFTER = (0.25, 0.1)
 _STILL_THERE_EVERY = 1.0
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_COMMENT = b"3\r\n:\n\n\r\n"  # a chunk with a server-sent event's comment, which clients pass over
 
 
 @dataclass(frozen=True)
@@ -205,9 +207,14 @@ class Connection(H11Protocol):
         """Whether a client that sends nothing more is gone shows only when something is sent to it."""
         for seconds in chain(_STILL_THERE_AFTER, repeat(_STILL_THERE_EVERY)):
             await asyncio.sleep(seconds)
-            if self.transport.is_closing() or self.cycle.response_started:
+            if self.transport.is_closing() or self._answering is None:
                 return
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            if not self._answering.response_started:
+                self.transport.write(_CONTINUE)
+            elif self.conn.sends_events and self.conn.our_state is h11.SEND_BODY:
+                self.transport.write(_COMMENT)
+            else:
+                return
 
     def _expect_reading(self, unread: int) -> None:
         self._unread = self.loop.call_later(self.limits.write_seconds, self._check_reading, unread)

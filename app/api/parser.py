@@ -13,7 +13,20 @@ _MOST_HEADER_BYTES = 16 * 1024  # as h11 has it for a header that is not complet
 
 
 class StrictParser(h11.Connection):
-    """h11, without what it forgives: bare CR and LF, folded headers, two ways to tell a body's length."""
+    """h11, without what it forgives: bare CR and LF, folded headers, two ways to tell a body's length.
+
+    Attributes:
+        sends_events: the answer that was begun last is a stream of server-sent events.
+    """
+
+    sends_events = False
+
+    def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
+        """What to send for an event; see h11, whose `send` calls this too."""
+        if isinstance(event, h11.Response):
+            kind = next((value for name, value in event.headers if name == b"content-type"), b"")
+            self.sends_events = kind.startswith(b"text/event-stream")
+        return super().send_with_data_passthrough(event)
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """The next event.
