@@ -68,10 +68,10 @@ def weight_files(folder: Path) -> list[Path]:
     if (folder / WEIGHTS_FILE).exists() or not index_file.exists():
         return [folder / WEIGHTS_FILE]
     files = read_json(index_file).get("weight_map")
-    names = set(files.values()) if isinstance(files, dict) else set[Any]()
+    names = list(files.values()) if isinstance(files, dict) else list[Any]()
     if not names or any(Path(str(name)).name != name for name in names):
         raise ArtifactError(f"{index_file} does not name files of weights beside it")
-    return [folder / name for name in sorted(names)]
+    return [folder / name for name in sorted(set(names))]
 
 
 def weight_bytes(folder: Path, precision: Precision = "auto", device: str = "cpu") -> int:
@@ -129,5 +129,5 @@ def _stored(path: Path) -> Iterator[StoredTensor]:
                 yield StoredTensor(name, tuple(map(int, entry["shape"])))
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ArtifactError(f"{path.name} is damaged: {error}") from error

@@ -6,6 +6,7 @@ All is counted when a text or a request ends, in bulk, so that a token costs not
 from bisect import bisect_left
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 
 import numpy as np
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -90,7 +91,7 @@ class GenerationMetrics(Collector):
         read: defaultdict[str, list[float]] = defaultdict(list)
         for token in tokens:
             for name, value in token.signals.items():
-                if name == "entropy" or name.startswith("probe:"):
+                if (name == "entropy" or name.startswith("probe:")) and isfinite(value):  # else no sum is one
                     read[name].append(value)
         for name, values in read.items():
             if name == "entropy":

@@ -30,8 +30,9 @@ class KeyGate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        counted = scope["path"].startswith("/v1/")
-        if not counted and scope["path"].rstrip("/") not in self._protected:
+        path = routed_path(scope)
+        counted = path.startswith("/v1/")
+        if not counted and path.rstrip("/") not in self._protected:
             await self.app(scope, receive, send)
             return
         record = record_in(scope)
@@ -67,6 +68,14 @@ def protected_paths(settings: Settings) -> frozenset[str]:
     metrics = ("/metrics",) if settings.protect_metrics else ()
     docs = ("/docs", "/openapi.json") if settings.protect_docs else ()
     return frozenset((*metrics, *docs))
+
+
+def routed_path(scope: Scope) -> str:
+    """The path that routes are found by: without the one below which a proxy, or another application, has
+    all of this one (uvicorn's `--root-path`)."""
+    path, root = scope["path"], scope.get("root_path", "")
+    below = path.removeprefix(root)
+    return below if below.startswith("/") else path
 
 
 def key_in(authorization: str) -> bytes | None:

@@ -63,13 +63,15 @@ class KeyList(BaseModel):
 
     @model_validator(mode="after")
     def _require_one_of_each(self) -> Self:
-        for what, values in (
-            ("name", [key.name for key in self.keys]),
-            ("sha256", [key.sha256 for key in self.keys]),
-        ):
-            for value in values:
-                if values.count(value) > 1:
-                    raise ValueError(f"two keys have the {what} {value!r}; remove one of them")
+        known: dict[str, str] = {}  # names by hashes
+        for key in self.keys:
+            if key.name in known.values():
+                raise ValueError(f"two keys have the name {key.name!r}; remove one of them")
+            if key.sha256 in known:
+                raise ValueError(
+                    f"the keys {known[key.sha256]!r} and {key.name!r} have the same sha256; remove one"
+                )
+            known[key.sha256] = key.name
         return self
 
     @property

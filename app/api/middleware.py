@@ -38,24 +38,30 @@ class RequestContext:
         record = RequestRecord(_request_id(Headers(scope=scope)))
         scope.setdefault("state", {})["record"] = record
         started = time.perf_counter()
-        status = _CLIENT_GONE
+        status, complete = _CLIENT_GONE, False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = record.id
                 headers["x-content-type-options"] = "nosniff"  # what is sent as JSON is never run as a script
-            elif self.tracing and not message.get("more_body", False):
-                describe_span(record)  # the span ends with the answer
+            elif not message.get("more_body", False):
+                complete = True
+                if self.tracing:
+                    describe_span(record)  # the span ends with the answer
             await send(message)
 
         try:
             with self.metrics.request_in_progress():
                 await self.app(scope, receive, send_with_id)
+            if not complete:  # a stream that nobody listens to any more ends without an error
+                raise ClientDisconnect
         except ClientDisconnect:
             record.error = "client_gone"
+            if self.tracing:
+                describe_span(record)
         except Exception:
             log.exception("request %s failed", record.id)
             record.failing(internal(record.id))

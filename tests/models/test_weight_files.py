@@ -14,7 +14,7 @@ from models.errors import ArtifactError
 from models.hub.dtypes import Precision
 from models.hub.loading import load_hub_network
 from models.tokenizer import Tokenizer
-from models.weight_files import CONFIG_FILE, WEIGHTS_FILE, weight_bytes
+from models.weight_files import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE, weight_bytes
 from tests.models.architectures import network_of
 from tests.models.tiny import tiny_network
 
@@ -84,3 +84,21 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (folder / WEIGHTS_FILE).write_bytes(b"none")
     with pytest.raises(ArtifactError, match=r"model\.safetensors is damaged"):
         weight_bytes(folder)
+
+
+@pytest.mark.parametrize(
+    "header", [b"[" * 100_000, b'{"a": {"shape": [1e999]}}', b'{"a": {"shape": "x"}}', b"[]", b'{"a": 1}']
+)
+def test_a_header_of_another_form_is_damage(header: bytes, tmp_path: Path) -> None:
+    (tmp_path / CONFIG_FILE).write_text("{}")
+    (tmp_path / WEIGHTS_FILE).write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ArtifactError, match=r"model\.safetensors is damaged"):
+        weight_bytes(tmp_path)
+
+
+@pytest.mark.parametrize("files", [["a"], {}, {"a": ["b"]}, {"a": {}}, {"a": 1}, {"a": "../b"}, None])
+def test_an_index_of_another_form_is_named(files: object, tmp_path: Path) -> None:
+    (tmp_path / CONFIG_FILE).write_text("{}")
+    (tmp_path / INDEX_FILE).write_text(json.dumps({"weight_map": files}))
+    with pytest.raises(ArtifactError, match="does not name files of weights"):
+        weight_bytes(tmp_path)

@@ -9,12 +9,19 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.errors import ApiError
 from app.api.key_gate import KeyGate
 from app.api.key_ring import KeyRing
 from app.api.keys import ApiKey, KeyLimits, KeyList, KeysError, change_keys, hash_of, new_key, read_keys
+from app.api.metrics import Metrics
+from app.api.middleware import RequestContext
 from app.api.rate_limits import RateLimits
 from app.api.request_record import RequestRecord
 from app.settings import Settings, SettingsError, load_settings
@@ -76,6 +83,10 @@ def test_a_name_is_letters_digits_and_a_few_signs(name: str) -> None:
         (b'{"keys": [{"name": "a", "sha256": "secret"}]}', r"keys\.0\.sha256"),
         (json.dumps({"keys": [vars(key()) | {"limits": {"concurrent": 0}}]}).encode(), "concurrent"),
         (json.dumps({"keys": [vars(key()) | {"limits": {}}] * 2}).encode(), "two keys have the name 'alice'"),
+        (
+            json.dumps({"keys": [vars(key(name, "s")) | {"limits": {}} for name in ("a", "b")]}).encode(),
+            "the keys 'a' and 'b' have the same sha256",
+        ),
         (b" " * (2**20 + 1), "at most 1048576"),
     ],
 )
@@ -88,6 +99,7 @@ def test_a_file_that_holds_something_else_is_named_with_what_is_wrong(
         read_keys(path)
     assert str(path) in str(raised.value)
     assert "secret" not in str(raised.value)
+    assert hash_of(b"s") not in str(raised.value)
 
 
 def test_a_file_is_read_again_when_it_changes_and_not_asked_more_than_once_a_second(tmp_path: Path) -> None:
@@ -239,6 +251,23 @@ def test_a_request_ends_for_its_limits_however_it_ends() -> None:
         return statuses
 
     assert asyncio.run(talk()) == []
+
+
+@pytest.mark.parametrize("root", ["", "/api", "/v1", "/api/"])
+def test_a_path_that_all_of_the_server_is_below_opens_no_door(root: str) -> None:
+    async def tell(_: Request) -> Response:
+        return Response("secret")
+
+    routed = Starlette(routes=[Route(path, tell) for path in ("/v1/models", "/metrics", "/health/live")])
+    gate = KeyGate(routed, KeyRing(KeyList(keys=(key(),))), frozenset({"/metrics"}))
+    whole = RequestContext(gate, Metrics())
+    mounted = Starlette(routes=[Mount(root.rstrip("/"), whole)])
+    for app, root_path in ((whole, root), (mounted, "")):
+        http = TestClient(app, root_path=root_path)
+        for path, status in (("/v1/models", 401), ("/metrics", 401), ("/health/live", 200)):
+            assert http.get(root + path if app is whole else root.rstrip("/") + path).status_code == status
+        shown = {"authorization": "Bearer s1"}
+        assert http.get(root.rstrip("/") + "/v1/models", headers=shown).status_code in (200, 404)
 
 
 def test_a_server_with_keys(

@@ -1,9 +1,11 @@
 """What a server tells of the requests that it answers: metrics, a line in the log, a span."""
 
+import asyncio
 import json
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,15 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.types import Message, Receive, Scope, Send
 
 from app.api.drift import Spread, calibrated_spread, drift
+from app.api.generation_metrics import GenerationMetrics
+from app.api.metrics import Metrics
+from app.api.middleware import RequestContext
+from app.api.request_record import record_in
+from app.api.streaming import EventStream
+from app.decoding.core.types import Token
 from app.main import create_app
 from app.settings import EMBEDDED_CHECKPOINT, EMBEDDED_PROBES, Settings, SettingsError
 from models import checkpoint
@@ -148,6 +157,47 @@ def test_an_error_in_a_stream_has_the_requests_id_and_its_line_the_errors_code(
     assert (last["error"]["code"], last["request_id"]) == ("deadline_exceeded", "mine-2")
     (line,) = lines(caplog, 1)
     assert (line["status"], line["outcome"], line["error"]) == (200, "broken_off", "deadline_exceeded")
+
+
+def test_a_stream_that_its_client_leaves_is_no_success(caplog: pytest.LogCaptureFixture) -> None:
+    closed: list[bool] = []
+
+    async def leave() -> None:
+        begun = asyncio.Event()
+
+        async def endless() -> AsyncIterator[list[str]]:
+            yield ["{}"]
+            await asyncio.Event().wait()
+
+        async def send(message: Message) -> None:
+            if message.get("body"):
+                begun.set()
+
+        async def receive() -> Message:
+            await begun.wait()
+            return {"type": "http.disconnect"}
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            stream = EventStream(endless(), record=record_in(scope), close=lambda: closed.append(True))
+            await stream(scope, receive, send)
+
+        scope: Scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+        await RequestContext(answer, Metrics())(scope | {"asgi": {"spec_version": "2.3"}}, receive, send)
+
+    with caplog.at_level(logging.INFO, "app.requests"):
+        asyncio.run(leave())
+    (line,) = lines(caplog, 1)
+    assert (line["status"], line["outcome"], line["error"]) == (200, "client_gone", "client_gone")
+    assert closed
+
+
+def test_a_number_that_is_none_spoils_no_sum() -> None:
+    counted = GenerationMetrics()
+    values = (0.5, nan, inf, 0.25)
+    counted.text_ended("a", "stop", [Token(1, -1.0, {"probe:p": each}) for each in values], 0)
+    scores = next(each for each in counted.collect() if each.name == "demur_probe_score")
+    found = {sample.name: sample.value for sample in scores.samples if not sample.labels.get("le")}
+    assert found == {"demur_probe_score_count": 2, "demur_probe_score_sum": 0.75}
 
 
 def test_a_request_has_one_span_with_its_rewinds(checkpoint_folder: Path, tmp_path: Path) -> None:
