@@ -1,7 +1,7 @@
 """Mistakes that are taken back in the training texts teach a model to make fewer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from app.compare.results import Estimate
@@ -188,7 +188,12 @@ def _compare(extent: RetryExtent, seed: int, bench: Bench) -> StageResult:
         )
         bench.told(0.3 * len(served))
     plain, retry = served
-    return {"chosen": chosen.name} | compare(plain, retry, BEYOND, extent.beyond, seed, bench)
+
+    def told(share: float) -> None:
+        bench.told(0.6 + 0.4 * share)
+
+    rest = replace(bench, told=told)
+    return {"chosen": chosen.name} | compare(plain, retry, BEYOND, extent.beyond, seed, rest)
 
 
 def measured(results: Mapping[str, StageResult]) -> Mapping[str, Estimate]:

@@ -6,6 +6,7 @@ hash of its sources, so that one of other sources is never loaded.
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -42,7 +43,7 @@ class BuildError(Exception):
 def library_path(folder: Path = FOLDER) -> Path:
     """Where the library of these sources is, or would be."""
     digest = sha256()
-    for source in sorted(SOURCES.iterdir()):
+    for source in sorted((*SOURCES.glob("*.cpp"), *SOURCES.glob("*.h"))):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     suffix = "dylib" if sys.platform == "darwin" else "so"
     return folder / f"libdemur-{digest.hexdigest()[:12]}.{suffix}"
@@ -74,9 +75,7 @@ def build_program(target: Path, main: Path, flags: Sequence[str]) -> Path:
 def _compile(
     target: Path, sources: Sequence[Path], flags: Sequence[str] = (), link: Sequence[str] = ()
 ) -> None:
-    compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
-    if not compiler:
-        raise BuildError("there is no C++ compiler (c++, g++ or clang++); install one, or name one by CXX")
+    compiler = _compiler()
     is_x86 = platform.machine().lower() in ("x86_64", "amd64")
     with tempfile.TemporaryDirectory() as scratch:
         commands: list[list[str]] = []
@@ -89,18 +88,30 @@ def _compile(
                 objects.append(f"{scratch}/{source.stem}{name}.o")
                 named = [f"-DDEMUR_TARGET={name}"] if name else []
                 options = [*FLAGS, *flags, *instructions, *named, f"-I{SOURCES}"]
-                commands.append([*compiler.split(), *options, "-c", str(source), "-o", objects[-1]])
+                commands.append([*compiler, *options, "-c", str(source), "-o", objects[-1]])
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(_run, commands))
         # Whoever loads it meanwhile finds the whole file or none.
         made = Path(f"{target}.{os.getpid()}")
-        _run([*compiler.split(), "-pthread", *link, *objects, "-o", str(made)])
+        _run([*compiler, "-pthread", *link, *objects, "-o", str(made)])
         made.replace(target)
+
+
+def _compiler() -> list[str]:
+    """The command of CXX, in a shell's quotes where a path has spaces, or a compiler that is there."""
+    try:
+        named = shlex.split(os.environ.get("CXX", ""))
+    except ValueError as error:
+        raise BuildError(f"CXX is {os.environ['CXX']!r}, which is no command: {error}") from error
+    found = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    if not named and not found:
+        raise BuildError("there is no C++ compiler (c++, g++ or clang++); install one, or name one by CXX")
+    return named or [str(found)]
 
 
 def _run(command: list[str]) -> None:
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
+        subprocess.run(command, check=True, capture_output=True, text=True, errors="replace")
     except OSError as error:
         raise BuildError(f"{command[0]} cannot be run: {error.strerror}") from error
     except subprocess.CalledProcessError as error:

@@ -4,7 +4,7 @@ are, and wherever a prompt was cut: every number is summed in one order."""
 
 import ctypes
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import replace
 
@@ -179,7 +179,7 @@ class _Network:
         )
         if not self.address:
             raise MemoryError("there is no memory for the weights")
-        weakref.finalize(self, library.demur_delete, self.address)
+        _when_gone(self, library.demur_delete, self.address)
 
 
 class _Reads:
@@ -195,7 +195,13 @@ class _Reads:
         )
         if not self.address:
             raise MemoryError("there is no memory for what is to be read along")
-        weakref.finalize(self, library.demur_reads_delete, self.address)
+        _when_gone(self, library.demur_reads_delete, self.address)
+
+
+def _when_gone(owner: object, delete: Callable[[int], None], address: int) -> None:
+    """Delete what is at an address with its owner, but not when Python ends: a thread may be in a pass still,
+    and a forked process has none of the threads that would be waited for."""
+    weakref.finalize(owner, delete, address).atexit = False
 
 
 def _shape(config: GPT2Config, threads: int) -> Shape:

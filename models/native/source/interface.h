@@ -30,7 +30,7 @@ struct demur_pass {
     float* read;
 };
 
-// Null if there is no memory. Weights, float32, in the order of `models.native.network_weights`; those of the
+// Null if there is no memory. Weights, float32, in the order of `Network`'s constructor; those of the
 // embeddings and the rotation have to stay where they are for as long as the network lives.
 void* demur_new(const demur_shape* shape, const float* const* weights);
 void demur_delete(void* network);

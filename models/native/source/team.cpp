@@ -1,5 +1,7 @@
 #include "team.h"
 
+#include <system_error>
+
 namespace demur {
 
 namespace {
@@ -15,7 +17,12 @@ void pause() {
 }  // namespace
 
 Team::Team(int members) {
-    for (int index = 1; index < members; ++index) threads_.emplace_back([this, index] { serve(index); });
+    threads_.reserve(static_cast<std::size_t>(members - 1));
+    try {
+        for (int index = 1; index < members; ++index) threads_.emplace_back([this, index] { serve(index); });
+    } catch (const std::system_error&) {
+        // There are no more threads for this process: fewer do the same work.
+    }
 }
 
 Team::~Team() {

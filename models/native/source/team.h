@@ -22,6 +22,7 @@ struct Share {
 // then they give their core away. Between passes they sleep soon.
 class Team {
 public:
+    // With fewer members where the system gives no more threads.
     explicit Team(int members);
     ~Team();
     Team(const Team&) = delete;
