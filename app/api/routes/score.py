@@ -20,6 +20,7 @@ from app.api.schemas.responses import Score, ScoredToken, ScoreList, ScoreUsage
 from app.api.service import client_of, service_of, serving_of
 from app.api.serving import Serving
 from app.decoding.core.types import Token
+from app.errors import EngineStoppedError, OverloadedError, RequestError
 
 router = APIRouter(route_class=StrictJsonRoute)
 
@@ -40,16 +41,22 @@ async def score(
         lambda: take_texts(body, serving, service.settings),
         slow=not body.parse_special,  # the first time a second tokenizer is made
     )
-    scored = await unless_disconnected(
-        request,
-        serving.engine.score_all_async(
-            [text.token_ids for text in texts],
-            body.signals,
-            body.top_logprobs,
-            client=client_of(request),
-            timeout=seconds_left(request),
-        ),
-    )
+    # They are read however the request ends, unless the engine does not take them.
+    used = record.prompt_tokens = sum(len(text.token_ids) for text in texts)
+    try:
+        scored = await unless_disconnected(
+            request,
+            serving.engine.score_all_async(
+                [text.token_ids for text in texts],
+                body.signals,
+                body.top_logprobs,
+                client=client_of(request),
+                timeout=seconds_left(request),
+            ),
+        )
+    except (RequestError, OverloadedError, EngineStoppedError):
+        record.prompt_tokens = 0
+        raise
     shown = TokenTexts(serving.engine.vocabulary)
     # Each as JSON, which takes a tenth of the memory.
     scores = [
@@ -59,7 +66,6 @@ async def score(
         )
         for index, (text, tokens) in enumerate(zip(texts, scored, strict=True))
     ]
-    used = record.prompt_tokens = sum(len(text.token_ids) for text in texts)
     usage = ScoreUsage(prompt_tokens=used, total_tokens=used)
     answer = json_of(ScoreList(model=serving.name, data=[], usage=usage))
     return JsonAnswer(answer.replace(b'"data":[]', b'"data":[' + b",".join(scores) + b"]", 1))

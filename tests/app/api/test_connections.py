@@ -101,7 +101,7 @@ def test_half_headers_and_half_bodies_are_gone_in_time_and_others_are_served(has
             if heard.data:  # nothing where it made room for another one
                 assert heard.statuses == [408]
                 assert heard.error["code"] == "request_timeout"
-        assert hasty_server.log.count("request_timeout") == 0  # a client's fault is no news of ours
+        assert not re.search(r"\[(warning|error|critical)", hasty_server.log)  # a client's fault is not ours
     finally:
         close(headers + bodies)
 

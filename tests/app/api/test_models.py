@@ -10,7 +10,6 @@ from openai import NotFoundError, OpenAI
 
 from app.commands.compare_remote import Remote, RemoteError
 from models.checkpoint import weight_bytes
-from models.native.build import library_path
 from tests.app.api.server import Server, running_server, server_here
 
 
@@ -64,7 +63,7 @@ def test_what_each_can_do(asking: httpx2.Client) -> None:
     for model in models.values():
         assert model["context_length"] == 128
         assert (model["device"], model["dtype"], model["probes"]) == ("cpu", "float32", [])
-        assert model["kernel"] == ("native" if library_path().exists() else "torch")
+        assert model["kernel"] == "torch"
         assert model["calibrated"] is False
     assert models["org/plain"]["chat"] is False
 

@@ -42,6 +42,12 @@ def here(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> G
         yield running
 
 
+@pytest.fixture(autouse=True)
+def every_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Until the end of a test: a line may come after its answer."""
+    caplog.set_level(logging.INFO, "app.requests")
+
+
 @pytest.fixture
 def http(here: Here) -> Generator[httpx2.Client]:
     with httpx2.Client(base_url=here.url, timeout=60) as client:
@@ -149,8 +155,8 @@ def test_what_is_refused_or_not_there_has_a_line_too_and_health_has_none(
 def test_an_error_in_a_stream_has_the_requests_id_and_its_line_the_errors_code(
     http: httpx2.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    endless = BODY | {"stream": True, "max_tokens": 110, "timeout": 0.1}
-    endless["strategy"] = {"kind": "self_consistency", "samples": 64}
+    endless = BODY | {"stream": True, "max_tokens": 110, "timeout": 2}
+    endless["strategy"] = {"kind": "self_consistency", "samples": 256, "stop": "never"}
     with caplog.at_level(logging.INFO, "app.requests"):
         text = http.post("/v1/completions", json=endless, headers={"x-request-id": "mine-2"}).text
     last = json.loads(text.strip().split("\n\n")[-1].removeprefix("data: "))
@@ -257,3 +263,19 @@ def test_every_embedded_probe_tells_how_its_scores_were_spread() -> None:
         assert sum(spread.shares) == pytest.approx(1)
         assert list(spread.thresholds) == sorted(spread.thresholds)
         assert min(spread.shares) >= 0
+
+
+def test_scored_texts_count_although_the_model_fails_on_them(
+    here: Here, http: httpx2.Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    serving = here.service.serving
+    assert serving is not None
+    monkeypatch.setattr(serving.engine.model, "extend", fail)
+    with caplog.at_level(logging.INFO, "app.requests"):
+        assert http.post("/v1/score", json={"input": [[1, 2, 3], [4, 5]]}).status_code == 500
+        assert http.post("/v1/score", json={"input": "a", "signals": ["none"]}).status_code == 400
+    failed, refused = lines(caplog, 2)
+    assert (failed["prompt_tokens"], refused.get("prompt_tokens", 0)) == (5, 0)
