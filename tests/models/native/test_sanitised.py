@@ -23,9 +23,12 @@ def test_random_networks_and_passes_are_clean(tmp_path: Path, sanitizers: str, n
     flags = ("-g", "-O1", "-Werror", f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all")
     program = build_program(tmp_path / "fuzz", FUZZ, flags)
     for instructions in ("baseline", "avx2", "avx512"):
-        environment = os.environ | {"DEMUR_INSTRUCTIONS": instructions}
         done = subprocess.run(
-            [program, str(networks)], env=environment, capture_output=True, text=True, check=False
+            [program, str(networks)],
+            env=os.environ | {"DEMUR_INSTRUCTIONS": instructions},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"{networks} networks")
