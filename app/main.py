@@ -48,6 +48,7 @@ from app.garbage import collect_when_idle, collected_when_told
 from app.redaction import without_folders
 from app.settings import ModelSource, Settings, load_settings
 from models import checkpoint
+from models.weight_files import weight_bytes
 from probes.errors import ProbesError
 from probes.store import load_all
 
@@ -174,7 +175,7 @@ def house_of(settings: Settings) -> ModelHouse:
     return ModelHouse(
         settings.sources,
         open_model,
-        lambda source: checkpoint.weight_bytes(source.checkpoint, settings.dtype, settings.device),
+        lambda source: weight_bytes(source.checkpoint, settings.dtype, settings.device),
         settings.max_model_bytes,
         settings.max_queue_seconds,
         _RETRY_SECONDS,

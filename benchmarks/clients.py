@@ -12,10 +12,10 @@ import subprocess
 import venv
 from pathlib import Path
 
-from concurrent_streams import server
 from rich.console import Console
 
 from app.settings import EMBEDDED_CHECKPOINT
+from benchmarks.served import served
 
 PINNED = (
     "openai==2.54.0",
@@ -44,8 +44,8 @@ def main() -> None:
     console = Console(highlight=False)
     with console.status("making the environment"):
         python = python_of(asked.environment)
-    with server(asked.checkpoint, rows=32) as address:
-        finished = subprocess.run([python, CASES, f"{address}/v1"], check=False)
+    with served("--checkpoint", str(asked.checkpoint), "--max-rows", "32") as server:
+        finished = subprocess.run([python, CASES, f"{server.url}/v1"], check=False)
     raise SystemExit(finished.returncode)
 
 

@@ -9,23 +9,19 @@ The rounds alternate, so that whatever else the machine does hits both alike.
 
 import argparse
 import asyncio
-import socket
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-import httpx2
 from openai import AsyncOpenAI
 from rich.console import Console
 from rich.table import Table
 
 from app.settings import EMBEDDED_CHECKPOINT
+from benchmarks.served import served
 from models.corpora.registry import corpus_named
 
 
@@ -64,34 +60,6 @@ async def together(client: AsyncOpenAI, prompts: list[str]) -> list[Answer]:
     return list(await asyncio.gather(*(ask(client, prompt, seed) for seed, prompt in enumerate(prompts))))
 
 
-@contextmanager
-def server(checkpoint: Path, rows: int) -> Generator[str]:
-    """A server process that is ready; gives its address and stops it in the end."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = ["-m", "app.cli", "serve", "--port", str(port), "--log-level", "warning"]
-    command += ["--checkpoint", str(checkpoint), "--max-rows", str(rows)]
-    with subprocess.Popen([sys.executable, *command]) as process:
-        try:
-            wait_until_ready(f"http://127.0.0.1:{port}", process)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
-def wait_until_ready(url: str, process: subprocess.Popen[bytes], patience: float = 120.0) -> None:
-    """Return once the server has loaded its checkpoint."""
-    deadline = time.monotonic() + patience
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            if httpx2.get(f"{url}/health/ready").is_success:
-                return
-        except httpx2.TransportError:
-            pass
-        time.sleep(0.2)
-    raise RuntimeError(f"the server at {url} was not ready after {patience:.0f} s")
-
-
 async def measure(url: str, prompts: list[str], rounds: int) -> tuple[list[float], list[float], int]:
     """Tokens per second alone and together, by round, and how many texts differed."""
     alone: list[float] = []
@@ -124,8 +92,8 @@ def main() -> None:
     random = Random(0)
     corpus = corpus_named()
     prompts = [corpus.draw(random, "test", 3 + index % 3).prompt for index in range(arguments.streams)]
-    with server(arguments.checkpoint, arguments.streams) as url:
-        alone, joint, differing = asyncio.run(measure(url, prompts, arguments.rounds))
+    with served("--checkpoint", str(arguments.checkpoint), "--max-rows", str(arguments.streams)) as server:
+        alone, joint, differing = asyncio.run(measure(server.url, prompts, arguments.rounds))
     table = Table(title=f"{arguments.streams} streamed requests over HTTP, temperature 1")
     for heading in ("", "tokens/s, median", "lowest", "highest"):
         table.add_column(heading, justify="left" if not heading else "right")

@@ -11,9 +11,6 @@ column is the memory that the server took beyond what it had, at most.
 import argparse
 import http.client
 import re
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +21,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.large_requests import Case, cases
+from benchmarks.served import served
 
 IDLE_SECONDS = 2.0
 PAGE = 4096
@@ -62,26 +60,9 @@ class Server:
 
 @contextmanager
 def serving(checkpoint: str | None) -> Generator[Server]:
-    """Start a server on a free port, wait until it is ready, and stop it at the end."""
-    command = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
-    command += [] if checkpoint is None else ["--checkpoint", checkpoint]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    port = 0
-    for line in process.stderr:
-        if "demur listens on" in line:
-            port = int(re.findall(r"listens on \S+?:(\d+)", line)[0])
-        if " serving " in f" {line}" and " from " in line:
-            break
-    threading.Thread(target=process.stderr.read, daemon=True).start()
-    try:
-        yield Server(process.pid, "127.0.0.1", port)
-    finally:
-        process.terminate()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
+    """A server that is ready; see `benchmarks.served`."""
+    with served(*(() if checkpoint is None else ("--checkpoint", checkpoint))) as started:
+        yield Server(started.process.pid, "127.0.0.1", int(started.url.rsplit(":", 1)[1]))
 
 
 def watch(server: Server, over: Callable[[], bool]) -> list[Health]:

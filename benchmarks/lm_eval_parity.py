@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from concurrent_streams import server
 from rich.console import Console
 from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from app.settings import EMBEDDED_CHECKPOINT
+from benchmarks.served import served
 from models.corpora.drawing import problems
 from models.corpora.registry import corpus_named
 
@@ -197,9 +197,9 @@ def main() -> None:
     table = Table("scored by", "accuracy", "largest difference, nats", "greedy to only one")
     table.add_row("transformers", f"{expected.accuracy:.2f}", "", "")
     agrees = True
-    with server(given.checkpoint, rows=32) as url:
+    with served("--checkpoint", str(given.checkpoint), "--max-rows", "32") as server:
         for as_ids in (True, False):
-            found, version = by_harness(python, url, given.checkpoint, questions, as_ids=as_ids)
+            found, version = by_harness(python, server.url, given.checkpoint, questions, as_ids=as_ids)
             largest, unlike = differences(found, expected)
             agrees &= largest < AGREEMENT and unlike == 0 and found.accuracy == expected.accuracy
             prompts = "token ids" if as_ids else "text"

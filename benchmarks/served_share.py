@@ -11,6 +11,7 @@ and time between tokens.
 import asyncio
 import json
 import multiprocessing
+import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -30,10 +31,11 @@ from app.decoding.strategies import Sample
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits, GenerationRequest
 from app.settings import EMBEDDED_CHECKPOINT
-from benchmarks.paired_cost import processor_seconds, serving
+from benchmarks.served import Served, served
 from models.checkpoint import load
 
 PROMPT = "The number of each"
+PROCESSOR = "process_cpu_seconds_total"
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,15 @@ async def stream(port: int, tokens: int, seed: int) -> list[float]:
     return arrived
 
 
-async def over_http(port: int, streams: int, tokens: int, seed: int) -> Turn:
+async def over_http(server: Served, streams: int, tokens: int, seed: int) -> Turn:
     """All streams at once."""
-    before, began = processor_seconds(port), time.perf_counter()
+    port = int(server.url.rsplit(":", 1)[1])
+    before, began = server.metric(PROCESSOR), time.perf_counter()
     arrived = await asyncio.gather(*(stream(port, tokens, seed + number) for number in range(streams)))
     seconds = time.perf_counter() - began
     return Turn(
         seconds=seconds,
-        processor_seconds=processor_seconds(port) - before,
+        processor_seconds=server.metric(PROCESSOR) - before,
         tokens=streams * tokens,
         first=[each[0] - began for each in arrived],
         gaps=[gap for each in arrived for gap in np.diff(each).tolist()],
@@ -123,15 +126,17 @@ def main(
     checkpoint: Annotated[Path, typer.Option(help="A checkpoint's folder.")] = EMBEDDED_CHECKPOINT,
 ) -> None:
     """Compare and print."""
-    served: list[Turn] = []
+    http_turns: list[Turn] = []
     bare: list[Turn] = []
-    with serving(Path(__file__).resolve().parent.parent) as port, bare_engine(checkpoint, streams) as engine:
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the server, as of the engine
+    flags = ("--checkpoint", str(checkpoint), "--max-rows", str(streams))
+    with served(*flags) as server, bare_engine(checkpoint, streams) as engine:
         for seed in range(rounds + 1):
-            served.append(asyncio.run(over_http(port, streams, tokens, seed * streams)))
+            http_turns.append(asyncio.run(over_http(server, streams, tokens, seed * streams)))
             engine.send((streams, tokens, seed * streams))
             bare.append(engine.recv())
     # The first turn of each warms up.
-    pairs = list(zip(served[1:], bare[1:], strict=True))
+    pairs = list(zip(http_turns[1:], bare[1:], strict=True))
     speeds = [http.tokens_per_second / direct.tokens_per_second for http, direct in pairs]
     costs = [http.milliseconds_per_token / direct.milliseconds_per_token for http, direct in pairs]
     typer.echo(f"{streams} streams of {tokens} tokens, {rounds} turns")

@@ -31,7 +31,6 @@ from models.native.kernel import Kernel, use_native
 from models.native.native_decoder import NativeDecoder
 from models.tokenizer import TOKENIZER_FILE, Tokenizer
 from models.weight_files import CONFIG_FILE, WEIGHTS_FILE, weight_files
-from models.weight_files import weight_bytes as weight_bytes
 
 GENERATION_FILE, CARD_FILE = "generation_config.json", "card.json"
 

@@ -62,7 +62,6 @@ class Generation:
         self._tokens = Counter[int]()  # by prompt: sent so far, or all of its completions
         self._running = len(streams)
         self._closed = False
-        self._first_token_seen = False
 
     @classmethod
     def submit(
@@ -167,7 +166,7 @@ class Generation:
     async def _everything(self, prompt: int, stream: Stream) -> list[StreamItem]:
         """All items of a prompt's stream. After the first token nobody is woken before the end."""
         items: list[StreamItem] = []
-        while not self._first_token_seen and (batch := await stream.arrived()):
+        while self._record.first_token_seconds is None and (batch := await stream.arrived()):
             self._note_first_token(batch)
             items += batch
         items += await stream.collect_async()
@@ -179,10 +178,10 @@ class Generation:
         return items
 
     def _note_first_token(self, items: Sequence[StreamItem]) -> None:
-        if not self._first_token_seen and any(isinstance(item, TokenOut) for item in items):
+        unseen = self._record.first_token_seconds is None
+        if unseen and any(isinstance(item, TokenOut) for item in items):
             seconds = self._record.first_token_seconds = time.perf_counter() - self._started
             self._metrics.observe_first_token(seconds)
-            self._first_token_seen = True
 
 
 def _raise_failure(items: Sequence[StreamItem]) -> None:

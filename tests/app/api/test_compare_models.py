@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from models.checkpoint import weight_bytes
+from models.weight_files import weight_bytes
 from tests.app.api.comparing import (
     clear_away,
     outcomes,

@@ -9,7 +9,7 @@ import pytest
 from openai import NotFoundError, OpenAI
 
 from app.commands.compare_remote import Remote, RemoteError
-from models.checkpoint import weight_bytes
+from models.weight_files import weight_bytes
 from tests.app.api.server import Server, running_server, server_here
 
 
