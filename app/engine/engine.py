@@ -54,7 +54,7 @@ class Engine:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._queue = Queue(self.limits.max_waiting)
+        self._queue = Queue(self.limits.max_waiting, self.limits.max_queue_seconds)
         # What anybody waits for, kept apart from the loop, in whatever state that is.
         self._streams: WeakSet[Stream] = WeakSet()
         self._results: WeakSet[Future[list[Token]]] = WeakSet()
@@ -113,6 +113,11 @@ class Engine:
         """Raise the `RequestError` that `submit` would, if the request is at fault."""
         check_request(request, self.limits, self.context_length, self.model.spec.vocab_size, self.signals)
         check_thresholds(request.strategy, self._calibration)
+
+    def require_room(self, client: str) -> None:
+        """Raise the `OverloadedError` that a request of this client would meet now. It costs nothing, and
+        reading a request for nothing does."""
+        self._queue.require_room(time.monotonic(), client)
 
     def submit(self, request: GenerationRequest) -> Stream:
         """Take a request; its items come out of the stream.
@@ -233,7 +238,7 @@ class Engine:
             if not self.running:
                 raise EngineStoppedError("The engine is not running; start() it, or try again later.")
             if group.queue is not None:
-                group.queue.join(group.arrived)
+                group.queue.join(group.arrived, group.client)
             self._streams.update(streams)
             self._results.update(job.result for job in jobs)
             self._inbox.append(take)

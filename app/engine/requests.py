@@ -66,14 +66,14 @@ class RequestGroup:
         if not self.begun:
             self.begun = True
             if self.queue is not None:
-                self.queue.leave(now)
+                self.queue.leave(now, self.client)
 
     def give_up(self) -> None:
         """Note that it will never begin."""
         if not self.begun:
             self.begun = True
             if self.queue is not None:
-                self.queue.leave()
+                self.queue.leave(client=self.client)
 
     def make_room(self, choice: "Choice", asking: int) -> None:
         """Entitle a choice that has just begun to slots for so many branches, if the group has them."""

@@ -38,6 +38,7 @@ async def chat(
     and the last one is `[DONE]`, or an error.
     """
     service, record = service_of(request), record_of(request)
+    serving.engine.require_room(client_of(request))
     body = with_recommended(body, serving)
     prompt = await service.off_loop.read(
         await size_of(request), lambda: take_chat(body, serving, service.settings)

@@ -34,6 +34,7 @@ async def complete(
     of the same shape, and the last one is `[DONE]`, or an error.
     """
     service, record = service_of(request), record_of(request)
+    serving.engine.require_room(client_of(request))
     body = with_recommended(body, serving)
     prompts = await service.off_loop.read(
         await size_of(request),
