@@ -152,7 +152,9 @@ def test_who_would_wait_for_too_long_is_refused_at_once() -> None:
         queue.join(now=float(second))
     queue.join(now=30.0)
     queue.join(now=30.0)
-    with pytest.raises(OverloadedError, match=r"would begin after some 6 s, and none is to wait for more than 7 s"):
+    with pytest.raises(
+        OverloadedError, match=r"would begin after some 6 s, and none is to wait for more than 7 s"
+    ):
         queue.join(now=30.0)
     with pytest.raises(OverloadedError):
         queue.require_room(now=30.0)
