@@ -4,7 +4,8 @@ Starts `demur serve` and sends it problems as they would come from many people: 
 that waits holds up none that comes after. The highest rate is searched at which 99 of 100 answers are there
 within the limit. At twice that rate a server has to refuse some; the rest should be answered as many and as
 quickly, and a refusal should come at once. So the server is told to let nobody wait for more than a quarter
-of the limit (`--max-queue-seconds`); the rest is for writing the answer. Goodput is answers within the limit, per second.
+of the limit (`--max-queue-seconds`); the rest is for writing the answer. Goodput is answers within the limit,
+per second.
 
     python -m benchmarks.load [--seconds 20] [--limit 2] [--rows 32] [--first-rate 4] [--checkpoint FOLDER]
 """
