@@ -265,8 +265,8 @@ def draining_server(
 ) -> "Server":
     """A server that, when it shuts down, gives running requests a while and then ends them with an error.
 
-    Meanwhile it goes on listening, so that whoever comes is told that it is stopping. Whoever has not sent all
-    of a request is told so at once.
+    Meanwhile it goes on listening, so that whoever comes is told that it is stopping. Whoever has not sent
+    all of a request is told so at once.
     """
     import asyncio
 
