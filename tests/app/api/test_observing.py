@@ -24,6 +24,7 @@ from app.api.metrics import Metrics
 from app.api.middleware import RequestContext
 from app.api.request_record import record_in
 from app.api.streaming import EventStream
+from app.api.tracing import telemetry
 from app.decoding.core.types import Token
 from app.main import create_app
 from app.settings import EMBEDDED_CHECKPOINT, EMBEDDED_PROBES, Settings, SettingsError
@@ -232,6 +233,16 @@ def test_a_request_has_one_span_with_its_rewinds(checkpoint_folder: Path, tmp_pa
     assert sum(int(str(dict(event.attributes or {})["demur.discarded"])) for event in rewinds) > 0
     assert refused.attributes is not None
     assert refused.attributes["error.type"] == "missing_field"
+
+
+@pytest.mark.parametrize("root", ["", "/demur"])
+@pytest.mark.parametrize(
+    ("path", "traced"), [("/health/live", False), ("/metrics", False), ("/v1/score", True), ("/", True)]
+)
+def test_who_asks_how_the_server_is_leaves_no_trace(root: str, path: str, traced: bool) -> None:
+    exclude = telemetry(Settings()).get("exclude")
+    assert exclude is not None
+    assert exclude({"type": "http", "path": root + path, "root_path": root}) is not traced
 
 
 def test_traces_are_refused_where_nothing_could_send_them(monkeypatch: pytest.MonkeyPatch) -> None:
