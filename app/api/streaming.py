@@ -25,8 +25,8 @@ MAY_BE_A_STREAM: dict[int | str, dict[str, Any]] = {
             "text/event-stream": {
                 "schema": {
                     "type": "string",
-                    "description": "With `stream: true`: server-sent events, each with a part of the answer in "
-                    "the same shape, and `[DONE]` or an error as the last.",
+                    "description": "With `stream: true`: server-sent events, each with a part of the answer "
+                    "in the same shape, and `[DONE]` or an error as the last.",
                 }
             }
         },
