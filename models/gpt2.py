@@ -19,6 +19,8 @@ from models.errors import SpecError
 
 Positions = Literal["learned", "rotary"]
 LAYER_NORM_EPSILON = 1e-5
+_UNSEEN = -1e30
+"""Added to the score of a token that attention must not see."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,11 @@ class GPT2(nn.Module):
         return F.linear(self.final_norm(x), self.token_embedding.weight)
 
     def forward(self, token_ids: Tensor, positions: Tensor, documents: Tensor) -> Tensor:
-        """Logits (B, T, V) of packed rows.
+        """Logits (B, T, V) of packed rows; see `stream`."""
+        return self.unembed(self.stream(token_ids, positions, documents))
+
+    def stream(self, token_ids: Tensor, positions: Tensor, documents: Tensor) -> Tensor:
+        """Residual stream after the last block (B, T, D) of packed rows.
 
         Args:
             token_ids: (B, T).
@@ -111,7 +117,8 @@ class GPT2(nn.Module):
         config = self.config
         rows, length = token_ids.shape
         causal = torch.ones(length, length, dtype=torch.bool, device=token_ids.device).tril()
-        mask = ((documents[:, :, None] == documents[:, None, :]) & causal)[:, None]
+        seen = ((documents[:, :, None] == documents[:, None, :]) & causal)[:, None]
+        mask = torch.where(seen, 0.0, _UNSEEN)  # once, not in each layer, as for a mask of booleans
         rotation = rotary_angles(config, positions) if config.positions == "rotary" else None
 
         def attend(qkv: Tensor) -> Tensor:
@@ -126,11 +133,11 @@ class GPT2(nn.Module):
         x = self.embed(token_ids, positions)
         for block in self.blocks:
             x = block(x, attend)
-        return self.unembed(x)
+        return x
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
-    """Softmax attention (B, heads, T, head size) where the mask (B, 1, T, T) is true.
+    """Softmax attention (B, heads, T, head size) with a mask (B, 1, T, T) added to the scores.
 
     For rows this short in bfloat16 the compiler's fused softmax between two batched products beats the kernel
     of `scaled_dot_product_attention` on a CPU; in float32 that kernel is faster, above all on rows of 256
@@ -139,7 +146,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tenso
     if query.dtype == torch.float32:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     scores = (query @ key.mT) * query.shape[-1] ** -0.5
-    weights = torch.softmax(scores.float().masked_fill(~mask, -1e30), dim=-1)
+    weights = torch.softmax(scores.float() + mask, dim=-1)
     return weights.to(value.dtype) @ value
 
 

@@ -6,14 +6,11 @@ weights as an undisturbed run, since batches, schedule and initial weights are f
 step."""
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from models.corpora.corpus import Corpus, DrawnProblem
 from models.corpora.drawing import draw_set
@@ -22,13 +19,12 @@ from models.errors import SpecError
 from models.evaluate import OpResult, evaluate
 from models.gpt2 import GPT2, GPT2Config
 from models.tokenizer import Tokenizer
-from models.training.bfloat16 import has_bfloat16
 from models.training.config import PretrainConfig
 from models.training.data import batch_source
 from models.training.initialise import initialise
 from models.training.log import LossRow, TrainingLog, ValidationRow
+from models.training.loss import loss_function
 from models.training.optimisers import Optimisers
-from models.training.packing import Batch
 from models.training.processes import Processes, join
 from models.training.resume import resume
 from models.training.state import Progress, save_state
@@ -211,7 +207,7 @@ def stepper(
 ) -> Callable[[range], tuple[tuple[float, float], int]]:
     """A function that trains on some steps; it returns its mean losses (all, solution) and its tokens."""
     batches = batch_source(config, tokenizer, processes.rank, processes.count)
-    losses_of = _loss_function(network, processes.device, compile_network)
+    losses_of = loss_function(network, processes.device, compile_network)
     parameters = list(network.parameters())
 
     def train_steps(steps: range) -> tuple[tuple[float, float], int]:
@@ -219,7 +215,7 @@ def stepper(
         tokens = 0
         for step in steps:
             batch = batches(step)
-            losses = losses_of(*_tensors(batch, processes.device))
+            losses = losses_of(batch)
             losses[0].backward()
             processes.average(p.grad for p in parameters if p.grad is not None)
             optimisers.step(config.rate_factor(step))
@@ -229,37 +225,3 @@ def stepper(
         return (mean[0], mean[1]), tokens
 
     return train_steps
-
-
-def _loss_function(
-    network: GPT2, device: torch.device, compile_network: bool | None
-) -> Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]:
-    """A function from a batch to the weighted loss and the mean loss on solutions, in nats per token."""
-    autocast = has_bfloat16(device)
-
-    def losses(
-        token_ids: Tensor, positions: Tensor, documents: Tensor, targets: Tensor, weights: Tensor
-    ) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-            logits = network(token_ids, positions, documents)
-        each = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none").view_as(
-            weights
-        )
-        solution = weights == 1
-        return torch.stack(
-            ((each * weights).sum() / weights.sum(), (each * solution).sum().detach() / solution.sum())
-        )
-
-    if compile_network is None:
-        compile_network = device.type == "cuda" or any(
-            shutil.which(name) for name in ("g++", "clang++", "c++")
-        )
-    return torch.compile(losses) if compile_network else losses
-
-
-def _tensors(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    arrays = (batch.token_ids, batch.positions, batch.documents, batch.targets, batch.weights)
-    first, second, third, fourth, fifth = (
-        torch.from_numpy(array).to(device, non_blocking=True) for array in arrays
-    )
-    return first, second, third, fourth, fifth

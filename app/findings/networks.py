@@ -18,6 +18,8 @@ from models.training.data import batch_source
 
 CHECKPOINT = "checkpoint"
 """Folder beside the state of a run: a checkpoint that the same run ended with elsewhere, such as on a GPU."""
+COMPILED_STEPS = 1000
+"""On a CPU, compiling for half a minute pays from so many on."""
 _SAMPLE = 500
 _MULTIPLY_ADDS = 3
 """Of a token and a parameter: one forward, two backward."""
@@ -33,15 +35,10 @@ def trained(
     folder: Path,
     bench: Bench,
     initial: GPT2 | None = None,
-    compile_network: bool | None = False,
 ) -> GPT2:
     """The network of a run, on the CPU; goes on where the folder holds the beginning of it.
 
     Where the folder holds a `checkpoint` of that run, it is taken over.
-
-    Args:
-        compile_network: None for a run that is long enough to gain by it, where there is a compiler; on a CPU
-            compiling takes a minute. On a GPU it is always done.
 
     Raises:
         Stopped: somebody wanted it to end; the folder has the state.
@@ -49,12 +46,13 @@ def trained(
     """
     if (folder / CHECKPOINT).is_dir():
         return _taken_over(config, folder / CHECKPOINT)
+    on_gpu = bench.device != "cpu" and torch.cuda.is_available()
     observer = Observer(stepped=lambda row: bench.told(row.step / config.steps))
     run = pretrain(
         config,
         folder,
         device=bench.device,
-        compile_network=(bench.device != "cpu" and torch.cuda.is_available()) or compile_network,
+        compile_network=None if on_gpu or config.steps >= COMPILED_STEPS else False,
         observer=observer,
         should_stop=bench.should_stop,
         initial=initial,

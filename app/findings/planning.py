@@ -79,8 +79,6 @@ EXTENTS: Mapping[Size, PlanningExtent] = {
         3_300_000, 1_500_000, fitted=6000, held_out=1500, tested=2000, solved=1000, surface=4000
     ),
 }
-LONG = 1_000_000
-"""A run of more tokens gains by compiling."""
 SURFACE, MODEL, PROBES = "surface", "model", "probes"
 RANDOM = "random weights"
 START = "the recipe's start"
@@ -127,11 +125,7 @@ def _surface(extent: PlanningExtent, seed: int, _bench: Bench) -> StageResult:
 
 def _network(extent: PlanningExtent, seed: int, bench: Bench) -> tuple[PretrainConfig, GPT2]:
     config, initial = pretraining(extent, seed)
-    long = extent.tokens > LONG
-    network = trained(
-        config, bench.folder / "pretraining", bench, initial, compile_network=None if long else False
-    )
-    return config, network
+    return config, trained(config, bench.folder / "pretraining", bench, initial)
 
 
 def _model(extent: PlanningExtent, seed: int, bench: Bench) -> StageResult:

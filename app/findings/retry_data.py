@@ -66,8 +66,6 @@ EXTENTS: Mapping[Size, RetryExtent] = {
     "quick": RetryExtent(7_000, 3_000, solved=10, beyond=10, labels=Labelling(0.02, (1.0,))),
     "full": RetryExtent(4_000_000, 3_000_000, solved=1000, beyond=1000, labels=Labelling(0.4)),
 }
-LONG = 1_000_000
-"""A run of more tokens gains by compiling."""
 
 
 @dataclass(frozen=True)
@@ -129,13 +127,7 @@ def _network(
     extent: RetryExtent, mistakes: Mistakes, seed: int, bench: Bench
 ) -> tuple[Retry, GPT2, Tokenizer]:
     config, initial, tokenizer = pretraining(extent, mistakes, seed)
-    network = trained(
-        config,
-        bench.folder / mistakes.name / "pretraining",
-        bench,
-        initial,
-        compile_network=None if extent.tokens > LONG else False,
-    )
+    network = trained(config, bench.folder / mistakes.name / "pretraining", bench, initial)
     return Retry(RetrySettings(**config.corpus.settings.model_dump())), network, tokenizer
 
 

@@ -73,16 +73,37 @@ def orthogonalise(batch: Tensor) -> Tensor:
     """Nearly orthogonal factors of a batch (N, R, C) of matrices with R <= C, singular values about 0.7 to
     1.2.
 
-    Quintic Newton-Schulz, five iterations, in bfloat16 where the device has it.
+    Quintic Newton-Schulz, five iterations, in bfloat16 where the device has it. Wide matrices in float32 are
+    iterated by their Gram matrices, which takes 0.6 times the time for C = 4 R, and more for squares.
     """
-    a, b, c = _COEFFICIENTS
     x = batch / (batch.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    x = x.bfloat16() if has_bfloat16(batch.device) else x
+    if has_bfloat16(batch.device):  # too coarse for Gram matrices, whose small values are squares
+        return _iterated(x.bfloat16()).to(batch.dtype)
+    return _iterated_by_gram(x) if batch.shape[2] >= 2 * batch.shape[1] else _iterated(x)
+
+
+def _iterated(x: Tensor) -> Tensor:
+    """x -> (a + b G + c G^2) x with G = x x', so many times."""
+    a, b, c = _COEFFICIENTS
     for _ in range(_ITERATIONS):
         gram = x @ x.mT
-        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-        x = torch.baddbmm(x, polynomial, x, beta=a)
-    return x.to(batch.dtype)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x
+
+
+def _iterated_by_gram(x: Tensor) -> Tensor:
+    """The same by matrices (R, R) alone. The factors F of x are polynomials of G, so that they commute with
+    it: x -> F x makes G -> F G F, and the factors are multiplied together before they meet x."""
+    a, b, c = _COEFFICIENTS
+    gram = x @ x.mT
+    product = torch.eye(x.shape[1], dtype=x.dtype, device=x.device).expand_as(gram)
+    for step in range(_ITERATIONS):
+        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        factor.diagonal(dim1=1, dim2=2).add_(a)
+        product = factor @ product if step else factor
+        if step < _ITERATIONS - 1:
+            gram = factor @ gram @ factor
+    return product @ x
 
 
 def _oriented(matrix: Tensor) -> Tensor:

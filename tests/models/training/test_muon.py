@@ -38,8 +38,19 @@ def test_singular_values_come_near_one_and_singular_vectors_stay(
     assert float((found - torch.diag_embed(diagonal)).abs().max()) < 0.05
 
 
-def test_zero_matrix_stays_zero() -> None:
-    assert not orthogonalise(torch.zeros(1, 4, 6)).any()
+@pytest.mark.parametrize("shape", [(1, 4, 6), (1, 4, 16)])
+def test_zero_matrix_stays_zero(shape: tuple[int, int, int]) -> None:
+    assert not orthogonalise(torch.zeros(shape)).any()
+
+
+def test_wide_matrices_end_as_by_plain_iterations_though_their_gram_matrix_is_iterated() -> None:
+    random = gaussian(3, 24, 96)
+    wide = torch.linalg.qr(gaussian(3, 24, 24))[0] * torch.logspace(0, -5, 24) @ random
+    x = (wide / wide.norm(dim=(1, 2), keepdim=True)).double()
+    for _ in range(5):
+        gram = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    torch.testing.assert_close(orthogonalise(wide).double(), x, atol=1e-3, rtol=0)
 
 
 SHAPES = [(16, 16), (8, 24), (24, 8), (16, 16), (8, 24)]
