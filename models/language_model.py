@@ -143,7 +143,8 @@ class KVCache(Protocol):
     def most_bytes(self) -> int: ...
 
     def copy(self, source: int, target: int, start: int, end: int) -> None:
-        """Copy positions `start` to `end` of slot `source` over those of slot `target`."""
+        """Copy positions `start` to `end` of slot `source` over those of slot `target`, whose text is the
+        same before, and then ends there."""
         ...
 
 

@@ -117,7 +117,7 @@ class Forward:
         pending: those who wait longest come first, which decides about a brisk turn. portion: of prompts. A
         text that lacks more than one pass reads is read in pieces, and shorter prompts come before it: who
         asks for little does not wait until much is read. Such texts take turns, a piece a pass, and have at
-        least every other pass, whatever comes.
+        least every other pass, whatever comes; of those that are the same, the first is read.
         """
         waiting: list[Pending] = []
         homeless = False
@@ -154,7 +154,8 @@ class Forward:
             missing = len(ids) - start
             if leader is None and missing > max(1, portion.whole):
                 later.append(each)
-                long.append(Row(each, request, slot, ids, start, start + portion.piece))
+                if not any(row.ids == ids for row in long):  # else it follows that one in its last piece
+                    long.append(Row(each, request, slot, ids, start, len(ids)))
                 continue
             if leader is None and (
                 computed == room or (missing > 1 and prefilled and prefilled + missing > portion.together)
@@ -172,9 +173,14 @@ class Forward:
             goes_on = computed < turn.rows and (owed or not prefilled)
             self._passed_over = 0 if goes_on else self._passed_over + 1
             if goes_on:
-                longest_idle = min(long, key=_used)
-                self._slots.use(longest_idle.slot)
-                rows.append(longest_idle)
+                row = min(long, key=_used)
+                self._slots.use(row.slot)
+                self._slots.catch_up(row.slot)  # others may have read the same beginning meanwhile
+                row.start = min(row.slot.valid, len(row.ids) - 1)
+                row.end = min(row.start + portion.piece, len(row.ids))
+                rows.append(row)
+                if row.end == len(row.ids):
+                    later.remove(row.pending)
         if later and not rows:  # live requests hold every slot, and it is the background's turn
             first = later[0]
             assert first.task.request is not None
