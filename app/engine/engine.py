@@ -67,12 +67,12 @@ class Engine:
     @property
     def vocabulary(self) -> Sequence[bytes]:
         """The bytes of every token id; empty for tokens without text."""
-        return self._loop.vocabulary
+        return self._loop.specs.vocabulary
 
     @property
     def full_vocabulary(self) -> Sequence[bytes]:
         """The same with the names of special tokens, for requests that do not skip these."""
-        return self._loop.full_vocabulary
+        return self._loop.specs.full_vocabulary
 
     @property
     def running(self) -> bool:
@@ -98,7 +98,7 @@ class Engine:
         """End all requests with `EngineStoppedError` and wait for the thread."""
         with self._changed:
             self._stopping = True
-            self._changed.notify()
+            self._wake()
         if self._thread is not None:
             self._thread.join()
 
@@ -242,13 +242,18 @@ class Engine:
             self._streams.update(streams)
             self._results.update(job.result for job in jobs)
             self._inbox.append(take)
-            self._changed.notify()
+            self._wake()
 
     def _cancel(self, stream: Stream) -> None:
         with self._changed:
             if self.running:
                 self._inbox.append(lambda: self._loop.cancel(stream))
-                self._changed.notify()
+                self._wake()
+
+    def _wake(self) -> None:
+        """There is news for the engine's thread, wherever that is."""
+        self._loop.halt.ask()
+        self._changed.notify()
 
     def _run(self) -> None:
         """The engine's thread. However it ends, nobody waits for it afterwards."""
@@ -274,6 +279,7 @@ class Engine:
                 while loop.idle and not self._inbox and not self._stopping:
                     self._changed.wait()
                 commands, self._inbox = self._inbox, deque()
+                self._loop.halt.clear()
                 stopping = self._stopping
             for command in commands:
                 self._attempt(command)

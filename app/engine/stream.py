@@ -32,6 +32,11 @@ class Stream:
         return len(self._items)
 
     @property
+    def collecting(self) -> bool:
+        """Whoever reads it waits for the whole."""
+        return self._collecting
+
+    @property
     def ended(self) -> bool:
         """Nothing more will be delivered."""
         return self._ended
