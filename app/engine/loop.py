@@ -1,7 +1,7 @@
 """The event loop of decoding, single-threaded: `DecodingLoop.tick` is the way of every token."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from collections.abc import Sequence as Items
 from time import monotonic, perf_counter
 
@@ -10,14 +10,14 @@ from app.decoding.core.commands import TokenCommand
 from app.decoding.core.live import LiveLog
 from app.decoding.core.sequence import Sequence
 from app.decoding.core.text import Ledger
-from app.decoding.core.types import Token
 from app.engine.ahead import WritingAhead
 from app.engine.drawing import Drawing
-from app.engine.failures import broken_logits, model_failure
+from app.engine.failures import model_failure
 from app.engine.forward import Forward, Pending, Row
 from app.engine.lanes import SPENT, Lane, Unread
 from app.engine.reading import Reading, reading_of
 from app.engine.requests import ActiveRequest, Choice, RequestGroup
+from app.engine.resuming import Answer, Strategies
 from app.engine.scoring import ScoreJob, Scorer, fail
 from app.engine.slots import SlotTable
 from app.engine.specs import SequenceSpecs
@@ -33,9 +33,6 @@ from probes.probe import Probe
 from probes.reader import ProbeReader
 
 logger = logging.getLogger(__name__)
-
-TokensOfRow = Token | tuple[Token, ...] | Iterator[Token]
-"""A token, or candidates for one, or tokens of which each is read when it is taken."""
 
 
 class DecodingLoop:
@@ -57,6 +54,7 @@ class DecodingLoop:
         self.counters = Counters()
         self.under_way = UnderWay(self.slots, self.counters, limits.max_queue_seconds)
         self.live, self.background = self.under_way.live, self.under_way.background
+        self._strategies = Strategies(self.under_way, self.counters)
         self.unread = Unread()
         self.reader = ProbeReader(probes)
         self._limits = limits
@@ -207,7 +205,7 @@ class DecodingLoop:
             self.under_way.fail(row.pending.choice.owner, model_failure(error))
         # 6. Draw what their strategies wait for, and have these go on.
         if outcome.found is not None:
-            self._resume(lane, outcome.rows, self._draw(outcome.found, outcome.rows))
+            self._strategies.resume(lane, outcome.rows, self._draw(outcome.found, outcome.rows))
 
     def _write_ahead(self, lane: Lane, rows: Items[Row], passes: int) -> None:
         """Steps 5 and 6 for rows whose strategies decide nothing in between."""
@@ -219,7 +217,7 @@ class DecodingLoop:
             return
         for size in batches:
             self.counters.count(1, size, size, 0)
-        self._resume(lane, rows, replies)
+        self._strategies.resume(lane, rows, replies)
 
     # 4. Choosing
 
@@ -263,7 +261,7 @@ class DecodingLoop:
 
     # 6. Drawing
 
-    def _draw(self, found: StepOutput, rows: Items[Row]) -> Items[TokensOfRow | Exception]:
+    def _draw(self, found: StepOutput, rows: Items[Row]) -> Items[Answer]:
         """What every row is answered. If that fails, their requests do, and nobody is answered."""
         requests: list[TokenCommand] = []
         readings: list[Reading] = []
@@ -277,41 +275,3 @@ class DecodingLoop:
             for row in rows:
                 self.under_way.fail(row.pending.choice.owner, model_failure(error))
             return ()
-
-    def _resume(self, lane: Lane, rows: Items[Row], replies: Items[TokensOfRow | Exception]) -> None:
-        """Let the strategies go on from their replies."""
-        for row, reply in zip(rows, replies, strict=bool(replies)):
-            pending, choice = row.pending, row.pending.choice
-            if pending.task.request is not row.request:  # stopped by a branch resumed before it
-                continue
-            pending.group.fresh = False
-            row.request.sequence.pending = False
-            if isinstance(reply, Exception):
-                resumed = run(pending.task, error=reply)
-            else:
-                taken = self._take(row, reply)
-                if broken := broken_logits(taken):
-                    self.under_way.fail(choice.owner, broken)
-                    continue
-                resumed = run(pending.task, taken)
-            for task in resumed:
-                lane.pending.append(pending if task is pending.task else Pending(choice, task))
-            self.under_way.settle(choice)
-
-    def _take(self, row: Row, reply: TokensOfRow) -> Token | tuple[Token, ...]:
-        """Put what a row is answered into its text; candidates are not. What its strategy is told of it: the
-        last token, or one whose logits are broken, which comes first then and is not put anywhere."""
-        sequence, last = row.request.sequence, None
-        if isinstance(reply, tuple):
-            self.counters.drawn_tokens += 1
-            sequence.ledger.spent += 1
-            return reply
-        for token in (reply,) if isinstance(reply, Token) else reply:
-            if token.logprob != token.logprob:
-                return last or token
-            self.counters.drawn_tokens += 1
-            sequence.accept(token)
-            row.slot.written(len(row.ids) - 1)
-            last = token
-        assert last is not None, "a row has one token at least"
-        return last
