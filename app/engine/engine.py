@@ -115,8 +115,7 @@ class Engine:
         check_thresholds(request.strategy, self._calibration)
 
     def require_room(self, client: str) -> None:
-        """Raise the `OverloadedError` that a request of this client would meet now. It costs nothing, and
-        reading a request for nothing does."""
+        """Raise the `OverloadedError` that a request of this client would meet now, before it is read."""
         self._queue.require_room(time.monotonic(), client)
 
     def submit(self, request: GenerationRequest) -> Stream:
@@ -147,6 +146,11 @@ class Engine:
 
         self._enqueue(take, group, streams=streams)
         return streams
+
+    def drawn_tokens(self, stream: Stream) -> int:
+        """How many were computed for a request so far, or until it was over; from any thread."""
+        active = self._loop.under_way.of(stream)
+        return stream.drawn_tokens if active is None else active.drawn_tokens
 
     def score(
         self, token_ids: Sequence[int], signals: Sequence[str] = (), top_logprobs: int = 0
@@ -278,9 +282,8 @@ class Engine:
             with self._changed:
                 while loop.idle and not self._inbox and not self._stopping:
                     self._changed.wait()
-                commands, self._inbox = self._inbox, deque()
-                self._loop.halt.clear()
-                stopping = self._stopping
+                commands, self._inbox, stopping = self._inbox, deque(), self._stopping
+                loop.halt.clear()
             for command in commands:
                 self._attempt(command)
             if stopping:

@@ -224,6 +224,12 @@ class ActiveRequest:
         return not self.over
 
     @property
+    def drawn_tokens(self) -> int:
+        """Tokens that were computed for it so far, whatever became of them."""
+        ended = self.completion_tokens + self.discarded_tokens
+        return ended + sum(choice.ledger.spent for choice in list(self.choices))
+
+    @property
     def usage(self) -> Usage:
         return Usage(
             prompt_tokens=len(self.request.prompt_ids),
