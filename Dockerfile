@@ -3,8 +3,10 @@
 FROM python:3.11-slim-bookworm AS build
 
 # PyPI's torch for Linux on x86-64 brings several GB of CUDA. PyTorch's own index has the CPU build of the
-# same version; leave it empty where pip is set up to find one, or name a CUDA index for a GPU image.
+# same version; leave it empty where pip is set up to find one, or name a CUDA index for a GPU image, whose
+# torch brings libraries that are not locked (TORCH_DEPS=).
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG TORCH_DEPS=--no-deps
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
 # For the native step, which is compiled below; only this stage has it. Leave it empty to do without: torch
@@ -19,10 +21,10 @@ RUN python -m venv /opt/demur && \
     done
 
 WORKDIR /src
-COPY requirements.lock .
+COPY requirements.lock requirements-hashed.lock ./
 RUN /opt/demur/bin/pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint requirements.lock \
-      --target /opt/torch torch
-RUN /opt/demur/bin/pip install --requirement requirements.lock
+      $TORCH_DEPS --target /opt/torch torch
+RUN /opt/demur/bin/pip install --no-deps --require-hashes --requirement requirements-hashed.lock
 
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY models models

@@ -74,6 +74,8 @@ lock:  ## pin every dependency again; elsewhere than where pip offers a CPU buil
 	  $(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet pip-tools==7.6.2; }
 	$(COMPILE) --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) --generate-hashes --unsafe-package torch --no-allow-unsafe --constraint requirements.lock \
+	  --output-file requirements-hashed.lock pyproject.toml
 	sed -i.bak 's/^\(torch==[0-9.]*\)+[a-z0-9.]*/\1/' requirements.lock requirements-dev.lock
 	rm -f requirements.lock.bak requirements-dev.lock.bak
 	! grep -n '^nvidia-\|^cuda-\|^triton' requirements.lock requirements-dev.lock

@@ -48,6 +48,17 @@ def test_the_lock_admits_every_build_of_torch_and_names_no_cuda_library(lock: st
     assert not [name for name in locked if re.match(r"nvidia-|cuda-|triton", name)]
 
 
+def test_all_but_torch_is_locked_by_its_hashes_too() -> None:
+    text = (REPOSITORY / "requirements-hashed.lock").read_text()
+    blocks = re.findall(
+        r"^(\S+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text, re.MULTILINE
+    )
+    assert len(blocks) == len(re.findall(r"^[^\s#]", text, re.MULTILINE)), "every line has hashes"
+    hashed = {canonicalize_name(name): version for name, version, _ in blocks}
+    locked = pins("requirements.lock")
+    assert hashed == {name: version for name, version in locked.items() if name != "torch"}
+
+
 def test_the_readme_names_what_exists() -> None:
     readme = (REPOSITORY / "README.md").read_text()
     table = re.findall(r"^\| `([\w/]+/)` \|", readme, re.MULTILINE)

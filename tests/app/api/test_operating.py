@@ -158,7 +158,8 @@ def test_the_image_ships_code_in_its_last_layer_and_says_what_it_is() -> None:
         "/opt/code",
     ]
     steps = [
-        build.index(what) for what in ("--target /opt/torch", "--requirement requirements.lock", "COPY app")
+        build.index(what)
+        for what in ("--target /opt/torch", "--requirement requirements-hashed.lock", "COPY app")
     ]
     assert steps == sorted(steps), "what changes seldom is made first"
     version = tomllib.loads((HOUSE / "pyproject.toml").read_text())["project"]["version"]
