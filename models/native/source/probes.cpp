@@ -93,25 +93,38 @@ Step Probes::begin(const demur_step& given) const {
     return step;
 }
 
-void Probes::read(const Step& step, int token, const float* states, const RowSignals& signals,
-                  const std::uint8_t* wanted, double* scores) const {
-    double features[FEATURES];
-    bool made = false;
+void Probes::read(const std::vector<Reading>& readings) const {
+    std::vector<double> features(readings.size() * FEATURES);
+    std::vector<char> made(readings.size());
     for (std::size_t index = 0; index < probes_.size(); ++index) {
         const Probe& probe = probes_[index];
-        scores[index] = NAN;
-        if (!wanted[index] || !holds(probe, step, step.marked[index] != 0, token)) continue;
-        if (probe.sees_signals && !made) {
-            features_of(step, signals, features);
-            made = true;
+        std::vector<const Reading*> due;
+        for (const Reading& each : readings) {
+            each.scores[index] = NAN;
+            if (each.wanted[index] && holds(probe, *each.step, each.step->marked[index] != 0, each.token))
+                due.push_back(&each);
         }
-        const double value = logit(probe, step, states, features, token);
-        if (!std::isnan(value)) scores[index] = calibrated(probe, value);
+        if (due.empty()) continue;
+        const std::vector<float> found = products(probe, due);
+        for (std::size_t at = 0; at < due.size(); ++at) {
+            const Reading& each = *due[at];
+            const auto place = static_cast<std::size_t>(&each - readings.data());
+            double* own = features.data() + place * FEATURES;
+            if (probe.sees_signals && !made[place]) {
+                features_of(*each.step, each.signals, own);
+                made[place] = 1;
+            }
+            const double value = logit(probe, found.data() + at * probe.bias.size(), own, each.token);
+            if (!std::isnan(value)) each.scores[index] = calibrated(probe, value);
+        }
     }
+    for (const Reading& each : readings) go_on(each);
 }
 
-void Probes::go_on(Step& step, int token, const float* states, const RowSignals& signals, float log_prob) const {
-    if (closing_.count(token) > 0) {
+// The token is written.
+void Probes::go_on(const Reading& reading) const {
+    Step& step = *reading.step;
+    if (closing_.count(reading.token) > 0) {
         step.number += step.read > 0;
         step.read = 0;
         std::fill(step.states.begin(), step.states.end(), 0.0f);
@@ -119,11 +132,11 @@ void Probes::go_on(Step& step, int token, const float* states, const RowSignals&
         return;
     }
     double past[PAST];
-    past_of(signals, log_prob, past);
+    past_of(reading.signals, reading.log_prob, past);
     add(step, past);
-    for (int at = 0; at < size_; ++at) step.states[at] += states[at];
+    for (int at = 0; at < size_; ++at) step.states[at] += reading.states[at];
     for (std::size_t index = 0; index < probes_.size(); ++index)
-        step.marked[index] |= probes_[index].markers.count(token) > 0;
+        step.marked[index] |= probes_[index].markers.count(reading.token) > 0;
 }
 
 void Probes::add(Step& step, const double* past) {
@@ -152,25 +165,27 @@ bool Probes::holds(const Probe& probe, const Step& step, bool marked, int token)
     }
 }
 
+// (due, units) of the weights on states; of each the step's mean where the probe pools.
+std::vector<float> Probes::products(const Probe& probe, const std::vector<const Reading*>& due) const {
+    std::vector<float> inputs(due.size() * probe.layers.size() * width_), found(due.size() * probe.bias.size());
+    if (probe.layers.empty()) return found;
+    float* own = inputs.data();
+    for (const Reading* each : due) {
+        const float inverse = 1.0f / static_cast<float>(each->step->read + 1);
+        for (const int layer : probe.layers) {
+            const float *now = each->states + layer * width_, *sum = each->step->states.data() + layer * width_;
+            for (int d = 0; d < width_; ++d) *own++ = probe.pooled ? (now[d] + sum[d]) * inverse : now[d];
+        }
+    }
+    probe.units.apply(inputs.data(), static_cast<int>(due.size()), found.data(), Epilogue::store, 0, 1);
+    return found;
+}
+
 // NaN where the probe has no unit for the token.
-double Probes::logit(const Probe& probe, const Step& step, const float* states, const double* features,
-                     int token) const {
+double Probes::logit(const Probe& probe, const float* products, const double* features, int token) const {
     const int units = static_cast<int>(probe.bias.size());
     std::vector<double> values(probe.bias);
-    if (!probe.layers.empty()) {
-        std::vector<float> inputs, products(static_cast<std::size_t>(units));
-        inputs.reserve(probe.layers.size() * width_);
-        for (const int layer : probe.layers)
-            inputs.insert(inputs.end(), states + layer * width_, states + (layer + 1) * width_);
-        if (probe.pooled) {
-            float* own = inputs.data();
-            const float inverse = 1.0f / static_cast<float>(step.read + 1);
-            for (const int layer : probe.layers)
-                for (int d = 0; d < width_; ++d, ++own) *own = (*own + step.states[layer * width_ + d]) * inverse;
-        }
-        probe.units.apply(inputs.data(), 1, products.data(), Epilogue::store, 0, 1);
-        for (int unit = 0; unit < units; ++unit) values[unit] += products[unit];
-    }
+    for (int unit = 0; unit < units; ++unit) values[unit] += products[unit];
     if (probe.sees_signals)
         for (int unit = 0; unit < units; ++unit)
             values[unit] += dot(probe.signal_weight.data() + unit * FEATURES, features, FEATURES);

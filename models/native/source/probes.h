@@ -24,6 +24,17 @@ struct Step {
     std::vector<char> marked;
 };
 
+// A token that a row got: the step that it belongs to, the states that predicted it, and where its scores go.
+struct Reading {
+    Step* step;
+    int token;
+    const float* states;
+    RowSignals signals;
+    float log_prob;
+    const std::uint8_t* wanted;
+    double* scores;
+};
+
 class Probes {
 public:
     // layers: how many states a token has, of `width` numbers each.
@@ -34,12 +45,9 @@ public:
     // The step of a text that goes on, from the tokens that it has: their ids and signals, and their states' sum.
     Step begin(const demur_step& given) const;
 
-    // Scores (count) at a token, from the states that predicted it; NaN where a probe is not read or not wanted.
-    void read(const Step& step, int token, const float* states, const RowSignals& signals, const std::uint8_t* wanted,
-              double* scores) const;
-
-    // The token is written.
-    void go_on(Step& step, int token, const float* states, const RowSignals& signals, float log_prob) const;
+    // Scores (count) at each token of a pass; NaN where a probe is not read or not wanted. Rows at which a probe is
+    // read are multiplied together, which changes no bit. Then the tokens are in their steps.
+    void read(const std::vector<Reading>& readings) const;
 
 private:
     struct Probe {
@@ -54,7 +62,9 @@ private:
     };
 
     bool holds(const Probe& probe, const Step& step, bool marked, int token) const;
-    double logit(const Probe& probe, const Step& step, const float* states, const double* features, int token) const;
+    std::vector<float> products(const Probe& probe, const std::vector<const Reading*>& due) const;
+    double logit(const Probe& probe, const float* products, const double* features, int token) const;
+    void go_on(const Reading& reading) const;
     static double calibrated(const Probe& probe, double logit);
     static void add(Step& step, const double* past);
 

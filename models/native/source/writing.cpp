@@ -35,18 +35,18 @@ bool stops(const demur_writing& writing, int row, std::int64_t token) {
     return false;
 }
 
-// The probes of a pass's rows, each in the step that its text is in.
-class Reading {
+// The probes of the rows, each in the step that its text is in.
+class Along {
 public:
-    explicit Reading(const demur_writing& writing)
+    explicit Along(const demur_writing& writing)
         : writing_(writing), probes_(static_cast<const Probes*>(writing.probes)) {
         for (int row = 0; probes_ != nullptr && row < writing.rows; ++row)
             steps_.push_back(writing.text_steps[row].states == nullptr ? Step()
                                                                        : probes_->begin(writing.text_steps[row]));
     }
 
-    // At a token of a row, the result `at`.
-    void read(int row, int token, float log_prob, int at) {
+    // A row has got a token, the result `at`.
+    void add(int row, int token, float log_prob, int at) {
         if (probes_ == nullptr) return;
         double* scores = writing_.scores + static_cast<long>(at) * probes_->count();
         const demur_step& given = writing_.text_steps[row];
@@ -56,15 +56,21 @@ public:
         }
         RowSignals signals;
         std::memcpy(&signals, writing_.signals + at * 6L, sizeof signals);
-        const float* states = writing_.states + at * writing_.hidden_stride;
-        probes_->read(steps_[row], token, states, signals, given.wanted, scores);
-        probes_->go_on(steps_[row], token, states, signals, log_prob);
+        readings_.push_back({&steps_[row], token, writing_.states + at * writing_.hidden_stride, signals, log_prob,
+                             given.wanted, scores});
+    }
+
+    // All rows of a pass have theirs.
+    void read() {
+        if (!readings_.empty()) probes_->read(readings_);
+        readings_.clear();
     }
 
 private:
     const demur_writing& writing_;
     const Probes* probes_;
     std::vector<Step> steps_;
+    std::vector<Reading> readings_;
 };
 
 bool is_halted(const demur_writing& writing) {
@@ -86,7 +92,7 @@ int write(Network& network, const demur_writing& writing, std::int32_t& results)
     }
     const long vocabulary = shape.vocabulary;
     Aligned<float> logits(static_cast<std::size_t>(writing.rows) * vocabulary), mass(vocabulary);
-    Reading reading(writing);
+    Along along(writing);
     std::vector<float*> hidden(static_cast<std::size_t>(shape.layers) + 1);
     for (int step = 0; !going.rows.empty() && (step == 0 || !is_halted(writing)); ++step) {
         for (std::size_t layer = 0; layer < hidden.size(); ++layer) {
@@ -122,10 +128,11 @@ int write(Network& network, const demur_writing& writing, std::int32_t& results)
             writing.row[results] = row;
             writing.id[results] = drawn;
             writing.log_prob[results] = log_prob;
-            reading.read(row, drawn, log_prob, results);
+            along.add(row, drawn, log_prob, results);
             if (step + 1 < writing.most[row] && std::isfinite(log_prob) && !stops(writing, row, drawn))
                 next.add(row, drawn, going.slots[at], going.positions[at] + 1);
         }
+        along.read();
         going = std::move(next);
     }
     return -1;
