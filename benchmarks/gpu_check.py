@@ -65,9 +65,10 @@ class Numbers:
     vocab_size: int
     special_ids: Set[int] = field(default_factory=frozenset[int])
 
-    def token_bytes(self, token_id: int) -> bytes:
-        """The id in decimal."""
-        return f"{token_id} ".encode()
+    @property
+    def vocabulary(self) -> list[bytes]:
+        """Of each id that in decimal."""
+        return [f"{token_id} ".encode() for token_id in range(self.vocab_size)]
 
     def encode(self, text: str) -> list[int]:
         """The ids again."""
