@@ -44,8 +44,9 @@ class NumberTokenizer:
     vocab_size: int
     special_ids: frozenset[int] = frozenset()
 
-    def token_bytes(self, token_id: int) -> bytes:
-        return b" %d" % token_id
+    @property
+    def vocabulary(self) -> list[bytes]:
+        return [b" %d" % token_id for token_id in range(self.vocab_size)]
 
     def encode(self, text: str) -> list[int]:
         raise NotImplementedError(f"numbers have no text, so not {text!r} either")

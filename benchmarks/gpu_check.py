@@ -21,6 +21,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from torch.profiler import ProfilerActivity, profile
 
 from app.decoding.core.signals import SIGNALS
 from app.decoding.core.types import StoppingParams
@@ -65,9 +66,10 @@ class Numbers:
     vocab_size: int
     special_ids: Set[int] = field(default_factory=frozenset[int])
 
-    def token_bytes(self, token_id: int) -> bytes:
-        """The id in decimal."""
-        return f"{token_id} ".encode()
+    @property
+    def vocabulary(self) -> list[bytes]:
+        """Of each id that in decimal."""
+        return [f"{token_id} ".encode() for token_id in range(self.vocab_size)]
 
     def encode(self, text: str) -> list[int]:
         """The ids again."""
@@ -201,6 +203,8 @@ def check(subject: Subject, run: Run) -> list[str]:
                 typer.echo(f"{subject.name}: no time left for batch {batch}")
                 break
             typer.echo(f"{subject.name}, batch {batch}: {speeds(engine, network, batch, run.tokens)}")
+    if time.monotonic() < run.ends:
+        typer.echo(compiling(subject, network, loaded.model, run))
     return wrong
 
 
@@ -220,6 +224,40 @@ def speeds(engine: Engine, network: Any, batch: int, tokens: int) -> str:
         way(first)
         found.append(f"{rate(partial(way, second), time.perf_counter):.0f} {name}")
     return "tokens/s: " + ", ".join(found)
+
+
+@torch.inference_mode()
+def device_share(model: LanguageModel[Any], device: str, batch: int, steps: int = 20) -> float:
+    """Of the time of steps, how much the device computes. What is missing to 1 is the most that CUDA graphs,
+    which spare the launching of kernels, could save; see decision 28."""
+    kind = ProfilerActivity.CPU if device == "cpu" else ProfilerActivity.CUDA
+    texts = prompts(batch, 32, model.spec.vocab_size)
+    cache = model.new_cache(batch, 64)
+    model.prefill(cache, [PrefillRow(row, 0, tuple(ids)) for row, ids in enumerate(texts)])
+    model.step(cache, [5] * batch, range(batch), [32] * batch).logits.cpu()
+    with profile(activities=[kind]) as profiled:
+        began = time.perf_counter()
+        for position in range(33, 33 + steps):
+            model.step(cache, [5] * batch, range(batch), [position] * batch).logits.argmax(-1).cpu()
+        whole = time.perf_counter() - began
+    events = profiled.key_averages()
+    if kind is ProfilerActivity.CPU:
+        return sum(event.self_cpu_time_total for event in events) / 1e6 / whole
+    return sum(event.self_device_time_total for event in events) / 1e6 / whole
+
+
+def compiling(subject: Subject, network: Any, model: LanguageModel[Any], run: Run) -> str:
+    """What fixed shapes could give: the share of a step that the device computes, and how many tokens per
+    second `generate` gives at batch 1 with a cache of fixed size, for which it compiles the network."""
+    shares = [f"{device_share(model, run.device, each):.2f} (batch {each})" for each in run.batches[:2]]
+    fixed = partial(with_generate, network, tokens=run.tokens, cache_implementation="static")
+    texts = prompts(1, 32, model.spec.vocab_size, 9)
+    fixed(texts)
+    found = rate(partial(fixed, texts), time.perf_counter)
+    return (
+        f"{subject.name}: the device computes for {' and '.join(shares)} of a step; {found:.0f} tokens/s by "
+        "generate with fixed shapes at batch 1"
+    )
 
 
 def main(

@@ -55,8 +55,8 @@ def with_engine(engine: Engine, texts: Texts, tokens: int, signals: tuple[str, .
 
 
 @torch.inference_mode()
-def with_generate(network: Any, texts: Texts, tokens: int) -> int:
-    """The same by transformers."""
+def with_generate(network: Any, texts: Texts, tokens: int, **options: Any) -> int:
+    """The same by transformers, with further options of `generate`."""
     ids = torch.tensor(texts, device=network.device)
     written = network.generate(
         ids,
@@ -66,6 +66,7 @@ def with_generate(network: Any, texts: Texts, tokens: int) -> int:
         do_sample=False,
         repetition_penalty=1.0,
         pad_token_id=0,
+        **options,
     )
     return int(written.shape[0] * (written.shape[1] - ids.shape[1]))
 

@@ -6,9 +6,9 @@ with in float32.
 
 import gc
 from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from torch import Tensor
 from models import hub_format
 from models.decoder import Decoder
 from models.errors import ArtifactError
-from models.files import read_bytes, read_json, rewriting, write_json
+from models.files import hash_of_files, opened, read_json, rewriting, write_json
 from models.gpt2 import GPT2
 from models.hub.dtypes import Precision
 from models.hub.loading import EVERY_DEVICE, load_hub_network
@@ -131,21 +131,22 @@ def load(
         )
     config = read_json(folder / CONFIG_FILE)
     weights = weight_files(folder)
-    identity = Identity(
-        weights=_digest(*weights),
-        config=_digest(folder / CONFIG_FILE),
-        tokenizer=_digest(folder / TOKENIZER_FILE),
-    )
-    # The network before the tokenizer: one that is no decoder is told so, whatever its tokenizer.
-    with _naming(folder):
-        is_ours = hub_format.is_ours(config)
-        network: Any
-        if is_ours:
-            device = "cpu" if device == EVERY_DEVICE else device
-            network = _network(config, weights).to(device).eval()
-        else:
-            network = load_hub_network(folder, device, precision)
-    tokenizer = load_tokenizer(folder, is_ours)
+    for path in (*weights, folder / TOKENIZER_FILE):
+        with opened(path):  # one that is missing is told before anything takes time
+            pass
+    # Hashing takes a second for each gigabyte, and lets other threads run meanwhile.
+    with ThreadPoolExecutor(1, "hash") as beside:
+        identity = beside.submit(_identity, folder, weights)
+        # The network before the tokenizer: one that is no decoder is told so, whatever its tokenizer.
+        with _naming(folder):
+            is_ours = hub_format.is_ours(config)
+            network: Any
+            if is_ours:
+                device = "cpu" if device == EVERY_DEVICE else device
+                network = _network(config, weights).to(device).eval()
+            else:
+                network = load_hub_network(folder, device, precision)
+        tokenizer = load_tokenizer(folder, is_ours)
     # What a model was trained further on often ends its turns with another token than its texts ended with.
     generation = _read_optional(folder / GENERATION_FILE)
     ends = (generation.get("eos_token_id"), tokenizer.end_token_id)
@@ -167,7 +168,7 @@ def load(
             f"{model.spec.vocab_size}"
         )
     card = _read_optional(folder / CARD_FILE)
-    return LoadedCheckpoint(model, tokenizer, card, identity, folder, generation)
+    return LoadedCheckpoint(model, tokenizer, card, identity.result(), folder, generation)
 
 
 def load_network(folder: Path) -> tuple[GPT2, str]:
@@ -183,7 +184,7 @@ def load_network(folder: Path) -> tuple[GPT2, str]:
             "that demur pretrain wrote"
         )
     weights = weight_files(folder)
-    return _network(config, weights), _digest(*weights)
+    return _network(config, weights), hash_of_files(weights)
 
 
 @contextmanager
@@ -211,8 +212,6 @@ def _network(config: Mapping[str, Any], weights: Sequence[Path]) -> GPT2:
     return network.requires_grad_(False)
 
 
-def _digest(*paths: Path) -> str:
-    digest = sha256()
-    for path in paths:
-        digest.update(read_bytes(path))
-    return digest.hexdigest()
+def _identity(folder: Path, weights: Sequence[Path]) -> Identity:
+    files = weights, [folder / CONFIG_FILE], [folder / TOKENIZER_FILE]
+    return Identity(*map(hash_of_files, files))

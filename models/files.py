@@ -1,11 +1,13 @@
 """Reading and writing artifacts: errors that name the file, and replacements that a kill cannot tear."""
 
 import ctypes
+import io
 import json
 import os
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,33 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def hash_of_files(paths: Iterable[Path]) -> str:
+    """sha256, in hex, of files one after the other, piece by piece: a large one is never in memory whole.
+
+    Raises:
+        ArtifactError: one cannot be read.
+    """
+    digest = sha256()
+    for path in paths:
+        with opened(path) as file:
+            file_digest(file, lambda: digest)
+    return digest.hexdigest()
+
+
+@contextmanager
+def opened(path: Path) -> Generator[io.BufferedReader]:
+    """A file to be read from.
+
+    Raises:
+        ArtifactError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            yield file
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from error
 

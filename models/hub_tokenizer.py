@@ -1,5 +1,6 @@
 """The tokenizer of a checkpoint folder, whoever made it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from models.tokenizer import (
     TOKENIZER_FILE,
     Tokenizer,
 )
+from models.tokenizer_outline import as_the_file_says
 
 
 def load_tokenizer(folder: Path, is_ours: bool) -> Tokenizer:
@@ -35,7 +37,7 @@ def load_tokenizer(folder: Path, is_ours: bool) -> Tokenizer:
     if is_ours and settings == OWN_CONFIG:
         return Tokenizer.load(path, _own_template(folder))
     try:
-        return _through_transformers(folder)
+        return _through_transformers(folder, settings)
     except ArtifactError as error:
         read_json(path)  # so that what is wrong with the file is said in our words
         raise ArtifactError(f"{path}: {error}") from error
@@ -48,11 +50,9 @@ def _own_template(folder: Path) -> ChatTemplate | None:
     return ChatTemplate(read_bytes(path).decode(), OWN_SPECIAL_TOKENS)
 
 
-def _through_transformers(folder: Path) -> Tokenizer:
-    from transformers import AutoTokenizer
-
+def _through_transformers(folder: Path, settings: Mapping[str, Any]) -> Tokenizer:
     try:
-        loaded: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        loaded, backend = as_the_file_says(folder, settings) or _by_its_class(folder)
     except Exception as error:  # whatever the code of some tokenizer stumbles over in a damaged file
         raise ArtifactError(f"transformers cannot load this tokenizer: {first_line(error)}") from error
     if not loaded.is_fast:
@@ -62,7 +62,13 @@ def _through_transformers(folder: Path) -> Tokenizer:
     template = _template(loaded)
     if template is not None:
         template.check()
-    return Tokenizer(loaded.backend_tokenizer, template, loaded.eos_token_id)
+    return Tokenizer(backend or loaded.backend_tokenizer, template, loaded.eos_token_id)
+
+
+def _by_its_class(folder: Path) -> tuple[Any, None]:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False), None
 
 
 def _template(loaded: Any) -> ChatTemplate | None:

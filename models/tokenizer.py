@@ -8,7 +8,7 @@ vocabulary, and with it the output layer, small.
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class Tokenizer:
 
     Attributes:
         vocab_size: one more than the highest token id, special tokens included.
+        vocabulary: the bytes that each id stands for; of a special token, its name.
         end_token_id: the token that ends a text, if there is one.
         special_ids: tokens that stand for no text, such as those that begin a text or end a turn.
         chat_template: how a chat becomes a prompt; None for a model that was not made for chats.
@@ -67,8 +68,10 @@ class Tokenizer:
         self._backend = backend
         # Asked for once: the library counts or copies the whole vocabulary each time.
         added = backend.get_added_tokens_decoder()
-        self._bytes = _spelled(backend, {id_: token.content for id_, token in added.items()})
-        self.vocab_size = len(self._bytes)
+        self.vocabulary: Sequence[bytes] = _spelled(
+            backend, {id_: token.content for id_, token in added.items()}
+        )
+        self.vocab_size = len(self.vocabulary)
         self.special_ids = frozenset(id_ for id_, token in added.items() if token.special)
         self._special_names = tuple(token.content for token in added.values() if token.special)
         self.chat_template = chat_template
@@ -109,7 +112,7 @@ class Tokenizer:
         steps: list[dict[str, Any]] = normaliser.get("normalizers", [normaliser] if normaliser else [])
         if not all(step["type"] == "Prepend" or step == _SPACE_STEP for step in steps):
             return None
-        return max(map(len, self._bytes))
+        return max(map(len, self.vocabulary))
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a piece of text; no special token is added."""
@@ -168,7 +171,7 @@ class Tokenizer:
         """
         if not 0 <= token_id < self.vocab_size:
             raise SpecError(f"token id {token_id} is not in the vocabulary of {self.vocab_size} tokens")
-        return self._bytes[token_id]
+        return self.vocabulary[token_id]
 
     def phrase_id(self, phrase: str) -> int:
         """Id of a phrase that is one token.
@@ -237,31 +240,34 @@ def _new_backend(model: models.BPE, phrases: Sequence[str]) -> tokenizers.Tokeni
 
 def _spelled(backend: tokenizers.Tokenizer, added: Mapping[int, str]) -> list[bytes]:
     """The bytes that each id stands for; none where a vocabulary leaves an id out."""
-    vocabulary = {id_: name for name, id_ in backend.get_vocab(with_added_tokens=True).items()}
-    learned = {id_: name for id_, name in vocabulary.items() if id_ not in added}
-    spell = _speller(backend, set("".join(learned.values())))
-    table = [b""] * (max(vocabulary, default=-1) + 1)
-    for id_, name in learned.items():
-        table[id_] = spell(name)
+    vocabulary = backend.get_vocab(with_added_tokens=True)
+    spell = _speller(backend, (name for name, id_ in vocabulary.items() if id_ not in added))
+    table = [b""] * (max(vocabulary.values(), default=-1) + 1)
+    for id_, spelled in zip(vocabulary.values(), spell(vocabulary), strict=True):
+        table[id_] = spelled
     for id_, name in added.items():
         # They are found in a text as they are written; but Gemma adds runs of spaces, as low lines.
-        table[id_] = spell(name) if spell is _spell_sentencepiece else name.encode()
+        table[id_] = name.encode() if spell is not _spell_sentencepiece else spell([name])[0]
     return table
 
 
-def _speller(backend: tokenizers.Tokenizer, alphabet: Set[str]) -> Callable[[str], bytes]:
-    """A function from a token's name in the vocabulary to the bytes that it stands for.
+Speller = Callable[[Iterable[str]], list[bytes]]
+"""From names of tokens in the vocabulary to the bytes that they stand for. Of all names at once, as there may
+be hundreds of thousands; of those that are no learned tokens, whatever it may be."""
 
-    Args:
-        alphabet: every character of the names.
+
+def _speller(backend: tokenizers.Tokenizer, learned: Iterable[str]) -> Speller:
+    """How the learned tokens are spelled.
+
+    Raises:
+        ArtifactError: in no way that is known here.
     """
     decoder: Any = json.loads(backend.decoder.__getstate__()) if backend.decoder else {}
     parts = [decoder, *decoder.get("decoders", [])]
     kinds = {part.get("type") for part in parts}
     if "ByteLevel" in kinds:
-        byte_of = _byte_alphabet()
-        if alphabet <= byte_of.keys():
-            return lambda token: bytes(byte_of[character] for character in token)
+        if set("".join(learned)) <= _byte_alphabet().keys():
+            return _spell_byte_level
     elif "Metaspace" in kinds or {"type": "Replace", "pattern": {"String": _SPACE}, "content": " "} in parts:
         return _spell_sentencepiece
     raise ArtifactError(
@@ -269,11 +275,20 @@ def _speller(backend: tokenizers.Tokenizer, alphabet: Set[str]) -> Callable[[str
     )
 
 
-def _spell_sentencepiece(token: str) -> bytes:
-    """Bytes of a SentencePiece token: a space is written as a low line, a lone byte as `<0x0A>`."""
-    if token.startswith("<0x") and _BYTE.fullmatch(token):
-        return bytes([int(token[3:5], 16)])
-    return token.replace(_SPACE, " ").encode()
+def _spell_byte_level(names: Iterable[str]) -> list[bytes]:
+    """Bytes of tokens in GPT-2's alphabet. Other characters, which only added tokens have, are left out."""
+    byte_of = str.maketrans({character: chr(byte) for character, byte in _byte_alphabet().items()})
+    return [name.translate(byte_of).encode("latin-1", errors="ignore") for name in names]
+
+
+def _spell_sentencepiece(names: Iterable[str]) -> list[bytes]:
+    """Bytes of SentencePiece tokens: a space is written as a low line, a lone byte as `<0x0A>`."""
+    return [
+        bytes([int(name[3:5], 16)])
+        if name[:3] == "<0x" and _BYTE.fullmatch(name)
+        else name.replace(_SPACE, " ").encode()
+        for name in names
+    ]
 
 
 def _byte_alphabet() -> dict[str, int]:

@@ -24,7 +24,7 @@ def full_vocabulary_of(served: Served) -> list[bytes]:
     """The same with the names of special tokens."""
     spec, tokenizer = served.model.spec, served.tokenizer
     known = min(spec.vocab_size, tokenizer.vocab_size)
-    return [*map(tokenizer.token_bytes, range(known)), *[b""] * (spec.vocab_size - known)]
+    return [*tokenizer.vocabulary[:known], *[b""] * (spec.vocab_size - known)]
 
 
 class TextStream:

@@ -1,7 +1,7 @@
 """What goes into the engine and what comes out of it."""
 
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Protocol
@@ -22,7 +22,8 @@ class TokenizerLike(Protocol):
     @property
     def special_ids(self) -> Set[int]: ...
 
-    def token_bytes(self, token_id: int) -> bytes: ...
+    @property
+    def vocabulary(self) -> Sequence[bytes]: ...
 
     def encode(self, text: str) -> list[int]: ...
 

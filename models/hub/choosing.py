@@ -63,7 +63,8 @@ def check_batched(model: BatchedModel, network: Any) -> None:
             found = _run_together(model, texts)
         except Exception as error:  # whatever the code of some architecture stumbles over
             raise ArtifactError(f"it refuses ({first_line(error)})") from error
-        alone = torch.stack([model.score(text).logits[-1] for text in (*texts, texts[0])])
+        each = [model.score(text).logits[-1] for text in texts]
+    alone = torch.stack((*each, each[0]))
     scale, difference = float(alone.abs().max()), float((found - alone).abs().max())
     if not difference <= tolerance_of(network) * scale:
         raise ArtifactError(f"together its logits differ by {difference:.2g}, of {scale:.2g} at most")

@@ -38,11 +38,9 @@ VOCABULARY = [b"<end>", *(bytes([byte]) for byte in range(1, 256)), b"the", " nÃ
 class ByteTokenizer:
     """Looks ids up in `VOCABULARY`."""
 
+    vocabulary: tuple[bytes, ...] = tuple(VOCABULARY)
     vocab_size: int = len(VOCABULARY)
     special_ids: frozenset[int] = frozenset({END})
-
-    def token_bytes(self, token_id: int) -> bytes:
-        return VOCABULARY[token_id]
 
     def encode(self, text: str) -> list[int]:
         return list(text.encode())
