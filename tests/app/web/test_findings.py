@@ -35,7 +35,7 @@ def test_every_finding_shows_its_claim_its_thresholds_and_what_came(visit: Visit
 def test_a_finding_has_an_address_and_a_question_is_asked_of_the_served_model(visit: Visit) -> None:
     page = visit.go("#findings/mistakes")
     expect(page.locator("#finding-title")).to_have_text("Models detect their own mistakes")
-    page.get_by_role("link", name="Ask the served model").click()
+    page.get_by_role("link", name="Ask the served model in the play tab").click()
     expect(page.locator("#panel-play")).to_be_visible()
     expect(page.locator("#prompt")).to_have_value(
         read_published(published_folder()).data[2].questions[0].prompt
