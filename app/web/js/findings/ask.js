@@ -74,11 +74,7 @@ function answer({ text, signals: tokens }, signals) {
       h(
         "table",
         { class: "plain" },
-        h(
-          "thead",
-          {},
-          h("tr", {}, ...head.map((name) => h("th", { scope: "col" }, name))),
-        ),
+        h("thead", {}, h("tr", {}, ...head.map((name) => h("th", { scope: "col" }, name)))),
         h(
           "tbody",
           {},

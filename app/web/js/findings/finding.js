@@ -3,6 +3,7 @@
 import { h } from "../dom.js";
 import { askView } from "./ask.js";
 import { expectations } from "./expectations.js";
+import { canShowPlan, planView } from "./plan.js";
 
 /** @returns {HTMLElement} */
 export function findingView(finding, catalogue) {
@@ -27,6 +28,7 @@ export function findingView(finding, catalogue) {
       h("p", { class: "help" }, "It goes on where it was stopped. With --quick it only shows that it runs."),
       ...asked.map((question) => askView(question, catalogue)),
     ),
+    finding.name === "planning" && canShowPlan(catalogue) ? planView(catalogue) : null,
   );
 }
 
