@@ -22,7 +22,6 @@ from app.api.methods import Methods, allowed_methods
 from app.api.metrics import Metrics
 from app.api.middleware import BodyTimeout, RequestContext
 from app.api.model_house import ModelHouse
-from app.api.problem_drawing import describe_corpus
 from app.api.rate_limits import RATE_LIMIT_HEADERS
 from app.api.request_record import record_of
 from app.api.routes import (
@@ -78,8 +77,7 @@ def create_app(settings: Settings | None = None, tracer_provider: "TracerProvide
         summary="A sampling service for language models that know when they are unsure.",
         lifespan=_lifespan,
         telemetry=telemetry(settings, tracer_provider),
-        docs_url=None,  # FastAPI's page loads its scripts from the network; app.api.reference does not
-        redoc_url=None,
+        openapi_url=None,  # and no pages, which would load scripts from the network: see routes.operations
         # A comparison is read as it is written: one schema each, under its own name.
         separate_input_output_schemas=False,
     )
@@ -122,7 +120,7 @@ def create_app(settings: Settings | None = None, tracer_provider: "TracerProvide
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     service: Service = app.state.service
-    loading = asyncio.create_task(_load(app, service))
+    loading = asyncio.create_task(_load(service))
     try:
         yield
     finally:
@@ -130,7 +128,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         await asyncio.to_thread(service.stop)
 
 
-async def _load(app: FastAPI, service: Service) -> None:
+async def _load(service: Service) -> None:
     """Load the first model beside the event loop. A failure is reported by the health routes and the log."""
     source = service.settings.sources[0]
     try:
@@ -144,8 +142,6 @@ async def _load(app: FastAPI, service: Service) -> None:
         log.exception("cannot load the checkpoint %s", source.checkpoint)
         service.failure = without_folders(f"{type(error).__name__}: {error}")
         return
-    # FastAPI makes its document once and keeps it; the limits in it that the model sets are named now.
-    describe_corpus(await asyncio.to_thread(app.openapi), serving)
     with collected_when_told():
         service.is_ready = True
         log.info("serving %s from %s", serving.name, source.checkpoint)

@@ -105,7 +105,8 @@ class Settings(BaseSettings):
         default=60,
         ge=0.1,
         le=86400,
-        description="How long a request may wait to begin, 0.1 to 86400; then it gets status 429.",
+        description="How long a request may wait to begin, 0.1 to 86400; then it gets status 429, or at once "
+        "if those before it will take longer.",
     )
     request_timeout_seconds: float = Field(
         default=600,

@@ -3,8 +3,9 @@
 Starts `demur serve` and sends it problems as they would come from many people: at random times (Poisson), one
 that waits holds up none that comes after. The highest rate is searched at which 99 of 100 answers are there
 within the limit. At twice that rate a server has to refuse some; the rest should be answered as many and as
-quickly, and a refusal should come at once. So the server is told to let no more wait than it answers in a
-second (`--max-waiting`). Goodput is answers within the limit, per second.
+quickly, and a refusal should come at once. So the server is told to let nobody wait for more than a quarter
+of the limit (`--max-queue-seconds`); the rest is for writing the answer. Goodput is answers within the limit,
+per second.
 
     python -m benchmarks.load [--seconds 20] [--limit 2] [--rows 32] [--first-rate 4] [--checkpoint FOLDER]
 """
@@ -67,7 +68,11 @@ class Load:
     def told(self, limit: float) -> str:
         refused = self.refused()
         others = len(self.outcomes) - len(self.answered()) - len(refused)
-        slowest = f", the slowest after {1000 * max(refused):.0f} ms" if refused else ""
+        slowest = ""
+        if refused:
+            middle, late = 1000 * np.quantile(refused, [0.5, 0.99])
+            at_most = 1000 * max(refused)
+            slowest = f" (median {middle:.0f} ms, p99 {late:.0f} ms, at most {at_most:.0f} ms)"
         middle = f"median {np.median(self.answered()):.2f} s, " if self.answered() else ""
         return (
             f"{self.rate:6.1f} requests/s: {middle}p99 {self.late():.2f} s, "
@@ -140,7 +145,7 @@ def main() -> None:
         sys.exit(1)
     best = max(held, key=lambda load: load.rate)
     peak = max(load.goodput(arguments.limit) for load in tried)
-    with served(*flags, "--max-waiting", str(max(1, round(best.rate)))) as server:
+    with served(*flags, "--max-queue-seconds", str(arguments.limit / 4)) as server:
         asyncio.run(send(server.url, best.rate / 2, 3, problems, random))
         doubled = asyncio.run(send(server.url, 2 * best.rate, arguments.seconds, problems, random))
     console.print(f"held: {best.told(arguments.limit)}\nat twice that rate: {doubled.told(arguments.limit)}")

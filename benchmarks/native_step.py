@@ -5,8 +5,9 @@ the median, over the turns, of how many times as long the other took, with its q
 --cpu-time counts this process's own time on the CPU instead.
 
 - step, prefill: one call of the model over a cache whose rows hold 120 positions, or of 240 tokens.
-- engine: tokens through the decoding engine, without signals and probes.
-- transformers: its `generate`, greedy, against the engine with entropy, varentropy and all stored probes.
+- engine: tokens through the decoding engine, plain, and full: with entropy, varentropy and all stored probes.
+- transformers: its `generate`, greedy, against the full engine.
+- signals and probes: the full engine against the plain one, both native; 1.02 is 2% more.
 
     python benchmarks/native_step.py [CHECKPOINT] [--batch 1 --batch 8] [--threads 1] [--turns 9]
 """
@@ -138,6 +139,11 @@ def main(
                 table.add_row(
                     f"engine, {variant.name}, batch {size}", *ratio(works[0], works[1], turns, clock)
                 )
+            both = [
+                lambda variant=variant, size=size: seconds(fast, variant, size, tokens, clock)
+                for variant in (full, plain)
+            ]
+            table.add_row(f"signals and probes, batch {size}", *ratio(both[0], both[1], turns, clock))
             if against:
                 peer = generate(checkpoint, size, tokens)
                 table.add_row(f"transformers, batch {size}", *ratio(peer, works[1], turns, clock))

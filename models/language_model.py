@@ -6,7 +6,7 @@ to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ class ModelSpec:
         return token_ids[:-1] if token_ids and token_ids[-1] in self.end_token_ids else token_ids
 
 
-MEASURES = ("normaliser", "entropy", "varentropy", "max_probability", "margin")
+MEASURES = ("normaliser", "entropy", "varentropy", "max_probability", "margin", "confidence")
 """What a pass may find out about the distribution of each row: the logarithm of the sum of e^logit, and
 signals as `app.decoding.core.signals` defines them."""
 
@@ -72,47 +72,26 @@ class StepOutput:
         logits: (B, V) float32, raw, at the last token of each row.
         hidden: layer to (B, D) float32, the residual stream there; layer 0 is after the embedding, layer k
             after block k, before the final norm.
-        measures: (B, 5) float32, `MEASURES` of the logits, from a pass that computes them; None from others.
-        reads: (B, U) float32, of a model that reads along; see `ReadsAlong`.
+        measures: (B, 6) float32, `MEASURES` of the logits, from a pass that computes them; None from others.
     """
 
     logits: Tensor
     hidden: Mapping[int, Tensor]
     measures: Tensor | None = None
-    reads: Tensor | None = None
 
     def before(self, other: "StepOutput") -> "StepOutput":
         """These rows, and then those of another pass of the same model that was asked for the same."""
         hidden = {layer: torch.cat((states, other.hidden[layer])) for layer, states in self.hidden.items()}
-        return StepOutput(
-            torch.cat((self.logits, other.logits)),
-            hidden,
-            _joined(self.measures, other.measures),
-            _joined(self.reads, other.reads),
-        )
+        measures = None
+        if self.measures is not None and other.measures is not None:
+            measures = torch.cat((self.measures, other.measures))
+        return StepOutput(torch.cat((self.logits, other.logits)), hidden, measures)
 
     def at(self, rows: Tensor) -> "StepOutput":
         """Some of the rows, in the order of `rows`, which may name one several times."""
         hidden = {layer: states[rows] for layer, states in self.hidden.items()}
         measures = None if self.measures is None else self.measures[rows]
-        reads = None if self.reads is None else self.reads[rows]
-        return StepOutput(self.logits[rows], hidden, measures, reads)
-
-
-def _joined(first: Tensor | None, second: Tensor | None) -> Tensor | None:
-    return None if first is None or second is None else torch.cat((first, second))
-
-
-@dataclass(frozen=True)
-class LinearReads:
-    """Numbers that are linear in hidden states.
-
-    weight: (L * D, U) float32, of the states at the L `layers` side by side. bias: (U,).
-    """
-
-    layers: tuple[int, ...]
-    weight: Tensor
-    bias: Tensor
+        return StepOutput(self.logits[rows], hidden, measures)
 
 
 @dataclass(frozen=True)
@@ -143,7 +122,8 @@ class KVCache(Protocol):
     def most_bytes(self) -> int: ...
 
     def copy(self, source: int, target: int, start: int, end: int) -> None:
-        """Copy positions `start` to `end` of slot `source` over those of slot `target`."""
+        """Copy positions `start` to `end` of slot `source` over those of slot `target`, whose text is the
+        same before, and then ends there."""
         ...
 
 
@@ -251,13 +231,4 @@ class LanguageModel(Protocol[Cache]):
         Raises:
             CapacityError: no token, or more than the model's context.
         """
-        ...
-
-
-@runtime_checkable
-class ReadsAlong(Protocol):
-    """A language model that can read its hidden states in the pass that computes them."""
-
-    def reading(self, reads: LinearReads) -> LanguageModel[Any]:
-        """The same model over the same caches, whose passes have `reads` among what they find."""
         ...

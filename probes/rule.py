@@ -1,7 +1,7 @@
 """The probes that are read at one position of a text that is being written.
 
-They are read for every text between two forward passes, so in plain numbers where possible: arrays of one
-element cost more than all of the arithmetic.
+They are looked at for every token of every text, so in plain numbers where possible: arrays of one element
+cost more than all of the arithmetic.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,11 +15,11 @@ from probes.inputs import CURRENT, signal_features
 from probes.position import Position
 from probes.probe import Probe
 
-Projection = NDArray[np.float32]
+TokenStates = NDArray[np.float32]
+"""(L, D) hidden states of one token, at the layers that a reader needs."""
 
 Features = NDArray[np.float64]
 
-NO_PROJECTION: Projection = np.zeros(0, dtype=np.float32)
 NO_FEATURES: Features = np.zeros(0)
 
 NO_TOKEN = -1
@@ -29,11 +29,12 @@ NO_TOKEN = -1
 class Trace(NamedTuple):
     """What later tokens need of a token.
 
-    projection: units of the probes that pool, empty if none does. signals: `PAST`, empty if no probe sees
-    any. start, number: where in the completion the token's step begins, and how many steps come before it.
+    states: of the model as it predicted the token; None if no probe pools. signals: `PAST`, empty if no probe
+    sees any. start, number: where in the completion the token's step begins, and how many steps come before
+    it.
     """
 
-    projection: Projection
+    states: TokenStates | None
     signals: tuple[float, ...]
     start: int
     number: int
@@ -53,18 +54,19 @@ class Rule:
     """The probes that are read at one position.
 
     closing: tokens that close a step. may_hold: a quick test whether anything may be read at a token, given
-    the completion's tokens before it.
+    how many of its step's tokens and how many steps come before it.
     """
 
-    def __init__(self, position: Position, chosen: Sequence[tuple[Probe, slice]], pooled: int) -> None:
+    def __init__(self, position: Position, probes: Sequence[Probe], layers: Sequence[int]) -> None:
         self.closing = frozenset(position.closing)
         self.may_hold = _quick_test(position)
         self._position = position
         self._readers = [
-            (probe.name, _logit(probe, columns), _calibrated(probe)) for probe, columns in chosen
+            (probe.name, probe.pooling == "mean", _logit(probe, layers), _calibrated(probe))
+            for probe in probes
         ]
-        self._pooled = pooled if any(probe.pooling == "mean" for probe, _ in chosen) else 0
-        self._sees_signals = any(probe.signals for probe, _ in chosen)
+        self._pools = any(probe.pooling == "mean" for probe in probes)
+        self._sees_signals = any(probe.signals for probe in probes)
 
     def read(
         self,
@@ -73,74 +75,96 @@ class Rule:
         start: int,
         number: int,
         token_id: int,
-        projection: Projection,
+        states: TokenStates,
         signals: Sequence[float],
     ) -> None:
         """Add the scores at a token of the step that begins at `start`, after `number` others."""
         before = written[start:]
         if not self._position.is_read([token.id for token in before], token_id, number):
             return
-        units, features = projection, NO_FEATURES
-        if self._pooled or self._sees_signals:
-            past = [token.trace for token in before if token.trace is not None]
-            if self._pooled and past:
-                units = projection.copy()
-                projections = [trace.projection for trace in past]
-                units[: self._pooled] = np.mean([units[: self._pooled], *projections], axis=0)
-            if self._sees_signals:
-                earlier = [trace.signals for trace in past]
-                features = signal_features(earlier, signals[: len(CURRENT)], number)
-        for name, logit_of, calibrated in self._readers:
-            logit = logit_of(units, features, token_id)
+        past = [token.trace for token in before if token.trace is not None]
+        pooled = _mean(states, past) if self._pools else states
+        features = NO_FEATURES
+        if self._sees_signals:
+            earlier = [trace.signals for trace in past]
+            features = signal_features(earlier, signals[: len(CURRENT)], number)
+        for name, pools, logit_of, calibrated in self._readers:
+            logit = logit_of(pooled if pools else states, features, token_id)
             if logit is not None:
                 scores[name] = calibrated(logit)
 
 
-def _quick_test(position: Position) -> Callable[[Sequence[TracedToken], int], bool]:
-    """Whether the rule may hold at a token, by a look at a token or two; `Position.is_read` is asked then."""
-    closing, ending = frozenset(position.closing), frozenset((*position.closing, *position.markers))
-    read = position.read
+def _mean(states: TokenStates, past: Sequence[Trace]) -> TokenStates:
+    """Over a token and those of its step before it."""
+    total = states.copy()
+    for trace in past:
+        assert trace.states is not None, "kept where a probe pools"
+        total += trace.states
+    return np.divide(total, len(past) + 1, out=total)
 
-    def after_enough(written: Sequence[TracedToken], _: int) -> bool:
-        length = len(written)
-        return length == read or (length > read and written[length - read - 1].id in closing)
 
+def _quick_test(position: Position) -> Callable[[int, int, int], bool]:
+    """Whether the rule may hold at a token, by how many of its step's tokens were read, how many steps come
+    before and the token; `Position.is_read` is asked then."""
+    ending, enough = frozenset((*position.closing, *position.markers)), position.read
     match position.at:
         case "prompt":
-            return lambda written, _: all(token.id in closing for token in written)
+            return lambda read, number, _id: read == number == 0
         case "read":
-            return after_enough
+            return lambda read, _number, _id: read == enough
         case "marker" | "close":
-            return lambda _, token_id: token_id in ending
+            return lambda _read, _number, token_id: token_id in ending
         case "every":
-            return lambda _written, _id: True
+            return lambda _read, _number, _id: True
 
 
-Logit = Callable[[Projection, Features, int], float | None]
-"""From the projection, the signals' features and the token to a probe's logit; None where it has no unit."""
+Logit = Callable[[TokenStates, Features, int], float | None]
+"""From the states, the signals' features and the token to a probe's logit; None where it has no unit."""
 
 
-def _logit(probe: Probe, columns: slice) -> Logit:
-    """How to compute a probe's logit. A linear one is not worth a detour by arrays."""
-    weight = probe.signal_weight
+def _logit(probe: Probe, layers: Sequence[int]) -> Logit:
+    """How to compute a probe's logit from states at `layers`. Only the unit that is needed is computed."""
+    weight = probe.hidden_weight.astype(np.float32)
+    signal_weight, bias = probe.signal_weight, probe.bias
+    rows = [layers.index(layer) for layer in probe.layers]
+    side_by_side = bool(rows) and rows == list(range(rows[0], rows[-1] + 1))
+    chosen = slice(rows[0], rows[-1] + 1) if side_by_side else rows
+
     if len(probe.out_weight):
+        blocks = _blocks(weight)
 
-        def of_network(units: Projection, features: Features, _: int) -> float:
-            own = units[None, columns].astype(np.float64)
-            return float(probe.logits(own + weight @ features if probe.signals else own)[0])
+        def of_network(states: TokenStates, features: Features, _: int) -> float:
+            units = (blocks @ states[chosen].reshape(-1)).reshape(-1)[: len(bias)] + bias
+            if probe.signals:
+                units += signal_weight @ features
+            return float(probe.logits(units[None])[0])
 
         return of_network
 
     index_of = {token_id: index for index, token_id in enumerate(probe.tokens)}
 
-    def of_unit(units: Projection, features: Features, token_id: int) -> float | None:
+    def of_unit(states: TokenStates, features: Features, token_id: int) -> float | None:
         index = index_of.get(token_id) if index_of else 0
         if index is None:
             return None
-        logit = float(units[columns.start + index])
-        return logit + float(weight[index] @ features) if probe.signals else logit
+        logit = float(weight[index] @ states[chosen].reshape(-1) + bias[index])
+        return logit + float(signal_weight[index] @ features) if probe.signals else logit
 
     return of_unit
+
+
+def _blocks(weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(B, rows, inputs) of (units, inputs), padded with zeros: blocks so small that a product stays in the
+    thread that asks for it. To wait for others would take longer."""
+    units, inputs = weight.shape
+    rows = min(units, max(1, _ALONE // max(1, inputs)))
+    padded = np.zeros((-(-units // rows), rows, inputs), dtype=np.float32)
+    padded.reshape(len(padded) * rows, inputs)[:units] = weight
+    return padded
+
+
+_ALONE = 9000
+"""Weights of a product that OpenBLAS computes in one thread."""
 
 
 def _calibrated(probe: Probe) -> Callable[[float], float]:

@@ -239,7 +239,18 @@ class Connection(H11Protocol):
             return here
         return here + int.from_bytes(there, sys.byteorder)
 
+    def refuse_unread(self, error: ApiError) -> None:
+        """Answer so if a request has come whose body has not come whole, and take no more of it."""
+        answering = self._answering
+        if not self.refused and answering is not None and answering.more_body:
+            self._refuse_with(error)
+
     def _refuse(self, message: str, status: int, code: ErrorCode) -> None:
+        kind = "server_error" if status >= 500 else "invalid_request_error"
+        headers = {"retry-after": "1"} if status == 503 else {}
+        self._refuse_with(ApiError(message, status=status, type=kind, code=code, headers=headers))
+
+    def _refuse_with(self, error: ApiError) -> None:
         """Answer with an error, take nothing more, and close once the client has had time to read it."""
         self.refused = True
         answering = self._answering
@@ -249,9 +260,7 @@ class Connection(H11Protocol):
         if self.transport.is_closing() or (answering is not None and answering.response_started):
             self.transport.abort()
             return
-        log.info("refused a connection of %s: %s", self.client, message)
-        kind = "server_error" if status >= 500 else "invalid_request_error"
-        error = ApiError(message, status=status, type=kind, code=code)
+        log.info("refused a connection of %s: %s", self.client, error)
         self.flow.resume_reading()
         self.transport.write(_whole_answer(error, self.server_state.default_headers))
         if self._no_more_input:
@@ -272,13 +281,11 @@ def _whole_answer(error: ApiError, server_headers: Iterable[tuple[bytes, bytes]]
     response = error.response()
     headers = [
         *server_headers,
-        *response.raw_headers,
+        *(header for header in response.raw_headers if header[0] != b"connection"),
         (b"x-content-type-options", b"nosniff"),
         (b"x-request-id", fresh_request_id().encode()),
         (b"connection", b"close"),
     ]
-    if error.status == 503:
-        headers.append((b"retry-after", b"1"))
     reason = HTTPStatus(error.status).phrase.encode()
     start = h11.Response(status_code=error.status, reason=reason, headers=headers)
     head = h11.Connection(h11.SERVER).send(start)

@@ -52,7 +52,10 @@ class Collected:
 class Generation:
     """The streams of one HTTP request, one per prompt."""
 
-    def __init__(self, streams: Sequence[Stream], metrics: Metrics, record: RequestRecord) -> None:
+    def __init__(
+        self, engine: Engine, streams: Sequence[Stream], metrics: Metrics, record: RequestRecord
+    ) -> None:
+        self._engine = engine
         self._streams = streams
         self._metrics = metrics
         self._record = record
@@ -60,7 +63,7 @@ class Generation:
         self._latest: dict[tuple[int, int], float] = {}  # by prompt and choice: when its last token came
         self._gaps: list[float] = []  # between tokens of a choice
         self._tokens = Counter[int]()  # by prompt: sent so far, or all of its completions
-        self._running = len(streams)
+        self._running = set(range(len(streams)))
         self._closed = False
 
     @classmethod
@@ -77,17 +80,23 @@ class Generation:
             RequestError, OverloadedError, EngineStoppedError: the engine refuses one of them.
         """
         record = record or RequestRecord("")
-        generation = cls(engine.submit_all(requests), metrics, record)
+        generation = cls(engine, engine.submit_all(requests), metrics, record)
         record.prompt_tokens = sum(len(request.prompt_ids) for request in requests)
         return generation
 
     def close(self) -> None:
-        """Free every row, which does nothing to streams that have ended, and count what there was."""
+        """Free every row, which does nothing to streams that have ended, and count what there was.
+
+        What was drawn and will not be sent, as the generation was broken off, is discarded.
+        """
         for stream in self._streams:
             stream.cancel()
         if not self._closed:
             self._closed = True
             self._record.kept_tokens = self._tokens.total()
+            for prompt in self._running:
+                drawn = self._engine.drawn_tokens(self._streams[prompt])
+                self._record.discarded_tokens += max(0, drawn - self._tokens[prompt])
             seconds = None if self._running else time.perf_counter() - self._started
             self._metrics.generations.request_ended(self._record.model, self._gaps, seconds)
 
@@ -124,7 +133,7 @@ class Generation:
         if isinstance(item, ChoiceDone):
             self._choice_ended(item)
         elif isinstance(item, RequestDone):
-            self._running -= 1
+            self._running.discard(prompt)
             self._tokens[prompt] = item.usage.completion_tokens
             self._record.discarded_tokens += item.usage.discarded_tokens
 

@@ -15,18 +15,28 @@ _MOST_HEADER_BYTES = 16 * 1024  # as h11 has it for a header that is not complet
 class StrictParser(h11.Connection):
     """h11, without what it forgives: bare CR and LF, folded headers, two ways to tell a body's length.
 
+    The header of an answer is sent with the first of its body, for it is there at once: the system takes
+    longer for two packets than we for many an answer. Only a stream's goes ahead.
+
     Attributes:
         sends_events: the answer that was begun last is a stream of server-sent events.
     """
 
     sends_events = False
+    _header: tuple[bytes, ...] = ()
 
     def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
         """What to send for an event; see h11, whose `send` calls this too."""
+        parts = super().send_with_data_passthrough(event)
+        if parts is None:
+            return None
+        parts, self._header = [*self._header, *parts], ()
         if isinstance(event, h11.Response):
             kind = next((value for name, value in event.headers if name == b"content-type"), b"")
             self.sends_events = kind.startswith(b"text/event-stream")
-        return super().send_with_data_passthrough(event)
+            if not self.sends_events:
+                parts, self._header = [], tuple(parts)
+        return parts
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """The next event.

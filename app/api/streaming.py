@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any
 
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
@@ -16,6 +17,22 @@ _SECONDS_AT_ONCE = 0.002
 
 Chunk = BaseModel | str
 """One event's data: a model, or its JSON."""
+
+MAY_BE_A_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The answer, whole or as a stream.",
+        "content": {
+            "text/event-stream": {
+                "schema": {
+                    "type": "string",
+                    "description": "With `stream: true`: server-sent events, each with a part of the answer "
+                    "in the same shape, and `[DONE]` or an error as the last.",
+                }
+            }
+        },
+    }
+}
+"""What the document says of a route that answers either way."""
 
 
 class EventStream(StreamingResponse):

@@ -6,6 +6,7 @@ Names of attributes: OpenTelemetry's semantic conventions of generative AI where
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from app.api.key_gate import routed_path
 from app.api.request_record import RequestRecord
 from app.settings import Settings, SettingsError
 
@@ -69,4 +70,4 @@ def describe_span(record: RequestRecord) -> None:
 
 def _is_not_traced(scope: "Scope") -> bool:
     """Whoever asks how the server is asks all the time."""
-    return scope["type"] == "http" and scope["path"].startswith(_NOT_TRACED)
+    return scope["type"] == "http" and routed_path(scope).startswith(_NOT_TRACED)

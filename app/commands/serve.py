@@ -265,17 +265,24 @@ def draining_server(
 ) -> "Server":
     """A server that, when it shuts down, gives running requests a while and then ends them with an error.
 
-    Meanwhile it goes on listening, so that whoever comes is told that it is stopping.
+    Meanwhile it goes on listening, so that whoever comes is told that it is stopping. Whoever has not sent
+    all of a request is told so at once.
     """
     import asyncio
 
     import uvicorn
+
+    from app.api.connection import Connection
+    from app.api.errors import draining
 
     class DrainingServer(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             drain()
             ends = time.monotonic() + drain_seconds
             while self.server_state.tasks and not self.force_exit and time.monotonic() < ends:
+                for connection in list(self.server_state.connections):
+                    if isinstance(connection, Connection):
+                        connection.refuse_unread(draining(drain_seconds))
                 await asyncio.sleep(_DRAIN_POLL_SECONDS)
             if self.server_state.tasks:
                 stop()

@@ -11,7 +11,8 @@ from torch import Tensor
 from app.decoding.core.commands import Candidates, ForcedToken, NextToken, TokenCommand
 from app.decoding.core.signals import Distribution
 from app.decoding.core.types import Token
-from app.decoding.sampling.chain import SamplingChain
+from app.decoding.sampling.chain import Draw, SamplingChain
+from app.decoding.sampling.drawing import draw
 from app.decoding.sampling.history import History, SamplerState
 from app.decoding.sampling.params import SamplingParams
 from app.engine.failures import broken_logits
@@ -29,12 +30,15 @@ _BEGINNING: SamplerState = {}
 class Drawing:
     """Answers every row of a batch from its logits; keeps the compiled chain while the parameters stay.
 
+    draw: the model's own, where it has one.
+
     Its methods take what the forward pass found for R rows; states are those that the probes need, none if no
     row wants a probe.
     """
 
-    def __init__(self, reader: ProbeReader) -> None:
+    def __init__(self, reader: ProbeReader, draw: Draw = draw) -> None:
         self._reader = reader
+        self._draw = draw
         self._chain: SamplingChain | None = None
 
     def reply(
@@ -71,7 +75,7 @@ class Drawing:
         params, errors = _resolve(distribution, requests, readings, probing)
         chain = self._chain
         if chain is None or chain.params != params:
-            chain = self._chain = SamplingChain(params, logits.device)
+            chain = self._chain = SamplingChain(params, logits.device, self._draw)
         chosen = chain.choose(
             logits,
             uniforms=[requests[row].sequence.uniform() for row in chain.sampled],

@@ -54,7 +54,7 @@ class Engine:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._queue = Queue(self.limits.max_waiting)
+        self._queue = Queue(self.limits.max_waiting, self.limits.max_queue_seconds)
         # What anybody waits for, kept apart from the loop, in whatever state that is.
         self._streams: WeakSet[Stream] = WeakSet()
         self._results: WeakSet[Future[list[Token]]] = WeakSet()
@@ -67,12 +67,12 @@ class Engine:
     @property
     def vocabulary(self) -> Sequence[bytes]:
         """The bytes of every token id; empty for tokens without text."""
-        return self._loop.vocabulary
+        return self._loop.specs.vocabulary
 
     @property
     def full_vocabulary(self) -> Sequence[bytes]:
         """The same with the names of special tokens, for requests that do not skip these."""
-        return self._loop.full_vocabulary
+        return self._loop.specs.full_vocabulary
 
     @property
     def running(self) -> bool:
@@ -98,7 +98,7 @@ class Engine:
         """End all requests with `EngineStoppedError` and wait for the thread."""
         with self._changed:
             self._stopping = True
-            self._changed.notify()
+            self._wake()
         if self._thread is not None:
             self._thread.join()
 
@@ -113,6 +113,10 @@ class Engine:
         """Raise the `RequestError` that `submit` would, if the request is at fault."""
         check_request(request, self.limits, self.context_length, self.model.spec.vocab_size, self.signals)
         check_thresholds(request.strategy, self._calibration)
+
+    def require_room(self, client: str) -> None:
+        """Raise the `OverloadedError` that a request of this client would meet now, before it is read."""
+        self._queue.require_room(time.monotonic(), client)
 
     def submit(self, request: GenerationRequest) -> Stream:
         """Take a request; its items come out of the stream.
@@ -142,6 +146,11 @@ class Engine:
 
         self._enqueue(take, group, streams=streams)
         return streams
+
+    def drawn_tokens(self, stream: Stream) -> int:
+        """How many were computed for a request so far, or until it was over; from any thread."""
+        active = self._loop.under_way.of(stream)
+        return stream.drawn_tokens if active is None else active.drawn_tokens
 
     def score(
         self, token_ids: Sequence[int], signals: Sequence[str] = (), top_logprobs: int = 0
@@ -233,17 +242,22 @@ class Engine:
             if not self.running:
                 raise EngineStoppedError("The engine is not running; start() it, or try again later.")
             if group.queue is not None:
-                group.queue.join(group.arrived)
+                group.queue.join(group.arrived, group.client)
             self._streams.update(streams)
             self._results.update(job.result for job in jobs)
             self._inbox.append(take)
-            self._changed.notify()
+            self._wake()
 
     def _cancel(self, stream: Stream) -> None:
         with self._changed:
             if self.running:
                 self._inbox.append(lambda: self._loop.cancel(stream))
-                self._changed.notify()
+                self._wake()
+
+    def _wake(self) -> None:
+        """There is news for the engine's thread, wherever that is."""
+        self._loop.halt.ask()
+        self._changed.notify()
 
     def _run(self) -> None:
         """The engine's thread. However it ends, nobody waits for it afterwards."""
@@ -268,8 +282,8 @@ class Engine:
             with self._changed:
                 while loop.idle and not self._inbox and not self._stopping:
                     self._changed.wait()
-                commands, self._inbox = self._inbox, deque()
-                stopping = self._stopping
+                commands, self._inbox, stopping = self._inbox, deque(), self._stopping
+                loop.halt.clear()
             for command in commands:
                 self._attempt(command)
             if stopping:

@@ -18,7 +18,7 @@ from app.engine.requests import Choice, RequestGroup
 from app.engine.slots import Slot, SlotTable, Standing
 from app.engine.tasks import Task
 from app.engine.turns import Portion, Turn, brisk_part
-from models.language_model import KVCache, LanguageModel, LinearReads, PrefillRow, ReadsAlong, StepOutput
+from models.language_model import KVCache, LanguageModel, PrefillRow, StepOutput
 
 
 @dataclass(eq=False, slots=True)
@@ -57,7 +57,7 @@ class PassResult:
 
     found: None where there is no row; with what probes need, if some row wants one. computed: how many of the
     rows went through the model; the others took what one of these found. prefill_tokens, prefill_seconds:
-    what rows that lacked several ids took.
+    what rows that lacked several ids took. step_rows, step_seconds: what those that lacked one took.
     """
 
     rows: list[Row] = field(default_factory=list[Row])
@@ -66,6 +66,8 @@ class PassResult:
     passes: int = 0
     prefill_tokens: int = 0
     prefill_seconds: float = 0.0
+    step_rows: int = 0
+    step_seconds: float = 0.0
     computed: int = 0
 
     def put_in_order(self, rows: list[Row], places: Mapping[Row, int]) -> None:
@@ -90,13 +92,12 @@ class Forward:
         model: LanguageModel[Any],
         cache: KVCache,
         slots: SlotTable,
-        reads: LinearReads,
+        probed_layers: Sequence[int],
     ) -> None:
         self._model = model
         self._cache = cache
         self._slots = slots
-        # Rows that want probes: by a model that reads along, or else the states are read here.
-        self._probed = (model.reading(reads), ()) if isinstance(model, ReadsAlong) else (model, reads.layers)
+        self._probed_layers = probed_layers
         self._passed_over = 0
 
     def can_begin(self, pending: Pending, whole: int) -> bool:
@@ -117,7 +118,7 @@ class Forward:
         pending: those who wait longest come first, which decides about a brisk turn. portion: of prompts. A
         text that lacks more than one pass reads is read in pieces, and shorter prompts come before it: who
         asks for little does not wait until much is read. Such texts take turns, a piece a pass, and have at
-        least every other pass, whatever comes.
+        least every other pass, whatever comes; of those that are the same, the first is read.
         """
         waiting: list[Pending] = []
         homeless = False
@@ -154,7 +155,8 @@ class Forward:
             missing = len(ids) - start
             if leader is None and missing > max(1, portion.whole):
                 later.append(each)
-                long.append(Row(each, request, slot, ids, start, start + portion.piece))
+                if not any(row.ids == ids for row in long):  # else it follows that one in its last piece
+                    long.append(Row(each, request, slot, ids, start, len(ids)))
                 continue
             if leader is None and (
                 computed == room or (missing > 1 and prefilled and prefilled + missing > portion.together)
@@ -172,9 +174,14 @@ class Forward:
             goes_on = computed < turn.rows and (owed or not prefilled)
             self._passed_over = 0 if goes_on else self._passed_over + 1
             if goes_on:
-                longest_idle = min(long, key=_used)
-                self._slots.use(longest_idle.slot)
-                rows.append(longest_idle)
+                row = min(long, key=_used)
+                self._slots.use(row.slot)
+                self._slots.catch_up(row.slot)  # others may have read the same beginning meanwhile
+                row.start = min(row.slot.valid, len(row.ids) - 1)
+                row.end = min(row.start + portion.piece, len(row.ids))
+                rows.append(row)
+                if row.end == len(row.ids):
+                    later.remove(row.pending)
         if later and not rows:  # live requests hold every slot, and it is the background's turn
             first = later[0]
             assert first.task.request is not None
@@ -208,24 +215,26 @@ class Forward:
     def run(self, rows: Sequence[Row]) -> PassResult:
         """The forward pass: one `prefill` for rows that lack several ids, one `step` for the rest."""
         outcome = PassResult()
-        asked: tuple[LanguageModel[Any], Sequence[int]] = (self._model, ())
+        layers: Sequence[int] = ()
         several: list[Row] = []
         single: list[Row] = []
         followers: list[Row] = []
         for row in rows:
             if row.pending.choice.owner.reading.probes is not None:
-                asked = self._probed
+                layers = self._probed_layers
             if row.leader is not None:
                 followers.append(row)
             else:
                 (single if row.end - row.start == 1 else several).append(row)
         places: dict[Row, int] = {}
         began = perf_counter()
-        if several and self._record(outcome, places, several, partial(self._prefill, *asked)):
+        if several and self._record(outcome, places, several, partial(self._prefill, layers)):
             outcome.prefill_tokens = sum(row.end - row.start for row in several)
             outcome.prefill_seconds = perf_counter() - began
         if single:
-            self._record(outcome, places, single, partial(self._step, *asked))
+            began = perf_counter()
+            if self._record(outcome, places, single, partial(self._step, layers)):
+                outcome.step_rows, outcome.step_seconds = len(single), perf_counter() - began
         if len(rows) == len(single) == outcome.computed:
             outcome.rows = single  # as nearly always: they are in order
             return outcome
@@ -273,16 +282,16 @@ class Forward:
             else:
                 places[row] = places[row.leader]
 
-    def _prefill(self, model: LanguageModel[Any], layers: Sequence[int], rows: list[Row]) -> StepOutput:
+    def _prefill(self, layers: Sequence[int], rows: list[Row]) -> StepOutput:
         appended = [
             PrefillRow(row.slot.index, row.start, tuple(row.ids[row.start : row.end])) for row in rows
         ]
-        return model.prefill(self._cache, appended, layers)
+        return self._model.prefill(self._cache, appended, layers)
 
-    def _step(self, model: LanguageModel[Any], layers: Sequence[int], rows: list[Row]) -> StepOutput:
+    def _step(self, layers: Sequence[int], rows: list[Row]) -> StepOutput:
         columns = [(row.ids[row.end - 1], row.slot.index, row.end - 1) for row in rows]
         token_ids, slots, positions = zip(*columns, strict=True)
-        return model.step(self._cache, token_ids, slots, positions, layers)
+        return self._model.step(self._cache, token_ids, slots, positions, layers)
 
 
 _number = attrgetter("choice.standing.number")

@@ -9,25 +9,26 @@ from app.decoding.calibration.calibration import SignalCalibration
 from app.decoding.core.commands import TokenCommand
 from app.decoding.core.live import LiveLog
 from app.decoding.core.sequence import Sequence
-from app.decoding.core.span import SequenceSpec
 from app.decoding.core.text import Ledger
-from app.decoding.core.types import Token
-from app.engine.drawing import Drawing, Reply
-from app.engine.failures import broken_logits, model_failure
+from app.engine.ahead import WritingAhead
+from app.engine.drawing import Drawing
+from app.engine.failures import model_failure
 from app.engine.forward import Forward, Pending, Row
 from app.engine.lanes import SPENT, Lane, Unread
 from app.engine.reading import Reading, reading_of
 from app.engine.requests import ActiveRequest, Choice, RequestGroup
+from app.engine.resuming import Answer, Strategies
 from app.engine.scoring import ScoreJob, Scorer, fail
 from app.engine.slots import SlotTable
+from app.engine.specs import SequenceSpecs
 from app.engine.stream import Stream
 from app.engine.tasks import Task, run
-from app.engine.text import TextStream, full_vocabulary_of, vocabulary_of
+from app.engine.text import TextStream
 from app.engine.turns import LiveOrder, PrefillPace, Turn, Turns
 from app.engine.types import Counters, EngineLimits, GenerationRequest, PromptScored, Served
 from app.engine.under_way import UnderWay
-from models.corpora.registry import corpus_of
 from models.language_model import KVCache, StepOutput
+from models.writing_ahead import writes_ahead
 from probes.probe import Probe
 from probes.reader import ProbeReader
 
@@ -47,24 +48,24 @@ class DecodingLoop:
         self.model = served.model
         spec = self.model.spec
         self.context_length = min(spec.context_length, limits.max_context or spec.context_length)
-        self.vocabulary = vocabulary_of(served)
-        self.full_vocabulary = full_vocabulary_of(served)
-        self._encode = served.tokenizer.encode
-        self._calibration = calibration
-        self._corpus = corpus_of(served.card)
+        self.specs = SequenceSpecs(served, self.context_length, calibration)
         self.cache: KVCache = self.model.new_cache(limits.max_rows, self.context_length)
         self.slots = SlotTable(self.cache)
         self.counters = Counters()
         self.under_way = UnderWay(self.slots, self.counters, limits.max_queue_seconds)
         self.live, self.background = self.under_way.live, self.under_way.background
+        self._strategies = Strategies(self.under_way, self.counters)
         self.unread = Unread()
         self.reader = ProbeReader(probes)
         self._limits = limits
         self._turns = Turns(limits.max_rows, limits.max_prefill_tokens)
         self._order = LiveOrder()
         self._pace = PrefillPace(limits.max_prefill_tokens)
-        self._forward = Forward(self.model, self.cache, self.slots, self.reader.reads)
-        self._drawing = Drawing(self.reader)
+        self._forward = Forward(self.model, self.cache, self.slots, self.reader.layers)
+        self._ahead = WritingAhead(self.model, self.cache, self.reader)
+        self.halt = self._ahead.halt
+        model = writes_ahead(self.model)
+        self._drawing = Drawing(self.reader) if model is None else Drawing(self.reader, model.draw)
         self._scorer = Scorer(self.model, self.counters, limits.max_prefill_tokens)
         self._background_group = RequestGroup(background=True)
 
@@ -75,24 +76,11 @@ class DecodingLoop:
 
     def submit(self, request: GenerationRequest, stream: Stream, group: RequestGroup | None = None) -> None:
         """Queue a request that was checked. group: new, or of other requests submitted in the same tick."""
-        spec = SequenceSpec(
-            prompt_ids=request.prompt_ids,
-            sampling=request.sampling,
-            stopping=request.stopping,
-            context_length=self.context_length,
-            end_token_ids=self.model.spec.end_token_ids,
-            vocabulary=self.vocabulary if request.skip_special_tokens else self.full_vocabulary,
-            encode=self._encode,
-            seed=request.seed,
-            calibration=self._calibration,
-            corpus=self._corpus,
-        )
         names = (*request.signals, *sorted(request.strategy.needs))
         reading = reading_of(names, request.top_logprobs, self.reader)
         group = self._background_group if request.background else group or RequestGroup()
-        active = ActiveRequest(
-            request, group, stream, spec, reading, live=LiveLog() if request.live else None
-        )
+        live = LiveLog() if request.live else None
+        active = ActiveRequest(request, group, stream, self.specs.of(request), reading, live=live)
         self._expect(group)
         self.under_way.add(active)
         if request.score_prompt:
@@ -200,10 +188,16 @@ class DecodingLoop:
             later = [each for each in lane.pending if each not in chosen] + later
         lane.pending = later
         # 5. Run the model over them.
+        passes = self._ahead.passes(rows)
+        if passes > 1:
+            self._write_ahead(lane, rows, passes)
+            return
         outcome = self._forward.run(rows)
         self.counters.count(outcome.passes, len(outcome.rows), outcome.computed, outcome.prefill_tokens)
         if outcome.prefill_tokens:
             self._pace.taken(outcome.prefill_tokens, outcome.prefill_seconds)
+        if outcome.step_rows:
+            self._ahead.taken(outcome.step_rows, outcome.step_seconds)
         for row in outcome.rows:
             if row.leader is not None:
                 self._note_cached(row.pending.choice, row.end - 1 - row.start)
@@ -211,7 +205,19 @@ class DecodingLoop:
             self.under_way.fail(row.pending.choice.owner, model_failure(error))
         # 6. Draw what their strategies wait for, and have these go on.
         if outcome.found is not None:
-            self._resume(lane, outcome.rows, self._draw(outcome.found, outcome.rows))
+            self._strategies.resume(lane, outcome.rows, self._draw(outcome.found, outcome.rows))
+
+    def _write_ahead(self, lane: Lane, rows: Items[Row], passes: int) -> None:
+        """Steps 5 and 6 for rows whose strategies decide nothing in between."""
+        try:
+            replies, batches = self._ahead.write(rows, passes)
+        except Exception as error:
+            for row in rows:
+                self.under_way.fail(row.pending.choice.owner, model_failure(error))
+            return
+        for size in batches:
+            self.counters.count(1, size, size, 0)
+        self._strategies.resume(lane, rows, replies)
 
     # 4. Choosing
 
@@ -255,7 +261,7 @@ class DecodingLoop:
 
     # 6. Drawing
 
-    def _draw(self, found: StepOutput, rows: Items[Row]) -> Items[Reply]:
+    def _draw(self, found: StepOutput, rows: Items[Row]) -> Items[Answer]:
         """What every row is answered. If that fails, their requests do, and nobody is answered."""
         requests: list[TokenCommand] = []
         readings: list[Reading] = []
@@ -269,28 +275,3 @@ class DecodingLoop:
             for row in rows:
                 self.under_way.fail(row.pending.choice.owner, model_failure(error))
             return ()
-
-    def _resume(self, lane: Lane, rows: Items[Row], replies: Items[Reply]) -> None:
-        """Let the strategies go on from their replies."""
-        for row, reply in zip(rows, replies, strict=bool(replies)):
-            pending, choice = row.pending, row.pending.choice
-            if pending.task.request is not row.request:  # stopped by a branch resumed before it
-                continue
-            pending.group.fresh = False
-            sequence = row.request.sequence
-            sequence.pending = False
-            if isinstance(reply, Exception):
-                resumed = run(pending.task, error=reply)
-            elif broken := broken_logits(reply):
-                self.under_way.fail(choice.owner, broken)
-                continue
-            else:
-                self.counters.drawn_tokens += 1
-                if isinstance(reply, Token):
-                    sequence.accept(reply)
-                else:
-                    sequence.ledger.spent += 1
-                resumed = run(pending.task, reply)
-            for task in resumed:
-                lane.pending.append(pending if task is pending.task else Pending(choice, task))
-            self.under_way.settle(choice)

@@ -2,23 +2,34 @@
 
 import math
 import threading
-from collections import deque
+from collections import Counter, deque
 
 from app.errors import OverloadedError
 
 _REMEMBERED = 64
 """So many beginnings tell how fast the line moves. Time in which nobody waited tells nothing."""
 
+_ENOUGH = 16
+"""So many beginnings say enough to refuse somebody for what they foretell."""
+
+_FORETOLD = 0.75
+"""Part of the longest wait that one may be foretold, since a line is not even: who is taken should begin."""
+
 LONGEST_RETRY_SECONDS = 600
 
 
 class Queue:
-    """Counts live HTTP requests that have not begun. Thread-safe; times are those of `time.monotonic`."""
+    """Counts live HTTP requests that have not begun. Thread-safe; times are those of `time.monotonic`.
 
-    def __init__(self, limit: int) -> None:
+    limit: how many may wait. longest: seconds that one may wait. Who would wait longer by how the line moves
+    is refused at once: that costs least when there is most to do, and whoever asked can go elsewhere.
+    """
+
+    def __init__(self, limit: int, longest: float = math.inf) -> None:
         self._limit = limit
+        self._longest = longest
         self._lock = threading.Lock()
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()  # by client
         self._refused = 0
         # Seconds that the last beginnings took, and since when the next one is waited for.
         self._took: deque[float] = deque(maxlen=_REMEMBERED)
@@ -27,37 +38,59 @@ class Queue:
     @property
     def waiting(self) -> int:
         """How many wait now."""
-        return self._waiting
+        return self._waiting.total()
 
     @property
     def refused(self) -> int:
         """How many were not taken, or waited for too long."""
         return self._refused
 
-    def join(self, now: float) -> None:
-        """One more waits.
+    def join(self, now: float, client: str = "") -> None:
+        """One more of this client waits.
 
         Raises:
-            OverloadedError: as many wait as may.
+            OverloadedError: as many wait as may, or this one would wait for too long.
         """
         with self._lock:
-            if self._waiting >= self._limit:
-                self._refused += 1
-                raise OverloadedError(
-                    f"{self._waiting} requests are waiting, and no more than {self._limit} may.",
-                    retry_after=self._seconds_to_wait(now),
-                )
-            if self._waiting == 0:
+            self._require_room(now, client)
+            if not self.waiting:
                 self._since = now
-            self._waiting += 1
+            self._waiting[client] += 1
 
-    def leave(self, now: float | None = None) -> None:
+    def require_room(self, now: float, client: str = "") -> None:
+        """Raise what `join` would."""
+        with self._lock:
+            self._require_room(now, client)
+
+    def leave(self, now: float | None = None, client: str = "") -> None:
         """One begins `now`, or has given up."""
         with self._lock:
-            self._waiting -= 1
+            self._waiting -= Counter({client: 1})
             if now is not None:
                 self._took.append(now - self._since)
                 self._since = now
+
+    def _require_room(self, now: float, client: str) -> None:
+        if self.waiting >= self._limit:
+            self._refused += 1
+            raise OverloadedError(
+                f"{self.waiting} requests are waiting, and no more than {self._limit} may.",
+                retry_after=self._retry_after(now),
+            )
+        seconds = self._ahead(client) * self._seconds_each(now)
+        if len(self._took) >= _ENOUGH and seconds > _FORETOLD * self._longest:
+            self._refused += 1
+            raise OverloadedError(
+                f"{self.waiting} requests are waiting; this one would begin after some {seconds:.2g} s, and "
+                f"none is to wait for more than {self._longest:g} s.",
+                retry_after=self._retry_after(now),
+            )
+
+    def _ahead(self, client: str) -> int:
+        """How many begin before the next one of a client: clients take turns."""
+        own = self._waiting[client]
+        others = (count for name, count in self._waiting.items() if name != client)
+        return own + sum(min(count, own + 1) for count in others)
 
     def too_late(self, now: float, seconds: float) -> OverloadedError:
         """What a request ends with that has waited for so many seconds."""
@@ -65,12 +98,16 @@ class Queue:
             self._refused += 1
             return OverloadedError(
                 f"The request has waited for {seconds:g} s and could not begin.",
-                retry_after=self._seconds_to_wait(now),
+                retry_after=self._retry_after(now),
             )
 
-    def _seconds_to_wait(self, now: float) -> int:
-        """How long those who wait now will take to begin, at the rate at which the last ones did."""
-        if not self._took:
-            return 1
-        seconds = self._waiting * (sum(self._took) + now - self._since) / len(self._took)
-        return min(max(1, math.ceil(seconds)), LONGEST_RETRY_SECONDS)
+    def _retry_after(self, now: float) -> int:
+        """How long those who wait now will take to begin, in whole seconds."""
+        seconds = math.ceil(self.waiting * self._seconds_each(now))
+        return min(max(1, seconds), LONGEST_RETRY_SECONDS)
+
+    def _seconds_each(self, now: float) -> float:
+        """Seconds from one beginning to the next, by the last ones and the wait for the next."""
+        if not self._took or not self.waiting:
+            return 0.0
+        return (sum(self._took) + now - self._since) / len(self._took)

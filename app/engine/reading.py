@@ -11,17 +11,23 @@ from math import inf, nan
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from app.decoding.core.commands import TokenCommand
 from app.decoding.core.signals import PROBE_PREFIX, SIGNALS, Distribution, read_signal
 from app.decoding.core.types import Alternative, Token
-from models.language_model import StepOutput
-from probes.inputs import CURRENT
+from models.language_model import MEASURES, StepOutput
+from probes.inputs import CURRENT, PAST
 from probes.reader import ProbeReader, ReadingPlan
-from probes.rule import NO_TOKEN, Projection, Trace
+from probes.rule import NO_TOKEN, TokenStates, Trace, TracedToken
 
 _NOTHING: Mapping[str, float] = {}
+
+COLUMNS: Mapping[str, int] = {name: column for column, name in enumerate((*MEASURES, "surprisal"))}
+"""Where the measures of a pass that measures are, and what follows from the token that came."""
+
+PAST_COLUMNS = [COLUMNS[name] for name in PAST]
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,11 @@ class Reading:
         unseen = () if self.probes is None else self.probes.signals
         return tuple(dict.fromkeys((*self.signals, *unseen)))
 
+    @cached_property
+    def is_measured(self) -> bool:
+        """Whether a pass that measures finds out all of it."""
+        return not self.top_logprobs and all(name in COLUMNS for name in self.computed)
+
 
 def reading_of(names: Sequence[str], top_logprobs: int, reader: ProbeReader) -> Reading:
     """What is to be read where these signals, probes among them, are asked for."""
@@ -52,36 +63,54 @@ def reading_of(names: Sequence[str], top_logprobs: int, reader: ProbeReader) -> 
 class Probing:
     """The probes that the rows of a batch ask for.
 
-    found: by the forward pass for the rows: the states at the layers that the reader needs, or its units.
-    units: (R, U) of all probes, where the states are. projection: the same on the host, once it is there.
+    states: (R, L * D) at the layers that the reader needs, where the model left them. host: (R, L, D), once
+    they are on the host.
     """
 
     def __init__(self, reader: ProbeReader, found: StepOutput, requests: Sequence[TokenCommand]) -> None:
         self._requests = requests
-        self.units = reader.units(found.hidden, len(requests)) if found.reads is None else found.reads
-        self.projection: Projection | None = None
+        self._layers = max(1, len(reader.layers))
+        rows = [found.hidden[layer] for layer in reader.layers]
+        self.states = torch.cat(rows, dim=-1) if rows else found.logits[:, :0]
+        self.host: NDArray[np.float32] | None = None
+
+    def arrive(self, states: NDArray[np.float32]) -> None:
+        """`states` are on the host."""
+        self.host = states.reshape(len(states), self._layers, -1)
 
     def before_choice(self, row: int, plan: ReadingPlan, signals: Mapping[str, float]) -> dict[str, float]:
         """Scores that do not depend on the token to be drawn, by signal name."""
-        if self.projection is None:
-            self.projection = self.units.cpu().numpy()
+        if self.host is None:
+            self.arrive(self.states.cpu().numpy())
+        assert self.host is not None
         written = self._requests[row].sequence.tokens
         current = [signals[name] for name in CURRENT] if plan.signals else ()
-        return _named(plan.read(written, NO_TOKEN, self.projection[row], current))
+        return _named(plan.read(written, NO_TOKEN, self.host[row], current))
 
     def at(
         self, row: int, plan: ReadingPlan, token_id: int, signals: Mapping[str, float]
-    ) -> tuple[dict[str, float], Trace | None]:
-        """Scores at the chosen token, by signal name, and what later tokens will need of it.
-
-        signals: values of `plan.signals`, and of others maybe.
-        """
-        assert self.projection is not None, "it comes with the tokens"
-        written = self._requests[row].sequence.tokens
-        projection = self.projection[row]
+    ) -> tuple[Mapping[str, float], Trace | None]:
+        """`read_probes` at the chosen token. signals: values of `plan.signals`, and of others maybe."""
+        assert self.host is not None, "they come with the tokens"
         needed = tuple([signals[name] for name in plan.signals])
-        scores = plan.read(written, token_id, projection, needed)
-        return _named(scores) if scores else scores, plan.trace(written, projection, needed)
+        return read_probes(plan, self._requests[row].sequence.tokens, token_id, self.host[row], needed)
+
+
+def read_probes(
+    plan: ReadingPlan,
+    written: Sequence[TracedToken],
+    token_id: int,
+    states: TokenStates,
+    needed: tuple[float, ...],
+) -> tuple[Mapping[str, float], Trace | None]:
+    """Scores at a token that comes after `written`, by signal name, and what later tokens will need of it.
+
+    Args:
+        states: (L, D) of the model as it predicted the token.
+        needed: values of `plan.signals`.
+    """
+    scores = plan.read(written, token_id, states, needed)
+    return _named(scores) if scores else _NOTHING, plan.trace(written, states, needed)
 
 
 def probing_of(
@@ -126,14 +155,14 @@ def read_tokens(
     if most:
         top = distribution.log_probs.topk(most, dim=-1)
         columns += [top.values.view(torch.int32), top.indices.to(torch.int32)]
-    if probing is not None and probing.projection is None:
-        columns.append(probing.units.view(torch.int32))
+    if probing is not None and probing.host is None:
+        columns.append(probing.states.view(torch.int32))
     packed = torch.cat(columns, dim=-1).cpu().numpy()
     numbers = packed.view(np.float32)
     first = 1 + len(floats)
     values = numbers[:, 1:first].tolist()
-    if probing is not None and probing.projection is None:
-        probing.projection = numbers[:, first + 2 * most :]
+    if probing is not None and probing.host is None:
+        probing.arrive(numbers[:, first + 2 * most :])
     top_values, top_ids = [], []
     if most:
         top_values = numbers[:, first : first + most].tolist()

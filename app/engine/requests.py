@@ -66,14 +66,14 @@ class RequestGroup:
         if not self.begun:
             self.begun = True
             if self.queue is not None:
-                self.queue.leave(now)
+                self.queue.leave(now, self.client)
 
     def give_up(self) -> None:
         """Note that it will never begin."""
         if not self.begun:
             self.begun = True
             if self.queue is not None:
-                self.queue.leave()
+                self.queue.leave(client=self.client)
 
     def make_room(self, choice: "Choice", asking: int) -> None:
         """Entitle a choice that has just begun to slots for so many branches, if the group has them."""
@@ -222,6 +222,12 @@ class ActiveRequest:
     def wanted(self) -> bool:
         """Whether somebody still waits for it."""
         return not self.over
+
+    @property
+    def drawn_tokens(self) -> int:
+        """Tokens that were computed for it so far, whatever became of them."""
+        ended = self.completion_tokens + self.discarded_tokens
+        return ended + sum(choice.ledger.spent for choice in list(self.choices))
 
     @property
     def usage(self) -> Usage:

@@ -168,6 +168,13 @@ class SlotTable:
         self._cache.copy(source.index, target.index, start, end)
         target.written(end)
 
+    def catch_up(self, slot: Slot) -> None:
+        """Give a slot what another one holds of its text, if that is more than it holds itself."""
+        assert slot.context is not None
+        source, shared = self._longest_prefix(slot.context.ids, slot.valid + MIN_SHARED_PREFIX)
+        if source is not None:
+            self.copy(source, slot, slot.valid, shared)
+
     def release(self, ledger: Ledger) -> None:
         """Free every slot of a choice that has ended; what they hold stays for others."""
         for slot in self._slots:
@@ -186,7 +193,11 @@ class SlotTable:
         if sequence.origin is not None and sequence.origin.slot is not None:
             slot = self._slots[sequence.origin.slot]
             return slot, shared_prefix(ids, sequence.origin.ids, slot.valid)
-        best, most = None, MIN_SHARED_PREFIX - 1
+        return self._longest_prefix(ids, MIN_SHARED_PREFIX)
+
+    def _longest_prefix(self, ids: Ids[int], least: int) -> tuple[Slot | None, int]:
+        """The slot that holds most of the beginning of a text, if that is at least so many ids."""
+        best, most = None, least - 1
         for slot in self._slots:
             valid = slot.valid
             if slot.context is not None and valid > most:

@@ -15,6 +15,9 @@ class Stream:
     """Items of one request, in order; ends after `RequestDone` or `Failed`, or when cancelled.
 
     For one consumer, either `for item in stream` or `async for item in stream`.
+
+    Attributes:
+        drawn_tokens: computed for the request, whatever became of them; known once it is over.
     """
 
     def __init__(self, on_cancel: "Callable[[Stream], None]") -> None:
@@ -25,11 +28,17 @@ class Stream:
         self._collecting = False
         self._waiter: Waiter | None = None
         self._ended = False
+        self.drawn_tokens = 0
 
     @property
     def held(self) -> int:
         """Items that were delivered and not read."""
         return len(self._items)
+
+    @property
+    def collecting(self) -> bool:
+        """Whoever reads it waits for the whole."""
+        return self._collecting
 
     @property
     def ended(self) -> bool:

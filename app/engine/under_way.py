@@ -130,6 +130,7 @@ class UnderWay:
     def end(self, active: ActiveRequest) -> None:
         """Stop whatever of the request still runs, and free its rows."""
         active.over = True
+        active.stream.drawn_tokens = active.drawn_tokens
         for choice in active.choices:
             choice.task.close()
             self._slots.release(choice.ledger)

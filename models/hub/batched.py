@@ -165,7 +165,7 @@ class BatchedModel:
         where = self._where(cache, slots, positions, ends, lengths)
         ids, at = self._on_device(np.stack((token_ids, positions)))
         windows = windows_of(self._config)
-        if isinstance(where, OneRow) and self._is_sdpa and needs_no_mask(windows, width, reach):
+        if len(slots) == 1 and self._is_sdpa and needs_no_mask(windows, width, reach):
             mask = None
         else:
             mask = additive_masks(windows, at, reach, self._network.dtype)
@@ -182,12 +182,12 @@ class BatchedModel:
         self, cache: TokenPool, slots: Ids, positions: Ids, ends: Ids, lengths: Ids | None
     ) -> OneRow | SeveralRows:
         """Where in the pool the rows of a pass lie; see `_run`."""
-        into = cache.places(slots, positions)
-        (rows, width), reach = into.shape, int(ends.max())
-        if rows == 1:
-            end = int(into[0, -1]) + 1
-            return OneRow(slice(end - reach, end), slice(end - width, end))
-        into, written = into.ravel(), None
+        (rows, width), reach = positions.shape, int(ends.max())
+        start = cache.start(int(slots[0]), reach) if rows == 1 else None
+        if start is not None:
+            end = start + reach
+            return OneRow(slice(start, end), slice(end - width, end))
+        into, written = cache.places(slots, positions).ravel(), None
         if lengths is not None and int(lengths.min()) < width:
             tokens = (np.arange(width) < lengths[:, None]).ravel().nonzero()[0]
             into, written = into[tokens], self._on_device(tokens)

@@ -5,7 +5,6 @@ are, and wherever a prompt was cut: every number is summed in one order."""
 import ctypes
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -20,15 +19,19 @@ from models.language_model import (
     MEASURES,
     EndTokens,
     Integers,
-    LinearReads,
+    ModelSpec,
     PrefillRow,
     StepOutput,
     check_cache_size,
     check_layers,
     check_rows,
 )
-from models.native.library import Pass, Shape, load_library
+from models.native.library import Pass, Shape, Writing, load_library
 from models.native.native_cache import NativeCache
+from models.native.native_probes import NativeProbes, StepsSoFar
+from models.native.rows_ahead import ResultsAhead, RowsAhead
+from models.step_probes import StepProbe
+from models.writing_ahead import Halt, ProbesAhead, RowAhead, WrittenAhead
 
 FITS = -1
 """What `demur_run` answers when all went well; `NO_MEMORY`, or else the first token that does not fit."""
@@ -45,9 +48,8 @@ class NativeDecoder:
     def __init__(self, network: GPT2, name: str, *ends: EndTokens) -> None:
         self.spec = replace(network_spec(network, name, *ends), kernel="native")
         self._config = network.config
-        self._run = load_library().demur_run
+        self._library = load_library()
         self._network = _Network(network, torch.get_num_threads())
-        self._reads: _Reads | None = None
         self._no_layers = (ctypes.c_void_p * (self.spec.n_layers + 1))()
 
     def new_cache(self, slots: int, length: int) -> NativeCache:
@@ -89,12 +91,55 @@ class NativeDecoder:
         cache = self.new_cache(1, len(token_ids))
         return self.extend(cache, PrefillRow(0, 0, tuple(token_ids)), hidden_layers)
 
-    def reading(self, reads: LinearReads) -> "NativeDecoder":
-        """The same model, which reads along; see `ReadsAlong`."""
-        check_layers(self.spec, reads.layers)
-        other = copy(self)
-        other._reads = _Reads(self._network, reads)
-        return other
+    def pack(self, probes: Sequence[StepProbe], layers: int) -> NativeProbes:
+        """Make probes ready; see `WritesAhead`."""
+        return NativeProbes(self._network.address, probes, layers)
+
+    def write(
+        self,
+        cache: NativeCache,
+        rows: Sequence[RowAhead],
+        hidden_layers: Sequence[int],
+        halt: Halt,
+        probes: ProbesAhead | None = None,
+    ) -> WrittenAhead:
+        """Several tokens to each of several slots; see `WritesAhead`."""
+        check_layers(self.spec, hidden_layers)
+        assert probes is None or isinstance(probes, NativeProbes), "they were packed for another model"
+        inputs = RowsAhead(rows)
+        steps = None if probes is None else StepsSoFar([row.step for row in rows])
+        read = 0 if probes is None else probes.count
+        results = ResultsAhead(inputs.most_results, self.spec.d_model, hidden_layers, read)
+        layers = (ctypes.c_void_p * (self.spec.n_layers + 1))(*results.addresses(self.spec.n_layers))
+        writing = Writing(
+            *inputs.counts(cache),
+            *inputs.addresses(),
+            halt.word.ctypes.data,
+            cache.keys.data_ptr(),
+            cache.values.data_ptr(),
+            *results.own_addresses(),
+            ctypes.addressof(layers),
+            results.stride,
+            None if probes is None else probes.address,
+            None if steps is None else steps.address,
+            *results.read_addresses(),
+        )
+        count = ctypes.c_int32()
+        answer = self._library.demur_write(self._network.address, ctypes.byref(writing), ctypes.byref(count))
+        if answer != FITS:
+            raise _refusal(answer, inputs.columns, cache, self.spec)
+        return results.first(count.value)
+
+    def draw(self, logits: Tensor, uniforms: Tensor) -> Tensor:
+        """A token of each row of logits; see `WritesAhead`."""
+        rows, vocab_size = logits.shape
+        logits, ids = logits.float().contiguous(), torch.empty(rows, dtype=torch.int64)
+        answer = self._library.demur_draw(
+            logits.data_ptr(), rows, vocab_size, uniforms.data_ptr(), ids.data_ptr()
+        )
+        if answer == NO_MEMORY:
+            raise MemoryError("there is no memory for a draw")
+        return ids
 
     def _pass(
         self,
@@ -114,8 +159,6 @@ class NativeDecoder:
         logits = torch.empty(results, self.spec.vocab_size)
         measures = torch.empty(results, len(MEASURES))
         hidden = {layer: torch.empty(results, self.spec.d_model) for layer in hidden_layers}
-        reads = self._reads
-        read = None if reads is None else torch.empty(results, reads.units)
         layers = self._no_layers
         if hidden:
             layers = type(layers)()
@@ -136,20 +179,26 @@ class NativeDecoder:
             logits.data_ptr(),
             measures.data_ptr(),
             ctypes.addressof(layers),
-            None if reads is None else reads.address,
-            None if read is None else read.data_ptr(),
+            self.spec.d_model,
         )
-        answer = self._run(self._network.address, ctypes.byref(native_pass))
-        if answer == NO_MEMORY:
-            raise MemoryError("there is no memory for a forward pass")
+        answer = self._library.demur_run(self._network.address, ctypes.byref(native_pass))
         if answer != FITS:
-            token_id, slot, position = columns[:, answer].tolist()
-            raise CapacityError(
-                f"token {token_id} at position {position} of slot {slot} does not fit: ids are 0 to "
-                f"{self.spec.vocab_size - 1}, slots 0 to {cache.slots - 1}, positions 0 to "
-                f"{cache.length - 1}, and those of a slot follow each other"
-            )
-        return StepOutput(logits, hidden, measures, read)
+            raise _refusal(answer, columns, cache, self.spec)
+        return StepOutput(logits, hidden, measures)
+
+
+def _refusal(
+    answer: int, columns: NDArray[np.int64], cache: NativeCache, spec: ModelSpec
+) -> MemoryError | CapacityError:
+    """What an answer other than `FITS` means."""
+    if answer == NO_MEMORY:
+        return MemoryError("there is no memory for a forward pass")
+    token_id, slot, position = columns[:, answer].tolist()
+    return CapacityError(
+        f"token {token_id} at position {position} of slot {slot} does not fit: ids are 0 to "
+        f"{spec.vocab_size - 1}, slots 0 to {cache.slots - 1}, positions 0 to {cache.length - 1}, and those "
+        "of a slot follow each other"
+    )
 
 
 def _columns(row: PrefillRow) -> NDArray[np.int64]:
@@ -180,22 +229,6 @@ class _Network:
         if not self.address:
             raise MemoryError("there is no memory for the weights")
         _when_gone(self, library.demur_delete, self.address)
-
-
-class _Reads:
-    """What is read along with passes of a network. address: of its packed weights. units: numbers a row."""
-
-    def __init__(self, network: _Network, reads: LinearReads) -> None:
-        self.units = reads.weight.shape[1]
-        layers = (ctypes.c_int32 * len(reads.layers))(*reads.layers)
-        weight, bias = _numbers(reads.weight.T), _numbers(reads.bias)
-        library = load_library()
-        self.address: int = library.demur_reads_new(
-            network.address, layers, len(layers), self.units, weight.data_ptr(), bias.data_ptr()
-        )
-        if not self.address:
-            raise MemoryError("there is no memory for what is to be read along")
-        _when_gone(self, library.demur_reads_delete, self.address)
 
 
 def _when_gone(owner: object, delete: Callable[[int], None], address: int) -> None:

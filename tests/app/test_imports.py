@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-HEAVY = ("matplotlib", "pandas", "scipy.stats", "scipy.optimize", "sklearn", "statsmodels", "transformers")
+HEAVY = ("matplotlib", "pandas", "scipy", "sklearn", "statsmodels", "transformers")
 
 
 def test_the_application_brings_no_library_along_that_it_needs_later_or_never() -> None:

@@ -50,15 +50,11 @@ def read_all(
     written: list[Written] = []
     scores: list[dict[str, float]] = []
     for index, token_id in enumerate(completion):
-        # Three rows that are alike but for the middle one, which is ours.
-        hidden = {
-            layer: torch.stack([torch.zeros(32), states[first + index], torch.ones(32)])
-            for layer, states in output.hidden.items()
-        }
-        projection = reader.project(hidden, 3)[1]
+        rows = [output.hidden[layer][first + index] for layer in reader.layers]
+        states = torch.stack(rows).numpy() if rows else np.zeros((1, 0), dtype=np.float32)
         mine = tuple(signals[index].tolist()) if plan.signals else ()
-        scores.append(plan.read(written, token_id, projection, mine))
-        written.append(Written(token_id, plan.trace(written, projection, mine)))
+        scores.append(plan.read(written, token_id, states, mine))
+        written.append(Written(token_id, plan.trace(written, states, mine)))
     return scores
 
 
@@ -95,25 +91,26 @@ def test_a_probe_reads_the_same_alone_and_beside_others(probe: Probe) -> None:
 def test_before_the_choice_there_is_what_does_not_depend_on_it() -> None:
     reader = ProbeReader(PROBES)
     plan = reader.plan([probe.name for probe in PROBES])
-    states = {layer: torch.ones(1, 32) for layer in reader.layers}
-    before = plan.read([], NO_TOKEN, reader.project(states, 1)[0], [0.5] * len(CURRENT))
-    after = plan.read([], 8, reader.project(states, 1)[0], [0.5] * len(CURRENT))
+    states = np.ones((len(reader.layers), 32), dtype=np.float32)
+    before = plan.read([], NO_TOKEN, states, [0.5] * len(CURRENT))
+    after = plan.read([], 8, states, [0.5] * len(CURRENT))
     assert set(before) == {"answer", "pooled_every"}
     assert before == after
 
 
 def test_only_what_is_needed_is_kept_with_a_token() -> None:
     reader = ProbeReader(PROBES)
-    projection = np.arange(40, dtype=np.float32)
+    states = np.arange(96, dtype=np.float32).reshape(3, 32)
     assert reader.plan(["linear", "network"]).signals == ()
-    assert reader.plan(["linear", "network"]).trace([], projection, ()) is None
-    with_signals = reader.plan(["with_signals"]).trace([], projection, (1.0,))
+    assert reader.plan(["linear", "network"]).trace([], states, ()) is None
+    with_signals = reader.plan(["with_signals"]).trace([], states, (1.0,))
     assert with_signals is not None
-    assert with_signals.projection.size == 0
-    pooled = reader.plan(["pooled"]).trace([], projection, ())
+    assert with_signals.states is None
+    pooled = reader.plan(["pooled"]).trace([], states, ())
     assert pooled is not None
-    # Units of the three probes that pool, of all probes there are.
-    assert pooled.projection.tolist() == list(range(1 + 1 + 3))
+    assert pooled.states is not None
+    assert pooled.states.tolist() == states.tolist()
+    assert pooled.states.base is None, "else it would keep those of the whole batch"
 
 
 def test_layers_are_those_that_some_probe_reads() -> None:

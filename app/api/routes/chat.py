@@ -20,12 +20,16 @@ from app.api.schemas.requests import ChatRequest
 from app.api.schemas.responses import ChatCompletion
 from app.api.service import client_of, service_of, serving_of
 from app.api.serving import Serving
+from app.api.streaming import MAY_BE_A_STREAM
 
 router = APIRouter(route_class=StrictJsonRoute)
 
 
 @router.post(
-    "/v1/chat/completions", tags=["generation"], response_model=ChatCompletion, responses=ERROR_RESPONSES
+    "/v1/chat/completions",
+    tags=["generation"],
+    response_model=ChatCompletion,
+    responses=MAY_BE_A_STREAM | ERROR_RESPONSES,
 )
 async def chat(
     request: Request, body: ChatRequest, serving: Annotated[Serving, Depends(serving_of)]
@@ -38,6 +42,7 @@ async def chat(
     and the last one is `[DONE]`, or an error.
     """
     service, record = service_of(request), record_of(request)
+    serving.engine.require_room(client_of(request))
     body = with_recommended(body, serving)
     prompt = await service.off_loop.read(
         await size_of(request), lambda: take_chat(body, serving, service.settings)

@@ -20,11 +20,17 @@ from app.api.schemas.requests import CompletionRequest
 from app.api.schemas.responses import Completion
 from app.api.service import client_of, service_of, serving_of
 from app.api.serving import Serving
+from app.api.streaming import MAY_BE_A_STREAM
 
 router = APIRouter(route_class=StrictJsonRoute)
 
 
-@router.post("/v1/completions", tags=["generation"], response_model=Completion, responses=ERROR_RESPONSES)
+@router.post(
+    "/v1/completions",
+    tags=["generation"],
+    response_model=Completion,
+    responses=MAY_BE_A_STREAM | ERROR_RESPONSES,
+)
 async def complete(
     request: Request, body: CompletionRequest, serving: Annotated[Serving, Depends(serving_of)]
 ) -> Response:
@@ -34,6 +40,7 @@ async def complete(
     of the same shape, and the last one is `[DONE]`, or an error.
     """
     service, record = service_of(request), record_of(request)
+    serving.engine.require_room(client_of(request))
     body = with_recommended(body, serving)
     prompts = await service.off_loop.read(
         await size_of(request),

@@ -1,10 +1,14 @@
-"""GET /health/live, /health/ready, /metrics and /docs: for whoever runs the service."""
+"""GET /health/live, /health/ready, /metrics, /docs and /openapi.json: for whoever runs the service."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from app.api import reference
 from app.api.errors import draining
+from app.api.problem_drawing import describe_corpus
 from app.api.schemas.catalogue import Health
 from app.api.service import service_of
 
@@ -43,5 +47,25 @@ async def metrics(request: Request) -> Response:
 @router.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> HTMLResponse:
     """The routes and their fields, for people."""
+    return HTMLResponse(reference.render(await _document(request)))
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> JSONResponse:
+    """The same for programs."""
+    document, root = await _document(request), request.scope.get("root_path", "").rstrip("/")
+    return JSONResponse({**document, "servers": [{"url": root}]} if root else document)
+
+
+async def _document(request: Request) -> Mapping[str, Any]:
+    """The OpenAPI document, with the limits that the served model sets.
+
+    It takes as long to make as everything else that a start does beside imports, so it is made for who first
+    asks, beside the event loop. FastAPI keeps it.
+    """
     application: FastAPI = request.app
-    return HTMLResponse(reference.render(application.openapi()))
+    service = service_of(request)
+    document = application.openapi_schema or await service.off_loop.draw(application.openapi)
+    if service.serving is not None:
+        describe_corpus(document, service.serving)
+    return document

@@ -35,6 +35,7 @@ async def score(
     the distribution that it was chosen from.
     """
     service, record = service_of(request), record_of(request)
+    serving.engine.require_room(client_of(request))
     record.model = serving.name
     texts = await service.off_loop.read(
         await size_of(request),

@@ -17,13 +17,20 @@ class ComparisonList(BaseModel):
     data: list[ComparisonStatus] = Field(description="The newest first.")
 
 
+MAX_AFTER = 2**53 - 1
+"""The largest whole number that is exact in JavaScript; no list is so long."""
+
+
 class PageQuery(BaseModel):
     """Query of the lists of a comparison."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     after: int = Field(
-        default=0, ge=0, description="Leave out so many of the first: `next` of the answer before, or 0."
+        default=0,
+        ge=0,
+        le=MAX_AFTER,
+        description="Leave out so many of the first: `next` of the answer before, or 0.",
     )
     limit: int = Field(
         default=1000,

@@ -16,8 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy.special import bdtr, betaincinv
-
 RiskKind = Literal["selective", "overall"]
 """selective: share of wrong answers among those given. overall: share of wrong answers among all problems."""
 
@@ -49,6 +47,8 @@ class ChosenThreshold:
 
 def p_value(wrong: int, problems: int, level: float) -> float:
     """P(at most `wrong` of `problems`), each wrong with probability `level`: the binomial's exact tail."""
+    from scipy.special import bdtr  # takes a third of a second, which a server need not
+
     return float(bdtr(wrong, problems, level))
 
 
@@ -56,6 +56,8 @@ def upper_bound(wrong: int, problems: int, delta: float) -> float:
     """The level at which `p_value` is delta: Clopper & Pearson's upper bound. 1 if nothing can be said."""
     if wrong >= problems:
         return 1.0
+    from scipy.special import betaincinv
+
     return float(betaincinv(wrong + 1, problems - wrong, 1 - delta))
 
 

@@ -13,13 +13,15 @@ SamplingPolicy = Callable[[Mapping[str, float]], SamplingParams]
 
 
 class NextToken:
-    """Asks the engine for one token of a sequence."""
+    """Asks the engine for one token of a sequence, or for up to `most` where it can write several at a time.
+    All of them are in the sequence when it answers, which it does with the last one."""
 
-    __slots__ = ("sampling", "sequence")
+    __slots__ = ("most", "sampling", "sequence")
 
-    def __init__(self, sequence: Text, sampling: SamplingParams | SamplingPolicy) -> None:
+    def __init__(self, sequence: Text, sampling: SamplingParams | SamplingPolicy, most: int = 1) -> None:
         self.sequence = sequence
         self.sampling = sampling
+        self.most = most
 
     def __await__(self) -> Generator["NextToken", Token, Token]:
         token = yield self

@@ -36,6 +36,21 @@ class Sequence(Text):
             raise _ended("next", self._finish)
         return NextToken(self, self.spec.sampling if sampling is None else sampling)
 
+    def several(
+        self, sampling: SamplingParams | SamplingPolicy | None = None, most: int | None = None
+    ) -> NextToken:
+        """Await this where it makes no difference whether one token is written or a few: the engine takes its
+        turn as it likes, and `most` is never exceeded. Otherwise as `next`.
+
+        Raises:
+            StrategyError: the sequence is finished, or `most` is less than 1.
+        """
+        self._require_unfinished("several")
+        if most is not None and most < 1:
+            raise StrategyError(f"several(most={most}); ask for at least 1.")
+        room = self.room if most is None else min(most, self.room)
+        return NextToken(self, self.spec.sampling if sampling is None else sampling, room)
+
     def candidates(self, count: int, sampling: SamplingParams | None = None) -> Candidates:
         """Await this for the `count` likeliest next tokens, likeliest first, after penalties and logit bias.
 
@@ -72,9 +87,11 @@ class Sequence(Text):
         """
         start = self.position
         while self._finish is None:
-            if max_tokens is not None and self.position - start >= max_tokens:
+            left = None if max_tokens is None else max_tokens - (self.position - start)
+            if left is not None and left <= 0:
                 break
-            await self.next(sampling)
+            # What follows a token is decided here where somebody looks at every one.
+            await (self.several(sampling, left) if until is None else self.next(sampling))
             if until is not None and until(self.span(start)):
                 break
         return self.span(start)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from app.decoding.calibration.calibration import SignalCalibration
 from app.decoding.core.types import StoppingParams, Token
@@ -32,6 +33,12 @@ class SequenceSpec:
     seed: int = 0
     calibration: SignalCalibration | None = field(default=None, repr=False)
     corpus: Corpus | None = None
+
+    @cached_property
+    def stops(self) -> tuple[int, ...]:
+        """The tokens that end a text."""
+        ends = () if self.stopping.ignore_eos else self.end_token_ids
+        return (*ends, *self.stopping.stop_token_ids)
 
     @property
     def prompt(self) -> str:

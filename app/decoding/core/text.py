@@ -96,6 +96,11 @@ class Text:
         return self._finish
 
     @property
+    def room(self) -> int:
+        """How many tokens may still come."""
+        return self._max_length - len(self._tokens)
+
+    @property
     def attempt(self) -> int:
         """How often the token at `position` was drawn in this branch and taken back."""
         return self._attempts.get(len(self._tokens), 0)
@@ -104,6 +109,14 @@ class Text:
         """A uniform number in [0, 1) for the draw of the token that comes next; see `randomness.uniform`."""
         position = len(self._tokens)
         return uniform(self.spec.seed, self.branch, position, self._attempts.get(position, 0), purpose)
+
+    def uniforms(self, count: int) -> list[float]:
+        """`uniform` for each of the next `count` tokens."""
+        seed, branch, attempts, first = self.spec.seed, self.branch, self._attempts, len(self._tokens)
+        return [
+            uniform(seed, branch, position, attempts.get(position, 0))
+            for position in range(first, first + count)
+        ]
 
     def span(self, start: int) -> Span:
         """The tokens from `start` on."""

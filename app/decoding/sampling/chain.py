@@ -5,7 +5,7 @@ transform at its neutral value are not touched by it, so what a row gets does no
 its neighbours.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,9 @@ from app.decoding.sampling.history import History, SamplerState
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.sampling.penalties import apply_logit_bias
 from app.decoding.sampling.stages import Stage, columns_of, rows_by_sampler, stages_of
+
+Draw = Callable[[Tensor, Tensor], Tensor]
+"""From logits (R, V) and uniform numbers (R,) to ids (R,), as `app.decoding.sampling.drawing.draw`."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class DrawnTokens:
 class SamplingChain:
     """Chooses the next token of each row from its raw logits.
 
+    draw: the model's own inverse CDF, where it has one.
+
     Attributes:
         sampled: rows that draw, in order; the others take the likeliest token.
         penalised: rows that look at their history, in order.
@@ -41,8 +46,9 @@ class SamplingChain:
         remembering: rows whose sampler follows the tokens that it drew, in order.
     """
 
-    def __init__(self, params: Sequence[SamplingParams], device: torch.device) -> None:
+    def __init__(self, params: Sequence[SamplingParams], device: torch.device, draw: Draw = draw) -> None:
         self.params = list(params)
+        self._draw = draw
         self.sampled = [row for row, each in enumerate(params) if each.temperature > 0]
         self._device = device
         self._biased = any(each.logit_bias for each in params)
@@ -84,7 +90,7 @@ class SamplingChain:
         index = self._sampled_index
         before = self.cut(logits if index is None else logits[index], coins)
         after = self.follow(before, states) if self._following else before
-        drawn = draw(after, torch.tensor(uniforms, dtype=torch.float64, device=self._device))
+        drawn = self._draw(after, torch.tensor(uniforms, dtype=torch.float64, device=self._device))
         learnt = self._learn(before, after, drawn, states) if self._following else {}
         if index is None:
             return DrawnTokens(drawn, learnt)

@@ -88,6 +88,12 @@ class SamplingParams(SamplerFields):
         greedy = self.temperature == 0
         return frozenset(each.name for each in switched if each.kind == "history" or not greedy)
 
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether nothing but a temperature, the same everywhere, stands between logits and draw."""
+        changed = self._on - {"temperature"} or self.logit_bias or self.dynatemp_range or self.edt_theta
+        return not changed
+
     def effective(self) -> dict[str, Any]:
         """What the chain does: the samplers that are on, in order, and every parameter that they read."""
         values = vars(self)

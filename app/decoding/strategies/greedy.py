@@ -15,6 +15,6 @@ class Greedy(Strategy):
     async def decode(self, sequence: Sequence) -> Sequence:
         likeliest = replace(sequence.sampling, temperature=0.0)
         while not sequence.finished:
-            await sequence.next(likeliest)
+            await sequence.several(likeliest)
             sequence.commit()
         return sequence

@@ -13,6 +13,6 @@ class Sample(Strategy):
 
     async def decode(self, sequence: Sequence) -> Sequence:
         while not sequence.finished:
-            await sequence.next()
+            await sequence.several()
             sequence.commit()
         return sequence

@@ -2,6 +2,7 @@
 #include "kernels.h"
 
 #include "attention.h"
+#include "draw.h"
 #include "product.h"
 #include "rows.h"
 #include "signals.h"
@@ -15,7 +16,7 @@ namespace demur {
 
 extern const Kernels TABLE_OF(DEMUR_TARGET);
 const Kernels TABLE_OF(DEMUR_TARGET) = {
-    TEXT(DEMUR_TARGET), PANEL, pack, multiply, normalise, rotate, attend, read_distribution,
+    TEXT(DEMUR_TARGET), PANEL, pack, multiply, normalise, rotate, attend, read_distribution, draw,
 };
 
 }  // namespace demur

@@ -30,7 +30,7 @@ struct Attention {
 
 // normaliser: the logarithm of the sum of e^logit.
 struct RowSignals {
-    float normaliser, entropy, varentropy, max_probability, margin;
+    float normaliser, entropy, varentropy, max_probability, margin, confidence;
 };
 
 constexpr int BLOCK = 16;  // positions of a block of keys, and what rows are padded to: the widest vector
@@ -44,6 +44,7 @@ struct Kernels {
     void (*rotate)(float* head, const float* cosine, const float* sine, int size);
     void (*attend)(const Attention&, float* scores);
     void (*read_distribution)(const float* logits, int count, RowSignals&);
+    int (*draw)(const float* logits, int count, float temperature, double uniform, float* mass);
 };
 
 // Those for this processor.

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "reads.h"
-
 namespace demur {
 
 namespace {
@@ -143,7 +141,7 @@ void Network::work_on(const demur_pass& pass, const Cache& cache, const Part& pa
     for (int row = rows.first; row < rows.last; ++row) {
         RowSignals signals;
         kernels().read_distribution(logits + row * vocabulary, shape_.vocabulary, signals);
-        std::memcpy(pass.signals + (part.result + row) * 5L, &signals, sizeof signals);
+        std::memcpy(pass.signals + (part.result + row) * 6L, &signals, sizeof signals);
     }
 }
 
@@ -154,25 +152,14 @@ void Network::norm(const Norm& norm, const float* in, int rows, float* out, int 
                             out + row * shape_.width);
 }
 
-// Hands out the residual stream where it is asked for, and reads it.
+// Hands out the residual stream where it is asked for.
 void Network::keep(const demur_pass& pass, int layer, const Part& part, int member) {
     const int width = shape_.width;
     const Share own(static_cast<int>(part.wanted.size()), member, team_.members());
     if (float* hidden = pass.hidden[layer]; hidden != nullptr)
         for (int row = own.first; row < own.last; ++row)
-            std::memcpy(hidden + (part.result + row) * width, stream_.data() + part.wanted[row] * width,
+            std::memcpy(hidden + (part.result + row) * pass.hidden_stride, stream_.data() + part.wanted[row] * width,
                         sizeof(float) * width);
-    if (pass.reads == nullptr) return;
-    const Reads& reads = *static_cast<const Reads*>(pass.reads);
-    float* read = pass.read + static_cast<long>(part.result) * reads.units();
-    if (layer == 0) reads.begin(own.last - own.first, read + static_cast<long>(own.first) * reads.units());
-    for (int row = own.first; row < own.last;) {
-        int next = row + 1;  // neighbours are read together
-        while (next < own.last && part.wanted[next] == part.wanted[next - 1] + 1) ++next;
-        reads.add(layer, stream_.data() + part.wanted[row] * width, next - row,
-                  read + static_cast<long>(row) * reads.units());
-        row = next;
-    }
 }
 
 // Turns queries and keys by their positions, scales the queries, and writes keys and values into the cache.

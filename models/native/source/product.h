@@ -2,9 +2,9 @@
 //
 // Weights lie in panels of PANEL columns: panel p holds, for each input, its PANEL weights side by side, and
 // zeros behind the last column. Weights that bfloat16 holds exactly, as checkpoints store them, lie as such, two
-// to a number of 32 bits: half the memory to read, and nothing is rounded. Every output is one chain of multiply-adds over the inputs in order, however
-// many rows and panels are computed together: so what a row gets does not depend on its company, on the number
-// of threads, or on where a prompt was cut.
+// to a number of 32 bits: half the memory to read, and nothing is rounded. Every output is one chain of
+// multiply-adds over the inputs in order, however many rows and panels are computed together: so what a row gets
+// does not depend on its company, on the number of threads, or on where a prompt was cut.
 #pragma once
 
 #include "kernels.h"

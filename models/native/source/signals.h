@@ -32,6 +32,27 @@ inline void two_largest(const float* logits, int count, float& first, float& sec
     }
 }
 
+constexpr int CONFIDENCE_TOP_K = 20;
+
+// Mean of -ln p over the likeliest tokens.
+inline float confidence(const float* logits, int count, float normaliser) {
+    float best[CONFIDENCE_TOP_K];  // in falling order
+    int held = 0;
+    for (int at = 0; at < count; ++at) {
+        const float each = logits[at];
+        if (held == CONFIDENCE_TOP_K && !(each > best[held - 1])) continue;
+        int place = held < CONFIDENCE_TOP_K ? held++ : held - 1;
+        for (; place > 0 && best[place - 1] < each; --place) best[place] = best[place - 1];
+        best[place] = each;
+    }
+    float total = 0.0f;
+    for (int at = 0; at < held; ++at) {
+        const float log_prob = best[at] - normaliser;
+        total += log_prob < LOG_ZERO ? LOG_ZERO : log_prob;
+    }
+    return 0.0f - total / static_cast<float>(held);
+}
+
 void read_distribution(const float* logits, int count, RowSignals& out) {
     const float nothing = -__builtin_inff();
     float first, second;
@@ -66,6 +87,7 @@ void read_distribution(const float* logits, int count, RowSignals& out) {
     out.varentropy = sum(deviations);
     out.max_probability = __builtin_expf(first - normaliser);
     out.margin = count > 1 ? out.max_probability - __builtin_expf(second - normaliser) : out.max_probability;
+    out.confidence = confidence(logits, count, normaliser);
 }
 
 }  // namespace

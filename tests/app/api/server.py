@@ -77,7 +77,7 @@ def server_here(checkpoint: Path, **given: Any) -> Generator[Here]:
     settings = Settings(checkpoint=checkpoint, **given)
     app = create_app(settings)
     service: Service = app.state.service
-    config = uvicorn.Config(app, port=0, log_level="error")
+    config = uvicorn.Config(app, http=app.state.protocol, port=0, log_level="error")
     server = draining_server(config, settings.drain_seconds, service.drain, service.stop)
     thread = threading.Thread(target=server.run)
     thread.start()

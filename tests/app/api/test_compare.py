@@ -105,7 +105,17 @@ def test_results_come_in_pages(corpus: httpx2.Client) -> None:
         after = answer["next"]
     assert pages == whole
     assert after == 24
-    for query in ({"after": -1}, {"after": "x"}, {"limit": 0}, {"limit": 10_001}, {"page": 1}):
+    beyond = corpus.get(f"/v1/compare/{id}/results", params={"after": 2**53 - 1, "limit": 10_000})
+    assert beyond.json()["data"] == []
+    wrong = (
+        {"after": -1},
+        {"after": "x"},
+        {"after": 2**53},
+        {"after": 2**80},
+        {"limit": 0},
+        {"limit": 10_001},
+    )
+    for query in (*wrong, {"page": 1}):
         bad = corpus.get(f"/v1/compare/{id}/results", params=query)
         assert bad.status_code == 400
         assert error_of(bad)["param"] == next(iter(query))

@@ -1,4 +1,4 @@
-"""Named API keys: where they come from, when they are read again, and what each may use."""
+"""Named API keys: where they come from, when they are read again, and what they open."""
 
 import asyncio
 import json
@@ -16,13 +16,11 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.errors import ApiError
 from app.api.key_gate import KeyGate
 from app.api.key_ring import KeyRing
 from app.api.keys import ApiKey, KeyLimits, KeyList, KeysError, change_keys, hash_of, new_key, read_keys
 from app.api.metrics import Metrics
 from app.api.middleware import RequestContext
-from app.api.rate_limits import RateLimits
 from app.api.request_record import RequestRecord
 from app.settings import Settings, SettingsError, load_settings
 from tests.app.api.server import server_here
@@ -36,14 +34,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time of `limits`."""
-    clock = Clock()
-    monkeypatch.setattr("time.time", clock)
-    return clock
 
 
 def key(name: str = "alice", secret: str = "s1", **limits: int) -> ApiKey:
@@ -168,61 +158,6 @@ def test_nothing_is_protected_without_a_key() -> None:
     for what in ("protect_metrics", "protect_docs"):
         with pytest.raises(SettingsError, match="there is no API key"):
             load_settings({what: True})
-
-
-def test_requests_of_a_minute_that_slides(clock: Clock) -> None:
-    limits, alice = RateLimits(), key(requests_per_minute=2)
-    told = limits.begin(alice)
-    assert told["x-ratelimit-limit-requests"] == "2"
-    assert told["x-ratelimit-remaining-requests"] == "1"
-    assert told["x-ratelimit-reset-requests"] == "50s"
-    assert "x-ratelimit-limit-tokens" not in told
-    assert limits.begin(alice)["x-ratelimit-remaining-requests"] == "0"
-    with pytest.raises(ApiError, match="2 requests per minute") as raised:
-        limits.begin(alice)
-    assert raised.value.status == 429
-    assert raised.value.headers["retry-after"] == "50"
-    assert raised.value.headers["x-ratelimit-remaining-requests"] == "0"
-    limits.begin(key("bob", requests_per_minute=2))  # whose minutes are his own
-    clock.now += 49
-    with pytest.raises(ApiError):
-        limits.begin(alice)
-    clock.now += 2
-    limits.begin(alice)
-
-
-def test_tokens_are_counted_at_the_end_and_what_is_too_much_is_paid_from_the_next_minutes(
-    clock: Clock,
-) -> None:
-    limits, alice = RateLimits(), key(tokens_per_minute=100)
-    assert limits.begin(alice)["x-ratelimit-remaining-tokens"] == "100"
-    limits.end(alice, 30)
-    assert limits.begin(alice)["x-ratelimit-remaining-tokens"] == "70"
-    limits.end(alice, 320)  # 250 more than there are
-    with pytest.raises(ApiError, match="100 tokens per minute") as raised:
-        limits.begin(alice)
-    assert int(raised.value.headers["retry-after"]) == 170
-    begun = []
-    for second in range(1, 600):
-        clock.now += 1
-        try:
-            limits.begin(alice)
-        except ApiError:
-            continue
-        begun.append(second)
-        break
-    assert 170 <= begun[0] <= 260, (
-        "350 tokens are those of three minutes and a half, the first of which were there"
-    )
-
-
-def test_requests_at_the_same_time() -> None:
-    limits, alice = RateLimits(), key(concurrent=1)
-    assert limits.begin(alice) == {}
-    with pytest.raises(ApiError, match="1 requests at the same time"):
-        limits.begin(alice)
-    limits.end(alice, 5)
-    limits.begin(alice)
 
 
 def test_a_request_ends_for_its_limits_however_it_ends() -> None:

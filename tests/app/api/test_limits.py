@@ -11,6 +11,7 @@ import pytest
 
 from tests.app.api.server import Here, server_here
 from tests.app.api.test_streaming import events, wait_for_metric
+from tests.app.api.wire import connect, listen, post
 
 LONG = {"prompt": "How many kites?", "max_tokens": 110, "ignore_eos": True}
 # Takes the only row for as long as a test needs: every sample has to end before the first word.
@@ -173,6 +174,25 @@ def test_what_is_not_done_when_the_time_is_over_ends_with_an_error(checkpoint_fo
         assert "error" in json.loads(list(received)[-1])
         server.thread.join(60)
         assert not server.thread.is_alive()
+
+
+def test_whoever_has_not_sent_all_of_a_request_is_told_at_once_that_the_server_stops(
+    checkpoint_folder: Path,
+) -> None:
+    half = post("/v1/completions", b'{"prompt": ', length=100)
+    with (
+        server_here(checkpoint_folder, drain_seconds=60, body_timeout_seconds=60) as server,
+        connect(server.url) as sock,
+    ):
+        sock.sendall(half)
+        wait_for_metric(server.url, "demur_http_requests_in_progress", 2)  # this one, and who asks
+        server.stop()
+        heard = listen(sock, 30)
+        server.thread.join(30)
+        assert not server.thread.is_alive()
+    assert heard.statuses == [503]
+    assert heard.error["code"] == "draining"
+    assert b"retry-after: 60" in heard.data
 
 
 def wait_until_draining(url: str) -> httpx2.Response:

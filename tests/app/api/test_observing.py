@@ -24,6 +24,7 @@ from app.api.metrics import Metrics
 from app.api.middleware import RequestContext
 from app.api.request_record import record_in
 from app.api.streaming import EventStream
+from app.api.tracing import telemetry
 from app.decoding.core.types import Token
 from app.main import create_app
 from app.settings import EMBEDDED_CHECKPOINT, EMBEDDED_PROBES, Settings, SettingsError
@@ -31,6 +32,7 @@ from models import checkpoint
 from probes.store import load_all
 from tests.app.api.server import Here, server_here
 from tests.app.api.test_live import RETRY
+from tests.app.api.wire import connect, post
 
 PROMPT = "Boats are 3 times kites. Kites are 7. How many boats?"
 BODY: dict[str, Any] = {"prompt": PROMPT, "max_tokens": 12, "ignore_eos": True, "seed": 3}
@@ -165,6 +167,23 @@ def test_an_error_in_a_stream_has_the_requests_id_and_its_line_the_errors_code(
     assert (line["status"], line["outcome"], line["error"]) == (200, "broken_off", "deadline_exceeded")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_was_drawn_for_a_client_that_has_left_counts(
+    here: Here, http: httpx2.Client, caplog: pytest.LogCaptureFixture, stream: bool
+) -> None:
+    endless = BODY | {"stream": stream, "max_tokens": 110}
+    endless["strategy"] = {"kind": "self_consistency", "samples": 256, "stop": "never"}
+    before = samples(http)["demur_generation_tokens_total"]
+    with caplog.at_level(logging.INFO, "app.requests"):
+        with connect(here.url) as sock:
+            sock.sendall(post("/v1/completions", json.dumps(endless).encode()))
+            while samples(http)["demur_generation_tokens_total"] == before:
+                time.sleep(0.01)
+        (line,) = lines(caplog, 1)
+    assert (line["outcome"], line["kept_tokens"]) == ("client_gone", 0)
+    assert 0 < line["discarded_tokens"] < 256 * 110
+
+
 def test_a_stream_that_its_client_leaves_is_no_success(caplog: pytest.LogCaptureFixture) -> None:
     closed: list[bool] = []
 
@@ -232,6 +251,16 @@ def test_a_request_has_one_span_with_its_rewinds(checkpoint_folder: Path, tmp_pa
     assert sum(int(str(dict(event.attributes or {})["demur.discarded"])) for event in rewinds) > 0
     assert refused.attributes is not None
     assert refused.attributes["error.type"] == "missing_field"
+
+
+@pytest.mark.parametrize("root", ["", "/demur"])
+@pytest.mark.parametrize(
+    ("path", "traced"), [("/health/live", False), ("/metrics", False), ("/v1/score", True), ("/", True)]
+)
+def test_who_asks_how_the_server_is_leaves_no_trace(root: str, path: str, traced: bool) -> None:
+    exclude = telemetry(Settings()).get("exclude")
+    assert exclude is not None
+    assert exclude({"type": "http", "path": root + path, "root_path": root}) is not traced
 
 
 def test_traces_are_refused_where_nothing_could_send_them(monkeypatch: pytest.MonkeyPatch) -> None:

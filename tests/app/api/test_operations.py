@@ -84,6 +84,9 @@ def test_openapi_names_every_route_and_both_bodies(http: httpx2.Client) -> None:
     for methods in document["paths"].values():
         for operation in methods.values():
             assert "422" not in operation["responses"]
+    for route in ("/v1/completions", "/v1/chat/completions"):
+        answer = document["paths"][route]["post"]["responses"]["200"]["content"]
+        assert set(answer) == {"application/json", "text/event-stream"}
     schemas = document["components"]["schemas"]
     for fields in (schemas["CompletionRequest"], schemas["ChatRequest"]):
         assert all(field.get("description") for field in fields["properties"].values())

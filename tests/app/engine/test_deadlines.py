@@ -141,3 +141,38 @@ def test_retry_after_is_a_second_at_least() -> None:
     with pytest.raises(OverloadedError) as refused:
         queue.join(now=0.002)
     assert refused.value.retry_after == 1
+
+
+def test_who_would_wait_for_too_long_is_refused_at_once() -> None:
+    queue = Queue(limit=1000, longest=7.0)
+    for _ in range(4):
+        queue.join(now=0.0)
+    for second in range(1, 31):  # one begins every second
+        queue.leave(now=float(second))
+        queue.join(now=float(second))
+    queue.join(now=30.0)
+    queue.join(now=30.0)
+    with pytest.raises(
+        OverloadedError, match=r"would begin after some 6 s, and none is to wait for more than 7 s"
+    ):
+        queue.join(now=30.0)
+    with pytest.raises(OverloadedError):
+        queue.require_room(now=30.0)
+    assert (queue.waiting, queue.refused) == (6, 2)
+    # Others have turns of their own, so what one client piled up is no reason to refuse them.
+    queue.join(now=30.0, client="other")
+    queue.leave(now=30.5, client="other")
+    # The line moves again, and there is room.
+    queue.leave(now=31.0)
+    queue.join(now=31.0)
+
+
+@pytest.mark.parametrize("begun", [0, 3, 15])
+def test_few_beginnings_foretell_nothing(begun: int) -> None:
+    queue = Queue(limit=1000, longest=5.0)
+    for second in range(begun):
+        queue.join(now=100.0 * second)
+        queue.leave(now=100.0 * second + 90)
+    for _ in range(50):
+        queue.join(now=10_000.0)
+    assert queue.waiting == 50

@@ -57,6 +57,27 @@ def test_several_long_prompts_are_read_in_turn() -> None:
     assert max(watched.ticks_until_spoken(stream) for stream in streams) <= 3 * 40 // PIECE
 
 
+def test_a_long_prompt_of_several_choices_is_read_once() -> None:
+    watched = Watched(max_rows=8, max_prefill_tokens=PIECE)
+    streams = watched.submit([replace(LONG, seed=seed) for seed in range(5)])
+    assert max(watched.ticks_until_spoken(stream) for stream in streams) <= 40 // PIECE
+    assert watched.loop.counters.prefill_tokens == 40
+
+
+def test_what_long_prompts_have_in_common_is_read_once() -> None:
+    watched = Watched(max_rows=8, max_prefill_tokens=PIECE)
+    common = [*range(1, 41)]
+    requests = [ask([*common, 100 + each, 7, 7], max_tokens=2, seed=each) for each in range(3)]
+    streams = watched.submit(requests)
+    while not watched.loop.idle:
+        watched.tick()
+    # Each reads its own end, and may read a piece before it finds what another one has read.
+    assert watched.loop.counters.prefill_tokens <= 40 + 3 * 2 * PIECE
+    with tiny_engine() as engine:
+        for request, stream in zip(requests, streams, strict=True):
+            same(collect(stream), collect(engine.submit(request)))
+
+
 class FewRows:
     """Every turn has fewer rows than there are sequences that could go on."""
 
@@ -96,10 +117,11 @@ def test_short_prompts_that_come_together_begin_in_one_pass() -> None:
 
 
 def test_pieces_do_not_change_a_text() -> None:
+    requests = (LONG, SHORT, LONG, ask([*range(1, 31), 9], max_tokens=3))
     with tiny_engine(max_prefill_tokens=PIECE) as engine:
-        streams = [engine.submit(request) for request in (LONG, SHORT, LONG)]
+        streams = [engine.submit(request) for request in requests]
         in_pieces = [collect(stream) for stream in streams]
     with tiny_engine() as engine:
-        whole = [collect(engine.submit(request)) for request in (LONG, SHORT, LONG)]
+        whole = [collect(engine.submit(request)) for request in requests]
     for one, other in zip(in_pieces, whole, strict=True):
         same(one, other)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.decoder import Decoder
 from models.errors import CapacityError, SpecError
 from models.gpt2 import GPT2, GPT2Config, Positions
-from models.language_model import MEASURES, LinearReads, PrefillRow, StepOutput
+from models.language_model import MEASURES, PrefillRow, StepOutput
 from models.native.kernel import use_native
 from models.native.native_decoder import NativeDecoder
 from probes.inputs import token_signals
@@ -102,39 +102,14 @@ def test_measures_are_the_signals_of_the_logits(model: NativeDecoder) -> None:
     ids = random_ids(CONTEXT)
     output = model.score(ids)
     assert output.measures is not None
-    normaliser, *signals = output.measures.unbind(-1)
+    normaliser, *signals, confidence = output.measures.unbind(-1)
     torch.testing.assert_close(normaliser, output.logits.logsumexp(-1))
     expected = torch.from_numpy(token_signals(output.logits, torch.tensor(ids))).float()
-    assert MEASURES[1:] == ("entropy", "varentropy", "max_probability", "margin")
+    assert MEASURES[1:] == ("entropy", "varentropy", "max_probability", "margin", "confidence")
+    likeliest = output.logits.log_softmax(-1).topk(20).values
+    torch.testing.assert_close(confidence, -likeliest.mean(-1))
     for index, signal in enumerate(signals):
         torch.testing.assert_close(signal, expected[:, index], atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize("rows", [1, 2, 7])
-def test_what_is_read_along_is_linear_in_the_states(model: NativeDecoder, rows: int) -> None:
-    generator = torch.Generator().manual_seed(rows)
-    weight = torch.randn(2 * 32, 70, generator=generator)
-    weight[:32, 20:60] = 0.0  # units that do not read the first layer
-    reads = LinearReads((0, 2), weight, torch.randn(70, generator=generator))
-    reading = model.reading(reads)
-    texts = [random_ids(3 + 5 * seed % 17, seed) for seed in range(rows)]
-    cache = model.new_cache(rows, CONTEXT)
-    prefilled = reading.prefill(cache, rows_of(texts), (0, 2))
-    stepped = reading.step(cache, [9] * rows, range(rows), [len(ids) for ids in texts], (0, 2))
-    for output in (prefilled, stepped):
-        states = torch.cat((output.hidden[0], output.hidden[2]), dim=-1)
-        assert output.reads is not None
-        torch.testing.assert_close(output.reads, states @ weight + reads.bias, atol=1e-3, rtol=1e-4)
-    assert model.step(cache, [9], [0], [4]).reads is None
-    alone = reading.score([*texts[-1], 9]).reads
-    assert alone is not None
-    assert stepped.reads is not None
-    assert torch.equal(stepped.reads[-1], alone[-1])
-
-
-def test_a_read_of_no_layer_is_refused(model: NativeDecoder) -> None:
-    with pytest.raises(SpecError, match="hidden layer 3"):
-        model.reading(LinearReads((1, 3), torch.zeros(64, 2), torch.zeros(2)))
 
 
 @st.composite
