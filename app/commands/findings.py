@@ -1,5 +1,8 @@
 """`demur findings`: claims about language models, each as an experiment that could have failed."""
 
+import json
+import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -150,6 +153,35 @@ def report(
                 data=[conclude(each, raws[name], fixed.get(name)) for name, each in FINDINGS.items()]
             )
     typer.echo(markdown(made, raws))
+
+
+@app.command(name="stranger-probe")
+def stranger_probe(
+    checkpoint: Annotated[Path, typer.Argument(help="Folder of a model of the corpus bios.")],
+    into: Annotated[
+        Path | None,
+        typer.Option(help="Folder to store it in.  [default: the embedded probes of the model's name]"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides the questions and the strangers.")] = 0,
+) -> None:
+    """Fit the probe that tells, before the answer, whether a question is about somebody never told of."""
+    from app.commands.checkout import commit
+    from app.errors import DemurError
+    from app.findings.served_stranger_probe import served_stranger_probe
+    from app.settings import EMBEDDED_PROBES
+    from models import checkpoint as checkpoints
+    from models.errors import ModelsError
+    from probes import store
+    from probes.errors import ProbesError
+
+    with failing_on(DemurError, ModelsError, ProbesError):
+        loaded = checkpoints.load(checkpoint)
+        command = shlex.join(["demur", *sys.argv[1:]])
+        made = served_stranger_probe(loaded, seed, {"command": command, "commit": commit()})
+        folder = into or EMBEDDED_PROBES / loaded.path.resolve().name
+        store.save(folder, made.probe, made.card)
+        typer.echo(json.dumps({key: made.card.evidence[key] for key in ("auroc", "answers")}, indent=2))
+        typer.echo(f"Wrote {folder}")
 
 
 def fixed_of(findings: "Mapping[str, Finding]") -> "dict[str, Fixed]":

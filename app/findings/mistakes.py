@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 from math import inf
 
 import numpy as np
@@ -17,15 +16,7 @@ from app.findings.finding import Bench, Experiment, Finding, Question, Size, Sta
 from app.findings.knowledge import WORLDS, World, asked_and_others, corpus_of, less, pretraining
 from app.findings.networks import cost_of, trained
 from app.findings.own_probe import Labelling, evaluated_anew, evaluated_before
-from app.findings.strangers import (
-    PLACES,
-    Reading,
-    fit,
-    questions,
-    read,
-    threshold_that_keeps,
-    wrong_answers,
-)
+from app.findings.strangers import PLACES, Reading, fit, parts_of, read, threshold_that_keeps, wrong_answers
 from models.gpt2 import GPT2
 from models.training.config import PretrainConfig
 from probes.arrays import Bools, Floats, Ints
@@ -72,10 +63,6 @@ LEVEL = 0.1
 """Share of wrong answers among those given that `abstain` is asked to keep."""
 ANOTHER_WORLD = 1000
 """Added to a seed for the people whom the control was told of."""
-PARTS = (0.3, 0.1, 0.3)
-"""Of the people whom training did not ask about: fitted on, held out, calibrated on; the rest is tested."""
-CALIBRATED = 2
-"""Which of the parts is asked one question a person: for `abstain` they have to be independent."""
 LABELS: Mapping[Size, Labelling] = {"quick": Labelling(0.02, (1.0,)), "full": Labelling(0.5)}
 """The labels that a probe of igsm is fitted and judged on."""
 
@@ -123,12 +110,7 @@ def _bios(world: World, seed: int, bench: Bench) -> StageResult:
     corpus = corpus_of(configs[0])
     tokenizer = corpus.make_tokenizer()
     _, others = asked_and_others(corpus, world.people)
-    ends = [0, *np.cumsum([round(share * len(others)) for share in PARTS]).tolist(), len(others)]
-    names = [[person.name for person in others[low:high]] for low, high in pairwise(ends)]
-    known, held_out, calibrated, tested = (
-        questions(its, corpus, seed * len(names) + part, each=1 if part == CALIBRATED else 5)
-        for part, its in enumerate(names)
-    )
+    known, held_out, calibrated, tested = parts_of(others, corpus, seed)
 
     def doubts(network: GPT2) -> tuple[str, int, Mapping[str, tuple[Reading, Floats]]]:
         readings = [read(network, tokenizer, each) for each in (known, held_out, calibrated, tested)]

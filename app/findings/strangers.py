@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf
 from random import Random
 from typing import Any
@@ -17,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from app.decoding.calibration.risk import choose, count
 from models.corpora.bios.biography import ANSWER, forward_question
 from models.corpora.bios.bios import Bios
+from models.corpora.bios.people import Person
 from models.corpora.bios.values import ATTRIBUTES
 from models.corpora.corpus import judge
 from models.decoder import Decoder
@@ -27,6 +29,10 @@ from probes.arrays import Bools, Floats, Ints
 
 PLACES = ("question mark", "answer marker")
 """Where a probe may read: both before a word of the answer."""
+PARTS = (0.3, 0.1, 0.3)
+"""Of the people whom training did not ask about: fitted on, held out, calibrated on; the rest is tested."""
+CALIBRATED = 2
+"""Which of the parts is asked one question a person: for `abstain` they have to be independent."""
 _BATCH = 128
 _GRID = 50
 _DELTA = 0.1
@@ -67,6 +73,16 @@ def questions(names: Sequence[str], corpus: Bios, seed: int, each: int = len(ATT
     return Questions([prompt for _, prompt in asked], people >= len(names), people)
 
 
+def parts_of(people: Sequence[Person], corpus: Bios, seed: int) -> list[Questions]:
+    """Questions about these people and strangers, by part: for fitting, held out, for calibrating, tested."""
+    ends = [0, *np.cumsum([round(share * len(people)) for share in PARTS]).tolist(), len(people)]
+    names = [[person.name for person in people[low:high]] for low, high in pairwise(ends)]
+    return [
+        questions(its, corpus, seed * len(names) + part, each=1 if part == CALIBRATED else len(ATTRIBUTES))
+        for part, its in enumerate(names)
+    ]
+
+
 @torch.inference_mode()
 def read(network: GPT2, tokenizer: Tokenizer, asked: Questions) -> Reading:
     """Read every question with the marker of its answer."""
@@ -99,11 +115,15 @@ class StrangerProbe:
         return self.fitted.decision_function(reading.states[:, self.place, self.layer])
 
 
-def fit(known: tuple[Questions, Reading], held_out: tuple[Questions, Reading]) -> StrangerProbe:
-    """Fit a probe at every place and layer, and keep the best."""
+def fit(
+    known: tuple[Questions, Reading],
+    held_out: tuple[Questions, Reading],
+    places: Sequence[int] = range(len(PLACES)),
+) -> StrangerProbe:
+    """Fit a probe at each of these places, numbers of `PLACES`, and every layer, and keep the best."""
     best: tuple[float, StrangerProbe] | None = None
     with threadpool_limits(1):
-        for place in range(len(PLACES)):
+        for place in places:
             for layer in range(known[1].states.shape[2]):
                 fitted: Any = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
                 fitted.fit(known[1].states[:, place, layer], known[0].strangers)

@@ -41,8 +41,11 @@ export function graphView() {
 
   return {
     element,
-    /** @param {object|null} check the answer of the route, or null before there is one */
-    render(check) {
+    /**
+     * @param {object|null} check the answer of the route, or null before there is one
+     * @param {Map<string, string>} notes what to write behind the names of quantities
+     */
+    render(check, notes = new Map()) {
       const why = check?.unasked
         ? "Steps are not judged"
         : "Not a problem of the corpus, so steps are not judged";
@@ -58,10 +61,17 @@ export function graphView() {
       const steps = new Map();
       for (const step of check.steps)
         if (step.quantity && !steps.has(step.quantity)) steps.set(step.quantity, step);
-      for (const quantity of check.graph.quantities) nodes.get(quantity.name).state(steps.get(quantity.name));
+      for (const quantity of check.graph.quantities) {
+        const { name } = quantity;
+        nodes.get(name).state(steps.get(name), notes.get(name));
+      }
       words.replaceChildren(
         ...check.graph.quantities.map((quantity) =>
-          h("li", {}, told(quantity, steps.get(quantity.name), check.graph.question)),
+          h(
+            "li",
+            {},
+            told(quantity, steps.get(quantity.name), check.graph.question, notes.get(quantity.name)),
+          ),
         ),
       );
     },
@@ -92,7 +102,7 @@ function nodeElement(quantity, { x, y, width, height }, asked) {
   const element = s("g", { transform: `translate(${x} ${y})` }, title, box, name, formula);
   return {
     element,
-    state(step) {
+    state(step, noted) {
       const state = stateOf(quantity, step);
       element.setAttribute(
         "class",
@@ -105,7 +115,7 @@ function nodeElement(quantity, { x, y, width, height }, asked) {
         carried: ` = ${step?.written} ≠ ${value}`,
         open: asked ? " ?" : "",
       };
-      name.textContent = quantity.name + solved[state];
+      name.textContent = quantity.name + solved[state] + (noted ? ` ${noted}` : "");
       title.textContent = state === "carried" ? followed(quantity) : (step?.detail ?? "");
     },
   };
@@ -136,7 +146,7 @@ function definition({ kind, operands, constant }) {
   }
 }
 
-function told(quantity, step, question) {
+function told(quantity, step, question, noted) {
   const asked = quantity.name === question ? ", asked for" : "";
   const needed = quantity.needed ? "" : ", not needed";
   const solved = !step
@@ -146,7 +156,8 @@ function told(quantity, step, question) {
         ? `solved: ${step.written}, ${followed(quantity)}`
         : `solved: ${quantity.value}`
       : `${step.verdict.replace("_", " ")}: ${step.detail}`;
-  return `${quantity.name} is ${definition(quantity)}${asked}${needed}; ${solved}.`;
+  const more = noted ? `; ${noted}` : "";
+  return `${quantity.name} is ${definition(quantity)}${asked}${needed}; ${solved}${more}.`;
 }
 
 function smooth(points) {

@@ -1,5 +1,7 @@
 """The findings tab: every claim with what was expected and what came, and questions to the served model."""
 
+import re
+
 import httpx2
 import pytest
 from playwright.sync_api import expect
@@ -35,7 +37,7 @@ def test_every_finding_shows_its_claim_its_thresholds_and_what_came(visit: Visit
 def test_a_finding_has_an_address_and_a_question_is_asked_of_the_served_model(visit: Visit) -> None:
     page = visit.go("#findings/mistakes")
     expect(page.locator("#finding-title")).to_have_text("Models detect their own mistakes")
-    page.get_by_role("link", name="Ask the served model").click()
+    page.get_by_role("link", name="Ask the served model in the play tab").click()
     expect(page.locator("#panel-play")).to_be_visible()
     expect(page.locator("#prompt")).to_have_value(
         read_published(published_folder()).data[2].questions[0].prompt
@@ -68,3 +70,24 @@ def test_what_was_measured_lies_where_it_should_on_its_line(visit: Visit) -> Non
     )
     (green, red, interval, point) = places
     assert red[1] < green[0] < interval[0] < point[0] < point[1] < interval[1] < green[1]
+
+
+def test_a_plan_is_read_at_the_question_of_a_drawn_problem_and_shown_on_its_graph(visit: Visit) -> None:
+    page = visit.go("#findings/planning")
+    page.get_by_role("button", name="Draw a problem and read the plan").click()
+    said = page.get_by_text("the probe is right about")
+    said.wait_for()
+    prompt = page.locator(".plan-problem").inner_text()
+    names = page.locator("#panel-findings .graph .node .name").all_text_contents()
+    assert all(re.search(r" (\d+|>99\.?\d*|<1)%$", name) for name in names), names
+    right, count = map(int, re.findall(r"about (\d+) of (\d+)", said.inner_text())[0])
+    assert count == len(names)
+    assert right > count / 2
+    scored = httpx2.post(
+        f"{visit.url}/v1/completions",
+        json={"prompt": prompt, "max_tokens": 2, "temperature": 0, "signals": ["probe:necessary"]},
+        timeout=60,
+    ).json()
+    first = scored["choices"][0]["signals"][-1]
+    shown = next(name for name in names if name.startswith(first["token"].lower()))
+    assert abs(100 * first["probe:necessary"] - float(shown.split(" ")[-1].strip("<>%"))) <= 1

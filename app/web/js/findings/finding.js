@@ -1,9 +1,9 @@
 /** One finding: the claim, what was expected, what came, and how to find out oneself. */
 
-import { firstRequest } from "../defaults.js";
 import { h } from "../dom.js";
-import { writeHash } from "../state.js";
+import { askView } from "./ask.js";
 import { expectations } from "./expectations.js";
+import { canShowPlan, planView } from "./plan.js";
 
 /** @returns {HTMLElement} */
 export function findingView(finding, catalogue) {
@@ -26,8 +26,9 @@ export function findingView(finding, catalogue) {
       h("h2", {}, "Find out"),
       h("p", {}, h("code", {}, finding.command)),
       h("p", { class: "help" }, "It goes on where it was stopped. With --quick it only shows that it runs."),
-      ...asked.map((question) => live(question, catalogue)),
+      ...asked.map((question) => askView(question, catalogue)),
     ),
+    finding.name === "planning" && canShowPlan(catalogue) ? planView(catalogue) : null,
   );
 }
 
@@ -57,15 +58,5 @@ function facts({
     "dl",
     { class: "facts" },
     Object.entries(rows).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
-  );
-}
-
-/** A question to the served model: a link to the play tab with it. */
-function live({ prompt, note }, catalogue) {
-  return h(
-    "p",
-    {},
-    h("a", { href: writeHash({ ...firstRequest(catalogue), prompt }) }, "Ask the served model"),
-    ` ${note}`,
   );
 }
