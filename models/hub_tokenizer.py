@@ -23,7 +23,8 @@ def load_tokenizer(folder: Path, is_ours: bool) -> Tokenizer:
 
     What transformers' `AutoTokenizer` makes of a folder depends on more than `tokenizer.json`: on
     `tokenizer_config.json`, on the make of the model, on what is known to be wrong with some. So it reads
-    every folder but those that `demur pretrain` wrote, of which it is tested to make nothing else.
+    every folder but those that `demur pretrain` wrote, of which it is tested to make nothing else. Of some
+    large ones it reads an outline; see `models.tokenizer_outline`.
 
     Args:
         is_ours: whether the folder's network is one of ours.
