@@ -84,7 +84,8 @@ class Sandbox:
                 return f"mkdir -p {rest} && cd {rest}"
             case "COPY" if not rest.startswith("--from="):
                 *sources, target = rest.split()
-                return f"cp -R {' '.join(f'{self.root}/context/{source}' for source in sources)} {target}"
+                given = " ".join(f"{self.root}/context/{source}" for source in sources)
+                return f"mkdir -p {Path(target).parent} && cp -R {given} {target}"
             case "RUN":
                 return rest
             case _:

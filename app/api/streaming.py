@@ -20,8 +20,8 @@ Chunk = BaseModel | str
 
 MAY_BE_A_STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The answer. With `stream: true` it comes as server-sent events, each with a part of it in "
-        "the same shape, and `[DONE]` or an error as the last.",
+        "description": "The answer. With `stream: true` it comes as server-sent events, each with a part of "
+        "it in the same shape, and `[DONE]` or an error as the last.",
         # No schema: what one would be of, an event or the text, is for each reader to say.
         "content": {"text/event-stream": {}},
     }
