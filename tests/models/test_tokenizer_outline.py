@@ -21,7 +21,8 @@ def folder(tmp_path: Path) -> Path:
     from transformers import GemmaTokenizer
 
     vocabulary = {piece: id_ for id_, piece in enumerate([*SPECIAL, *PIECES])}
-    made: Any = GemmaTokenizer(vocab=vocabulary, merges=[("▁", "a"), ("a", "b")])
+    merges: Any = [("▁", "a"), ("a", "b")]
+    made: Any = GemmaTokenizer(vocab=vocabulary, merges=merges)
     made.save_pretrained(tmp_path)
     return tmp_path
 

@@ -36,11 +36,14 @@ VOCABULARY = [b"<end>", *(bytes([byte]) for byte in range(1, 256)), b"the", " nÃ
 
 @dataclass(frozen=True)
 class ByteTokenizer:
-    """Looks ids up in `VOCABULARY`."""
+    """Looks ids up in a vocabulary."""
 
     vocabulary: tuple[bytes, ...] = tuple(VOCABULARY)
-    vocab_size: int = len(VOCABULARY)
     special_ids: frozenset[int] = frozenset({END})
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.vocabulary)
 
     def encode(self, text: str) -> list[int]:
         return list(text.encode())
