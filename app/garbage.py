@@ -13,18 +13,21 @@ from time import monotonic
 
 _NEVER = 1_000_000_000
 
-LOOK_SECONDS = 10.0
-"""Between two looks whether anybody waits."""
+LOOK_SECONDS = 1.0
+"""Between two looks how much there is, and whether anybody waits."""
 
 QUIET_SECONDS = 1.0
 """So long nobody has waited before it is done. The objects of the last answer, half a million perhaps, are
 gone by then, and need not be looked at."""
 
-LATEST_SECONDS = 600.0
+LATEST_SECONDS = 60.0
 """A server that is never idle pays for a collection after so long: what is in cycles would pile up."""
 
+FEW_BLOCKS = 50_000
+"""Of memory, beyond what was there at first: they are looked through in some 10 ms, which nobody notices."""
+
 MANY_BLOCKS = 500_000
-"""Beyond what was there at first: somebody's large answer is being made, and a collection would take long."""
+"""Of these somebody's large answer may be a part, and a collection takes long."""
 
 
 @contextmanager
@@ -46,10 +49,11 @@ async def collect_when_idle(
     every: float = LOOK_SECONDS,
     quiet: float = QUIET_SECONDS,
     latest: float = LATEST_SECONDS,
+    few: int = FEW_BLOCKS,
     many: int = MANY_BLOCKS,
     clock: Callable[[], float] = monotonic,
 ) -> None:
-    """Collect all garbage whenever nobody has waited for a while, for ever.
+    """Collect all garbage whenever it takes no time or nobody has waited for a while, for ever.
 
     Args:
         idle_seconds: how long nobody has waited for an answer; 0 while somebody does.
@@ -57,14 +61,15 @@ async def collect_when_idle(
         quiet: seconds for which nobody may have waited.
         latest: seconds after which it is done beside somebody's answer, if that is not a large one, and after
             ten times as many whatever there is.
-        many: blocks of memory more than at first from which on an answer counts as large.
+        few: blocks of memory more than at first up to which it is done beside any answer.
+        many: the same from which on an answer counts as large.
         clock: what time it is, in seconds.
     """
     last, at_first = clock(), sys.getallocatedblocks()
     while True:
         await asyncio.sleep(every)
         overdue = (clock() - last) / latest
-        is_small = sys.getallocatedblocks() - at_first < many
-        if idle_seconds() >= quiet or (overdue >= 1 and is_small) or overdue >= 10:
+        more = sys.getallocatedblocks() - at_first
+        if idle_seconds() >= quiet or more < few or (overdue >= 1 and more < many) or overdue >= 10:
             gc.collect()
             last = clock()

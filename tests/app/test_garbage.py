@@ -21,7 +21,7 @@ class EnoughError(Exception):
     """It has looked often enough."""
 
 
-def look_once(idle: float, elapsed: float, many: int) -> None:
+def look_once(idle: float, elapsed: float, few: int, many: int) -> None:
     """Let it look once, at a time when nobody has waited for `idle` seconds, `elapsed` after it began."""
     looks = iter([idle])
     times = iter([0.0, elapsed, elapsed, elapsed])
@@ -33,7 +33,9 @@ def look_once(idle: float, elapsed: float, many: int) -> None:
 
     with pytest.raises(EnoughError):
         asyncio.run(
-            collect_when_idle(idle_seconds, every=0, latest=100, many=many, clock=lambda: next(times))
+            collect_when_idle(
+                idle_seconds, every=0, latest=100, few=few, many=many, clock=lambda: next(times)
+            )
         )
 
 
@@ -41,18 +43,19 @@ MANY = 1_000_000_000
 
 
 @pytest.mark.parametrize(
-    ("idle", "elapsed", "many", "collected"),
+    ("idle", "elapsed", "few", "many", "collected"),
     [
-        (60.0, 10, MANY, True),
-        (0.5, 10, MANY, False),  # the last answer's objects may still be there
-        (0.0, 10, MANY, False),
-        (0.0, 100, MANY, True),
-        (0.0, 100, -MANY, False),  # in the midst of a large answer
-        (0.0, 1000, -MANY, True),  # but not for ever
+        (60.0, 10, -MANY, MANY, True),
+        (0.5, 10, -MANY, MANY, False),  # the last answer's objects may still be there
+        (0.0, 10, -MANY, MANY, False),
+        (0.0, 10, MANY, MANY, True),  # it takes no time
+        (0.0, 100, -MANY, MANY, True),
+        (0.0, 100, -MANY, -MANY, False),  # in the midst of a large answer
+        (0.0, 1000, -MANY, -MANY, True),  # but not for ever
     ],
 )
 def test_garbage_goes_while_nobody_waits_or_after_so_long(
-    idle: float, elapsed: float, many: int, collected: bool
+    idle: float, elapsed: float, few: int, many: int, collected: bool
 ) -> None:
     with collected_when_told():
         knot = Knot()
@@ -60,7 +63,7 @@ def test_garbage_goes_while_nobody_waits_or_after_so_long(
             gc.collect(generation)
         known = weakref.ref(knot)
         del knot
-        look_once(idle, elapsed, many)
+        look_once(idle, elapsed, few, many)
         assert (known() is None) is collected
 
 

@@ -11,7 +11,7 @@ const MOST_TOKENS = 200;
 
 /**
  * @param {{prompt: string, note: string}} question
- * @param {Record<string, any>} catalogue of the served model, which is one of the question's corpus
+ * @param {{signals: any[], model: any}} catalogue of the served model, which is one of the question's corpus
  */
 export function askView({ prompt, note }, catalogue) {
   const came = h("div", { class: "came", role: "status" });
