@@ -22,7 +22,8 @@ def folder(tmp_path: Path) -> Path:
     from transformers import GemmaTokenizer
 
     vocabulary = {piece: id_ for id_, piece in enumerate([*SPECIAL, *PIECES])}
-    made: Any = GemmaTokenizer(vocab=vocabulary, merges=[("▁", "a"), ("a", "b")])
+    build: Any = GemmaTokenizer
+    made = build(vocab=vocabulary, merges=[("▁", "a"), ("a", "b")])
     made.save_pretrained(tmp_path)
     return tmp_path
 
