@@ -28,6 +28,11 @@ class CapacityError(ModelsError, ValueError):
     """More tokens or rows were asked for than fit."""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What a library says is wrong, without what it adds: stack traces, or lists of all that it knows."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether something failed. A panic of a library in Rust is no `Exception`, yet says no more than one."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"

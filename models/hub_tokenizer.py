@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from models.chat_template import ChatTemplate
-from models.errors import ArtifactError, first_line
+from models.errors import ArtifactError, first_line, is_failure
 from models.files import read_bytes, read_json
 from models.tokenizer import (
     CHAT_TEMPLATE_FILE,
@@ -54,7 +54,9 @@ def _own_template(folder: Path) -> ChatTemplate | None:
 def _through_transformers(folder: Path, settings: Mapping[str, Any]) -> Tokenizer:
     try:
         loaded, backend = as_the_file_says(folder, settings) or _by_its_class(folder)
-    except Exception as error:  # whatever the code of some tokenizer stumbles over in a damaged file
+    except BaseException as error:  # whatever the code of some tokenizer stumbles over in a damaged file
+        if not is_failure(error):
+            raise
         raise ArtifactError(f"transformers cannot load this tokenizer: {first_line(error)}") from error
     if not loaded.is_fast:
         raise ArtifactError(

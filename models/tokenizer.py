@@ -17,7 +17,7 @@ import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, trainers
 
 from models.chat_template import ChatTemplate
-from models.errors import ArtifactError, SpecError
+from models.errors import ArtifactError, SpecError, is_failure
 from models.files import read_bytes
 
 TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, CHAT_TEMPLATE_FILE = (
@@ -90,7 +90,9 @@ class Tokenizer:
         content = read_bytes(path)
         try:
             backend = tokenizers.Tokenizer.from_buffer(content)
-        except Exception as error:  # the library raises bare Exception for every malformed file
+        except BaseException as error:  # the library raises bare Exception for every malformed file
+            if not is_failure(error):
+                raise
             raise ArtifactError(f"{path} is not a tokenizer.json: {error}") from error
         try:
             return cls(backend, chat_template)

@@ -36,11 +36,18 @@ def as_the_file_says(folder: Path, settings: Mapping[str, Any]) -> tuple[Any, to
     if settings.get("tokenizer_class") not in OUTLINED or "fix_mistral_regex" in settings:
         return None
     backend: Any = tokenizers.Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-    if not isinstance(backend.model, models.BPE):
+    if not isinstance(backend.model, models.BPE) or _has_numbered_by_order(backend):
         return None
     outline = _outline(backend)
     loaded = _loaded_with(outline, folder)
     return (loaded, backend) if loaded.backend_tokenizer.to_str() == outline.to_str() else None
+
+
+def _has_numbered_by_order(backend: Any) -> bool:
+    """Whether added tokens are not in the vocabulary: then each has the id that is next when it is added, and
+    a class may add them in another order than the file does."""
+    added = backend.get_added_tokens_decoder().values()
+    return any(backend.model.token_to_id(token.content) is None for token in added)
 
 
 def _outline(backend: Any) -> Any:

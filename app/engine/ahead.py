@@ -40,11 +40,14 @@ class WritingAhead:
         if self._model is not None and self._probes is not None:
             self._packed = self._model.pack(self._probes.probes, len(reader.layers))
 
-    def passes(self, rows: Sequence[Row]) -> int:
-        """How many forward passes in a row they may have; 1 where something has to be decided after each."""
+    def passes(self, rows: Sequence[Row], *, hurried: bool = False) -> int:
+        """How many forward passes in a row they may have; 1 where something has to be decided after each.
+
+        hurried: somebody else waits meanwhile.
+        """
         if self._model is None or not rows or not all(map(_goes_on_alone, rows)):
             return 1
-        watched = any(not row.pending.choice.owner.stream.collecting for row in rows)
+        watched = hurried or any(not row.pending.choice.owner.stream.collecting for row in rows)
         seconds = SECONDS if watched else UNWATCHED_SECONDS
         expected = self._seconds_a_row * len(rows)
         return max(1, min(MOST_PASSES, int(seconds / expected))) if expected else 1

@@ -116,7 +116,7 @@ class Engine:
 
     def require_room(self, client: str) -> None:
         """Raise the `OverloadedError` that a request of this client would meet now, before it is read."""
-        self._queue.require_room(time.monotonic(), client)
+        self._queue.require_room(time.monotonic(), client, self._loop.room)
 
     def submit(self, request: GenerationRequest) -> Stream:
         """Take a request; its items come out of the stream.
@@ -242,7 +242,7 @@ class Engine:
             if not self.running:
                 raise EngineStoppedError("The engine is not running; start() it, or try again later.")
             if group.queue is not None:
-                group.queue.join(group.arrived, group.client)
+                group.queue.join(group.arrived, group.client, self._loop.room)
             self._streams.update(streams)
             self._results.update(job.result for job in jobs)
             self._inbox.append(take)

@@ -74,6 +74,12 @@ class DecodingLoop:
         """Nothing to do until something is submitted."""
         return not (self.live.groups or self.background.groups or self.unread.clients)
 
+    @property
+    def room(self) -> int:
+        """How many live choices could begin at once, where all have slots alone to wait for; from any
+        thread."""
+        return 0 if self.unread.clients else self.slots.open()
+
     def submit(self, request: GenerationRequest, stream: Stream, group: RequestGroup | None = None) -> None:
         """Queue a request that was checked. group: new, or of other requests submitted in the same tick."""
         names = (*request.signals, *sorted(request.strategy.needs))
@@ -183,12 +189,14 @@ class DecodingLoop:
         if pending is None:
             return
         rows, later = self._forward.select(pending, turn, portion)
+        # Others are held up by who has a pass of its own, and by the background where there is live work.
+        holds_up = pending is not lane.pending or (turn.background and turn.contended)
         if pending is not lane.pending:
             chosen = set(pending)
             later = [each for each in lane.pending if each not in chosen] + later
         lane.pending = later
         # 5. Run the model over them.
-        passes = self._ahead.passes(rows)
+        passes = 1 if holds_up else self._ahead.passes(rows, hurried=bool(self.unread.clients))
         if passes > 1:
             self._write_ahead(lane, rows, passes)
             return

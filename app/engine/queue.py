@@ -45,22 +45,22 @@ class Queue:
         """How many were not taken, or waited for too long."""
         return self._refused
 
-    def join(self, now: float, client: str = "") -> None:
-        """One more of this client waits.
+    def join(self, now: float, client: str = "", room: int = 0) -> None:
+        """One more of this client waits. room: so many of the line may begin at once.
 
         Raises:
             OverloadedError: as many wait as may, or this one would wait for too long.
         """
         with self._lock:
-            self._require_room(now, client)
+            self._require_room(now, client, room)
             if not self.waiting:
                 self._since = now
             self._waiting[client] += 1
 
-    def require_room(self, now: float, client: str = "") -> None:
+    def require_room(self, now: float, client: str = "", room: int = 0) -> None:
         """Raise what `join` would."""
         with self._lock:
-            self._require_room(now, client)
+            self._require_room(now, client, room)
 
     def leave(self, now: float | None = None, client: str = "") -> None:
         """One begins `now`, or has given up."""
@@ -70,14 +70,14 @@ class Queue:
                 self._took.append(now - self._since)
                 self._since = now
 
-    def _require_room(self, now: float, client: str) -> None:
+    def _require_room(self, now: float, client: str, room: int) -> None:
         if self.waiting >= self._limit:
             self._refused += 1
             raise OverloadedError(
                 f"{self.waiting} requests are waiting, and no more than {self._limit} may.",
                 retry_after=self._retry_after(now),
             )
-        seconds = self._ahead(client) * self._seconds_each(now)
+        seconds = max(0, self._ahead(client) - room) * self._seconds_each(now)
         if len(self._took) >= _ENOUGH and seconds > _FORETOLD * self._longest:
             self._refused += 1
             raise OverloadedError(

@@ -110,6 +110,10 @@ class SlotTable:
         """Number of slots that no living sequence owns."""
         return sum(slot.free for slot in self._slots)
 
+    def open(self) -> int:
+        """Number of slots that a live choice may have: those that are free, and those of the background."""
+        return sum(slot.free or slot.standing.background for slot in self._slots)
+
     def count(self) -> None:
         """Count anew what every choice holds: branches come and go without a word to the table."""
         for slot in self._slots:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from models.errors import ArtifactError
 from models.hub_tokenizer import load_tokenizer
-from models.tokenizer import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
+from models.tokenizer import OWN_CONFIG, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 from models.tokenizer_outline import as_the_file_says
 
 PIECES = ["▁", "a", "b", "▁a", "ab", *(f"<0x{byte:02X}>" for byte in range(256))]
@@ -69,3 +70,29 @@ def test_what_the_class_makes_otherwise_is_left_to_the_class(folder: Path, other
 @pytest.mark.parametrize("more", [{"fix_mistral_regex": True}, {"tokenizer_class": "LlamaTokenizer"}])
 def test_where_the_vocabulary_may_count_no_outline_is_asked(folder: Path, more: dict[str, Any]) -> None:
     assert as_the_file_says(folder, settings_of(folder) | more) is None
+
+
+def test_added_tokens_that_are_numbered_by_the_class_are_left_to_the_class(folder: Path) -> None:
+    file = json.loads((folder / TOKENIZER_FILE).read_text("utf-8"))
+    first = len(file["model"]["vocab"])
+    how = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    names = ("<one>", "<other>")
+    added = [{"id": first + place, "content": name, **how} for place, name in enumerate(names)]
+    change(folder / TOKENIZER_FILE, {"added_tokens": [*file["added_tokens"], *added]})
+    # Added the other way round.
+    decoder = {str(first + place): {"content": name, **how} for place, name in enumerate(names[::-1])}
+    decoder = {id_: decoder[id_] for id_ in sorted(decoder, reverse=True)}
+    change(folder / TOKENIZER_CONFIG_FILE, {"added_tokens_decoder": decoder})
+    made = load_tokenizer(folder, is_ours=False)
+    assert json.loads(made.to_json()) == by_transformers(folder)
+    assert as_the_file_says(folder, settings_of(folder)) is None
+
+
+@pytest.mark.parametrize("is_ours", [False, True])
+def test_a_file_over_which_the_library_panics_is_refused_as_any_other(folder: Path, is_ours: bool) -> None:
+    model = json.loads((folder / TOKENIZER_FILE).read_text("utf-8"))["model"]
+    change(folder / TOKENIZER_FILE, {"model": model | {"continuing_subword_prefix": "##"}})
+    if is_ours:
+        (folder / TOKENIZER_CONFIG_FILE).write_text(json.dumps(OWN_CONFIG), "utf-8")
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json"):
+        load_tokenizer(folder, is_ours=is_ours)

@@ -1,6 +1,7 @@
 """Texts that the model writes ahead are those that it writes token by token."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -8,8 +9,13 @@ import torch
 
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import Greedy, Sample
-from app.engine import ahead
+from app.engine import ahead, turns
 from app.engine.engine import Engine
+from app.engine.loop import DecodingLoop
+from app.engine.reading import Reading
+from app.engine.requests import RequestGroup
+from app.engine.scoring import GivenText, ScoreJob
+from app.engine.stream import Stream
 from app.engine.types import EngineLimits, GenerationRequest, TokenOut
 from models.gpt2 import GPT2, GPT2Config
 from models.native.native_decoder import NativeDecoder
@@ -134,3 +140,62 @@ def test_counters_count_every_pass() -> None:
         stats = engine.stats()
     assert (stats.drawn_tokens, stats.forward_rows, stats.forward_passes) == (30, 30, 30)
     assert stats.batch_sizes == {1: 30}
+
+
+class Ticking:
+    """A loop that is ticked by hand."""
+
+    def __init__(self) -> None:
+        self.model = Watched()
+        self.loop = DecodingLoop(TinyCheckpoint(self.model), EngineLimits(max_rows=8))
+
+    def submit(self, request: GenerationRequest, *, collecting: bool = False) -> Stream:
+        stream = Stream(self.loop.cancel)
+        vars(stream)["_collecting"] = collecting
+        with torch.inference_mode():
+            self.loop.submit(request, stream)
+        return stream
+
+    def tick(self, times: int) -> None:
+        with torch.inference_mode():
+            for _ in range(times):
+                self.loop.tick()
+
+
+def test_the_background_writes_nothing_ahead_while_there_is_live_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "SHARE", 1e6)  # so nearly every turn is the background's
+    ticking = Ticking()
+    live = ticking.submit(ask([1, 2, 3], max_tokens=60))
+    for index in range(3):
+        ticking.submit(ask([9, 9, index], max_tokens=50, background=True), collecting=True)
+    ticking.tick(10)
+    assert live.held == 1
+    assert ticking.loop.counters.drawn_tokens > 10
+    assert not ticking.model.written
+
+
+def test_who_has_a_pass_of_its_own_gets_one_token_of_it() -> None:
+    ticking = Ticking()
+    ticking.submit(ask([1, 2, 3], max_tokens=60))
+    ticking.tick(3)
+    assert ticking.model.written
+    ticking.model.written.clear()
+    newcomer = ticking.submit(ask([7], max_tokens=50))
+    ticking.tick(1)
+    assert newcomer.held == 1
+    assert not ticking.model.written
+
+
+@pytest.mark.parametrize("are_read", [False, True])
+def test_texts_that_are_read_are_not_kept_waiting(monkeypatch: pytest.MonkeyPatch, are_read: bool) -> None:
+    monkeypatch.setattr(ahead, "SECONDS", 0.0)
+    ticking = Ticking()
+    ticking.submit(ask([1, 2, 3], max_tokens=60), collecting=True)
+    ticking.tick(2)
+    for number in range(1, 9 if are_read else 1):
+        job = ScoreJob(GivenText((number, 2, 3), Reading()), Future())
+        ticking.loop.score(RequestGroup(str(number)), [job])
+    ticking.tick(6)
+    assert bool(ticking.model.written) == (not are_read)

@@ -2,13 +2,16 @@
 
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from app.engine.queue import LONGEST_RETRY_SECONDS, Queue
 from app.errors import DeadlineError, OverloadedError
+from models.decoder import Decoder
+from models.language_model import StepOutput
 from tests.app.engine.test_engine import Announced, Silent
-from tests.app.engine.tiny import ask, collect, tiny_engine
+from tests.app.engine.tiny import END, ask, collect, tiny_engine, tiny_network
 
 
 def test_a_request_that_takes_too_long_ends_and_frees_its_rows() -> None:
@@ -128,6 +131,37 @@ def test_a_quiet_hour_does_not_count_as_a_slow_line() -> None:
     with pytest.raises(OverloadedError) as refused:
         queue.join(now=9000.0)
     assert refused.value.retry_after == 10
+
+
+def test_nobody_is_refused_for_a_slow_line_where_slots_are_free() -> None:
+    queue = Queue(limit=1000, longest=7.0)
+    for second in range(0, 64, 2):  # a slow line, which all have left
+        queue.join(now=float(second))
+        queue.leave(now=second + 2.0)
+    for _ in range(32):
+        queue.join(now=100.0, room=32)
+    for _ in range(3):
+        queue.join(now=100.0, room=32)
+    with pytest.raises(OverloadedError, match="would begin after some"):
+        queue.join(now=100.0, room=32)
+
+
+def test_a_burst_after_a_slow_time_begins() -> None:
+    gate = threading.Event()
+
+    class Gated(Decoder):
+        def prefill(self, *args: Any, **rest: Any) -> StepOutput:
+            assert gate.wait(60)
+            return super().prefill(*args, **rest)
+
+    with tiny_engine(Gated(tiny_network(), "tiny", END), max_rows=32, max_queue_seconds=60) as engine:
+        line: Queue = vars(engine)["_queue"]
+        for _ in range(20):
+            line.join(0.0)
+            line.leave(10.0)
+        streams = [engine.submit(ask([index, 7], max_tokens=2)) for index in range(1, 30)]
+        gate.set()
+        assert all(collect(stream).error is None for stream in streams)
 
 
 def test_retry_after_is_a_second_at_least() -> None:
