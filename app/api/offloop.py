@@ -11,6 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from app.errors import EngineStoppedError
+
 T = TypeVar("T")
 
 SMALL_BODY = 4096
@@ -25,14 +27,40 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"demur-{name}")
+        self._closed = False
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What `work` returns or raises, in the worker's thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        """What `work` returns or raises, in the worker's thread.
+
+        Raises:
+            EngineStoppedError: the worker was closed before this began.
+        """
+        try:
+            done = self._thread.submit(work)
+        except RuntimeError:
+            self._require_open()
+            raise
+        try:
+            return await asyncio.wrap_future(done)
+        except asyncio.CancelledError:
+            if not _is_leaving():
+                self._require_open()
+            raise
 
     def close(self) -> None:
         """Begin nothing more."""
+        self._closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise EngineStoppedError("The server is stopping.") from None
+
+
+def _is_leaving() -> bool:
+    """Whether the waiting itself was cancelled, and not what it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class OffLoop:

@@ -81,8 +81,9 @@ class Queue:
         if len(self._took) >= _ENOUGH and seconds > _FORETOLD * self._longest:
             self._refused += 1
             raise OverloadedError(
-                f"{self.waiting} requests are waiting; this one would begin after some {seconds:.2g} s, and "
-                f"none is to wait for more than {self._longest:g} s.",
+                f"{self.waiting} requests are waiting; this one would begin after some "
+                f"{float(f'{seconds:.2g}'):g} s, and {_FORETOLD:.0%} of the {self._longest:g} s that one may "
+                "wait are the most that one may be foretold.",
                 retry_after=self._retry_after(now),
             )
 

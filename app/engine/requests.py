@@ -225,9 +225,10 @@ class ActiveRequest:
 
     @property
     def drawn_tokens(self) -> int:
-        """Tokens that were computed for it so far, whatever became of them."""
+        """Tokens that were computed for it so far, whatever became of them; from any thread."""
         ended = self.completion_tokens + self.discarded_tokens
-        return ended + sum(choice.ledger.spent for choice in list(self.choices))
+        drawn = ended + sum(choice.ledger.spent for choice in list(self.choices))
+        return max(drawn, self.stream.drawn_tokens)  # known before its choices go, which may be just now
 
     @property
     def usage(self) -> Usage:

@@ -42,6 +42,7 @@ async def chat(
     and the last one is `[DONE]`, or an error.
     """
     service, record = service_of(request), record_of(request)
+    record.model = serving.name
     serving.engine.require_room(client_of(request))
     body = with_recommended(body, serving)
     prompt = await service.off_loop.read(
@@ -58,7 +59,7 @@ async def chat(
         client=client_of(request),
         seconds=seconds_left(request),
     )
-    record.model, record.strategy = serving.name, planned.strategy
+    record.strategy = planned.strategy
     named = head("chatcmpl", serving, planned.requests[0].seed)
     shown = serving.engine.vocabulary if body.skip_special_tokens else serving.engine.full_vocabulary
     answer = ChatAnswer(named, body, TokenTexts(shown))

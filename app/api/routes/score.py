@@ -35,8 +35,8 @@ async def score(
     the distribution that it was chosen from.
     """
     service, record = service_of(request), record_of(request)
-    serving.engine.require_room(client_of(request))
     record.model = serving.name
+    serving.engine.require_room(client_of(request))
     texts = await service.off_loop.read(
         await size_of(request),
         lambda: take_texts(body, serving, service.settings),

@@ -1,6 +1,7 @@
 """What a request may ask for, how long it may wait and take, and what a server that stops answers."""
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Generator
@@ -120,7 +121,10 @@ def test_whoever_waits_too_long_gets_429_and_when_to_try_again(http: httpx2.Clie
     wait_for_metric(strict.url, "demur_requests_active", 0)
 
 
-def test_a_full_line_refuses_scores_and_prompts_as_a_whole(checkpoint_folder: Path) -> None:
+def test_a_full_line_refuses_scores_and_prompts_as_a_whole(
+    checkpoint_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "app.requests")
     with (
         server_here(checkpoint_folder, max_rows=1, max_waiting=1) as server,
         httpx2.Client(base_url=server.url, timeout=60) as http,
@@ -137,6 +141,10 @@ def test_a_full_line_refuses_scores_and_prompts_as_a_whole(checkpoint_folder: Pa
                 assert response.status_code == 429
                 assert int(response.headers["retry-after"]) >= 1
             wait_for_metric(server.url, "demur_requests_refused_total", 2)
+    # The server has ended, so all lines are there.
+    lines = [vars(record) for record in caplog.records if record.name == "app.requests"]
+    refused = [(line["route"], line["model"]) for line in lines if line["status"] == 429]
+    assert refused == [("/v1/completions", "tiny"), ("/v1/score", "tiny")]
 
 
 def test_a_server_that_stops_says_so_and_ends_what_it_has_begun(checkpoint_folder: Path) -> None:

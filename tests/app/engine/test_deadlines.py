@@ -164,6 +164,16 @@ def test_a_burst_after_a_slow_time_begins() -> None:
         assert all(collect(stream).error is None for stream in streams)
 
 
+def test_long_waits_are_told_in_plain_numbers() -> None:
+    queue = Queue(limit=1000, longest=100.0)
+    queue.join(now=0.0)
+    for begun in range(1, 17):  # one begins every 120 seconds
+        queue.join(now=120.0 * begun)
+        queue.leave(now=120.0 * begun)
+    with pytest.raises(OverloadedError, match="would begin after some 120 s, and 75% of the 100 s"):
+        queue.join(now=120.0 * 16)
+
+
 def test_retry_after_is_a_second_at_least() -> None:
     queue = Queue(limit=1)
     queue.join(now=0.0)
@@ -187,7 +197,8 @@ def test_who_would_wait_for_too_long_is_refused_at_once() -> None:
     queue.join(now=30.0)
     queue.join(now=30.0)
     with pytest.raises(
-        OverloadedError, match=r"would begin after some 6 s, and none is to wait for more than 7 s"
+        OverloadedError,
+        match=r"would begin after some 6 s, and 75% of the 7 s that one may wait are the most",
     ):
         queue.join(now=30.0)
     with pytest.raises(OverloadedError):

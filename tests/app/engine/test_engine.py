@@ -5,13 +5,15 @@ import threading
 from typing import Any
 
 import pytest
+import torch
 
 from app.decoding.core.gather import gather
 from app.decoding.core.sequence import Sequence
 from app.decoding.sampling.params import SamplingParams
 from app.engine.engine import Engine
+from app.engine.loop import DecodingLoop
 from app.engine.stream import Stream
-from app.engine.types import GenerationRequest, StreamItem, TokenOut
+from app.engine.types import EngineLimits, GenerationRequest, StreamItem, TokenOut
 from app.errors import (
     ContextLengthError,
     EngineStoppedError,
@@ -21,7 +23,15 @@ from app.errors import (
     StrategyError,
     UnknownNameError,
 )
-from tests.app.engine.tiny import CONTEXT, VOCABULARY, ask, collect, tiny_engine
+from tests.app.engine.tiny import (
+    CONTEXT,
+    VOCABULARY,
+    TinyCheckpoint,
+    ask,
+    collect,
+    tiny_engine,
+    tiny_model,
+)
 
 # Requests that are refused
 
@@ -80,6 +90,22 @@ def test_cancelling_frees_every_row_at_once() -> None:
     assert stats.requests_cancelled == 1
     assert (stats.rows_in_use, stats.active_requests, stats.waiting_requests) == (0, 0, 0)
     assert stats.drawn_tokens < 9 * 50
+
+
+@torch.inference_mode()
+def test_what_was_drawn_is_known_while_and_after_a_request_is_ended() -> None:
+    loop = DecodingLoop(TinyCheckpoint(tiny_model()), EngineLimits(max_rows=2))
+    stream = Stream(lambda _: None)
+    loop.submit(ask(n=2, max_tokens=50), stream)
+    active = loop.under_way.of(stream)
+    assert active is not None
+    for _ in range(5):
+        loop.tick()
+    drawn = active.drawn_tokens
+    assert drawn == loop.counters.drawn_tokens > 0
+    loop.cancel(stream)
+    assert stream.drawn_tokens == drawn
+    assert active.drawn_tokens == drawn, "whoever found the request before it ended"
 
 
 def test_cancelling_a_strategy_runs_its_cleanup() -> None:
