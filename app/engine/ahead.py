@@ -95,7 +95,8 @@ class WritingAhead:
             row.ids[-1],
             row.slot.index,
             row.end - 1,
-            sequence.uniforms(min(passes, request.most)),
+            # It may have written since it was asked for several.
+            sequence.uniforms(min(passes, request.most, sequence.room)),
             request.sampling.temperature,
             sequence.spec.stops,
             self._probes.step_so_far(plan, sequence.tokens) if self._probes and plan else None,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from app.decoding.core.sequence import Sequence as Writing
 from app.decoding.sampling.params import SamplingParams
 from app.decoding.strategies import Greedy, Sample
 from app.engine import ahead, turns
@@ -199,3 +200,23 @@ def test_texts_that_are_read_are_not_kept_waiting(monkeypatch: pytest.MonkeyPatc
         ticking.loop.score(RequestGroup(str(number)), [job])
     ticking.tick(6)
     assert bool(ticking.model.written) == (not are_read)
+
+
+class Late:
+    """Awaits what it made before it wrote other tokens."""
+
+    needs: frozenset[str] = frozenset()
+
+    async def decode(self, sequence: Writing) -> Writing:
+        several = sequence.several()
+        await sequence.extend(max_tokens=5)
+        await several
+        await sequence.extend()
+        return sequence
+
+
+def test_no_more_is_written_than_there_is_room_for() -> None:
+    model = Watched()
+    (late,) = texts([ask(strategy=Late(), max_tokens=20)], model)
+    assert late == texts([ask(max_tokens=20)], model)[0]
+    assert len(late[0]) == 20
