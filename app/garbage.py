@@ -24,7 +24,7 @@ LATEST_SECONDS = 60.0
 """A server that is never idle pays for a collection after so long: what is in cycles would pile up."""
 
 FEW_BLOCKS = 50_000
-"""Of memory, beyond what was there at first: they are looked through in some 10 ms, which nobody notices."""
+"""Of memory, besides what stays: they are looked through in some 10 ms, which nobody notices."""
 
 MANY_BLOCKS = 500_000
 """Of these somebody's large answer may be a part, and a collection takes long."""
@@ -61,7 +61,7 @@ async def collect_when_idle(
         quiet: seconds for which nobody may have waited.
         latest: seconds after which it is done beside somebody's answer, if that is not a large one, and after
             ten times as many whatever there is.
-        few: blocks of memory more than at first up to which it is done beside any answer.
+        few: blocks of memory, besides those that stay, up to which it is done beside any answer.
         many: the same from which on an answer counts as large.
         clock: what time it is, in seconds.
     """
@@ -70,6 +70,18 @@ async def collect_when_idle(
         await asyncio.sleep(every)
         overdue = (clock() - last) / latest
         more = sys.getallocatedblocks() - at_first
-        if idle_seconds() >= quiet or more < few or (overdue >= 1 and more < many) or overdue >= 10:
+        nobody_minds = idle_seconds() >= quiet or overdue >= 10
+        if nobody_minds or more < few or (overdue >= 1 and more < many):
             gc.collect()
+            if nobody_minds and sys.getallocatedblocks() - at_first >= 5 * few:
+                _set_aside_again()
+                at_first = sys.getallocatedblocks()
             last = clock()
+
+
+def _set_aside_again() -> None:
+    """Set aside what has come since the start and stays, such as libraries that a comparison needs. What was in
+    use the last time and is garbage by now goes."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

@@ -67,6 +67,14 @@ def test_garbage_goes_while_nobody_waits_or_after_so_long(
         assert (known() is None) is collected
 
 
+def test_what_stays_is_set_aside_so_that_little_is_left_to_look_through() -> None:
+    with collected_when_told():
+        before = gc.get_freeze_count()
+        brought = [[index] for index in range(10_000)]  # as a library's objects, after the start
+        look_once(60.0, 10, few=0, many=0)
+        assert gc.get_freeze_count() >= before + len(brought)
+
+
 def test_nobody_has_waited_since_the_last_answer_was_out() -> None:
     metrics = Metrics()
     with metrics.request_in_progress():
