@@ -80,8 +80,8 @@ async def collect_when_idle(
 
 
 def _set_aside_again() -> None:
-    """Set aside what has come since the start and stays, such as libraries that a comparison needs. What was in
-    use the last time and is garbage by now goes."""
+    """Set aside what has come since the start and stays, such as libraries that a comparison needs. What was
+    in use the last time and is garbage by now goes."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()

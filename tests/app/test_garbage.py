@@ -71,7 +71,7 @@ def test_what_stays_is_set_aside_so_that_little_is_left_to_look_through() -> Non
     with collected_when_told():
         before = gc.get_freeze_count()
         brought = [[index] for index in range(10_000)]  # as a library's objects, after the start
-        look_once(60.0, 10, few=0, many=0)
+        look_once(60.0, 10, few=-MANY, many=MANY)
         assert gc.get_freeze_count() >= before + len(brought)
 
 
