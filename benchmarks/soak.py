@@ -143,7 +143,7 @@ def busy(server: Served, asked: list[dict[str, Any]], right: list[str], seconds:
     names = ("demur_rows_in_use", "demur_requests_waiting", "demur_requests_active")
     while any(server.metric(name) for name in names):
         time.sleep(0.2)
-    time.sleep(6.0)  # connections that were kept are closed, garbage is collected
+    time.sleep(9.0)  # connections that were kept (5 s) are closed, garbage is collected
 
 
 def soak(server: Served, seconds: float, megabytes: float, seed: int, console: Console) -> list[str]:
