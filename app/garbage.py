@@ -34,8 +34,7 @@ MANY_BLOCKS = 500_000
 def collected_when_told() -> Generator[None]:
     """Set aside what is there, and have young objects looked through only. Afterwards all is as it was."""
     before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
+    _set_aside()
     gc.set_threshold(before[0], before[1], _NEVER)
     try:
         yield
@@ -74,14 +73,14 @@ async def collect_when_idle(
         if nobody_minds or more < few or (overdue >= 1 and more < many):
             gc.collect()
             if nobody_minds and sys.getallocatedblocks() - at_first >= 5 * few:
-                _set_aside_again()
+                _set_aside()
                 at_first = sys.getallocatedblocks()
             last = clock()
 
 
-def _set_aside_again() -> None:
-    """Set aside what has come since the start and stays, such as libraries that a comparison needs. What was
-    in use the last time and is garbage by now goes."""
+def _set_aside() -> None:
+    """Set aside what is there and stays: later also libraries that a comparison needs. What was in use the
+    last time and is garbage by now goes."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()

@@ -15,7 +15,7 @@ from models.tokenizer import (
     TOKENIZER_FILE,
     Tokenizer,
 )
-from models.tokenizer_outline import as_the_file_says
+from models.tokenizer_outline import as_the_file_says, by_its_class
 
 
 def load_tokenizer(folder: Path, is_ours: bool) -> Tokenizer:
@@ -53,7 +53,7 @@ def _own_template(folder: Path) -> ChatTemplate | None:
 
 def _through_transformers(folder: Path, settings: Mapping[str, Any]) -> Tokenizer:
     try:
-        loaded, backend = as_the_file_says(folder, settings) or _by_its_class(folder)
+        loaded, backend = as_the_file_says(folder, settings) or (by_its_class(folder), None)
     except BaseException as error:  # whatever the code of some tokenizer stumbles over in a damaged file
         if not is_failure(error):
             raise
@@ -66,12 +66,6 @@ def _through_transformers(folder: Path, settings: Mapping[str, Any]) -> Tokenize
     if template is not None:
         template.check()
     return Tokenizer(backend or loaded.backend_tokenizer, template, loaded.eos_token_id)
-
-
-def _by_its_class(folder: Path) -> tuple[Any, None]:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False), None
 
 
 def _template(loaded: Any) -> ChatTemplate | None:

@@ -64,13 +64,18 @@ def _outline(backend: Any) -> Any:
     return outline
 
 
-def _loaded_with(backend: Any, folder: Path) -> Any:
-    """What `AutoTokenizer` makes of a folder with another tokenizer in its place."""
+def by_its_class(folder: Path) -> Any:
+    """What `AutoTokenizer` makes of a folder."""
     from transformers import AutoTokenizer
 
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def _loaded_with(backend: Any, folder: Path) -> Any:
+    """`by_its_class` of a folder with another tokenizer in its place."""
     with TemporaryDirectory() as temporary:
         for path in folder.iterdir():
             if path.name != TOKENIZER_FILE:
                 (Path(temporary) / path.name).symlink_to(path.resolve())
         backend.save(str(Path(temporary) / TOKENIZER_FILE))
-        return AutoTokenizer.from_pretrained(temporary, local_files_only=True, trust_remote_code=False)
+        return by_its_class(Path(temporary))

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Depends, Query, Request
 
 from app.api.deadline import spend, timeout_of
 from app.api.errors import draining, not_ready
@@ -141,6 +141,18 @@ async def serving_of(request: Request) -> AsyncGenerator[Serving]:
     body = await request.json()
     async with _lend(request, body.model, getattr(body, "timeout", None)) as serving:
         yield serving
+
+
+async def serving_with_room(request: Request, serving: Annotated[Serving, Depends(serving_of)]) -> Serving:
+    """`serving_of`, for what its engine is to do. Whoever would be refused for the line is refused before the
+    texts are read.
+
+    Raises:
+        OverloadedError: what the engine would raise.
+    """
+    record_of(request).model = serving.name
+    serving.engine.require_room(client_of(request))
+    return serving
 
 
 async def serving_of_query(request: Request) -> AsyncGenerator[Serving]:

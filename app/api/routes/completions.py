@@ -18,7 +18,7 @@ from app.api.reply import reply
 from app.api.request_record import record_of
 from app.api.schemas.requests import CompletionRequest
 from app.api.schemas.responses import Completion
-from app.api.service import client_of, service_of, serving_of
+from app.api.service import client_of, service_of, serving_with_room
 from app.api.serving import Serving
 from app.api.streaming import MAY_BE_A_STREAM
 
@@ -32,7 +32,7 @@ router = APIRouter(route_class=StrictJsonRoute)
     responses=MAY_BE_A_STREAM | ERROR_RESPONSES,
 )
 async def complete(
-    request: Request, body: CompletionRequest, serving: Annotated[Serving, Depends(serving_of)]
+    request: Request, body: CompletionRequest, serving: Annotated[Serving, Depends(serving_with_room)]
 ) -> Response:
     """Continue one or more prompts, `n` times each.
 
@@ -40,8 +40,6 @@ async def complete(
     of the same shape, and the last one is `[DONE]`, or an error.
     """
     service, record = service_of(request), record_of(request)
-    record.model = serving.name
-    serving.engine.require_room(client_of(request))
     body = with_recommended(body, serving)
     prompts = await service.off_loop.read(
         await size_of(request),

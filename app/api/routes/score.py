@@ -17,7 +17,7 @@ from app.api.rendering import TokenTexts, logprob, number, signals_out, weight_o
 from app.api.request_record import record_of
 from app.api.schemas.requests import ScoreRequest
 from app.api.schemas.responses import Score, ScoredToken, ScoreList, ScoreUsage
-from app.api.service import client_of, service_of, serving_of
+from app.api.service import client_of, service_of, serving_with_room
 from app.api.serving import Serving
 from app.decoding.core.types import Token
 from app.errors import EngineStoppedError, OverloadedError, RequestError
@@ -27,7 +27,7 @@ router = APIRouter(route_class=StrictJsonRoute)
 
 @router.post("/v1/score", tags=["signals"], response_model=ScoreList, responses=ERROR_RESPONSES)
 async def score(
-    request: Request, body: ScoreRequest, serving: Annotated[Serving, Depends(serving_of)]
+    request: Request, body: ScoreRequest, serving: Annotated[Serving, Depends(serving_with_room)]
 ) -> Response:
     """Read given texts with the model, without writing anything.
 
@@ -35,8 +35,6 @@ async def score(
     the distribution that it was chosen from.
     """
     service, record = service_of(request), record_of(request)
-    record.model = serving.name
-    serving.engine.require_room(client_of(request))
     texts = await service.off_loop.read(
         await size_of(request),
         lambda: take_texts(body, serving, service.settings),
