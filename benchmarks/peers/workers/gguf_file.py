@@ -78,7 +78,7 @@ def _describe(writer: Any, config: dict[str, Any]) -> None:
     writer.add_tokenizer_pre("default")
     writer.add_token_list([f"t{number}" for number in range(config["vocab_size"])])
     writer.add_token_types([gguf.TokenType.NORMAL] * config["vocab_size"])
-    writer.add_token_merges([])
+    writer.add_token_merges(["t 0"])  # a file without any is refused
     writer.add_eos_token_id(config["vocab_size"] - 1)
     writer.add_bos_token_id(config["vocab_size"] - 1)
 

@@ -19,8 +19,8 @@ def loaded(task: Task) -> Write:
 
     def write(prompts: Prompts, tokens: int) -> list[list[int]]:
         asked = {"prompt": prompts, "n_predict": tokens, "temperature": 0, "ignore_eos": True}
-        found = server.handle_completions({**asked, "cache_prompt": False, "return_tokens": True})
-        return [each["tokens"] for each in (found if isinstance(found, list) else [found])]
+        found = server.handle_completions({**asked, "cache_prompt": False})
+        return [[int(number) for number in each["text"].split("t")[1:]] for each in found["choices"]]
 
     return write
 
