@@ -35,6 +35,11 @@ def _converted(folder: Path) -> Path:
     if not target.exists():
         converters = import_module("ctranslate2.converters")
         converters.TransformersConverter(str(folder)).convert(str(target))
+        # It wants a name for each of these, also where a model has none and nobody asks for them.
+        path = target / "config.json"
+        config = json.loads(path.read_text())
+        ends = {name: config["eos_token"] for name in ("bos_token", "unk_token") if not config[name]}
+        path.write_text(json.dumps(config | ends))
     return target
 
 
