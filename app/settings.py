@@ -35,7 +35,8 @@ class Settings(BaseSettings):
 
     checkpoint: Path = Field(
         default=EMBEDDED_CHECKPOINT,
-        description="Folder with config.json, model.safetensors and tokenizer.json; else the embedded one.",
+        description="Folder with config.json, model.safetensors and tokenizer.json, or a GGUF file; else the "
+        "embedded one.",
     )
     probes: Path | None = Field(
         default=None,

@@ -12,6 +12,7 @@ import typer
 
 from app.commands.failures import WRONG_USE, fail, failing_on
 from app.commands.options import CheckpointOption, DeviceOption, MaxRowsOption, ProbesOption
+from models.files import is_gguf
 
 if TYPE_CHECKING:
     from uvicorn import Config, Server
@@ -178,6 +179,10 @@ def serve(
 
 
 def _require_checkpoint(folder: Path) -> None:
+    if is_gguf(folder):
+        if not folder.is_file():
+            raise fail(f"there is no file {folder}; name a GGUF with --checkpoint or --model.", WRONG_USE)
+        return
     missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
     if missing:
         raise fail(

@@ -167,6 +167,7 @@ def _model(name: str, service: Service) -> ModelOut:
         device=settings.device,
         dtype="float32" if (settings.device, settings.dtype) == ("cpu", "auto") else settings.dtype,
         kernel=spec and spec.kernel,
+        quantisation=spec and spec.quantisation,
         context_length=spec and min(spec.context_length, settings.max_context or spec.context_length),
         vocab_size=spec and spec.vocab_size,
         parameters=spec and spec.parameters,
