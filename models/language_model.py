@@ -38,7 +38,8 @@ def end_token_ids(*given: EndTokens, vocab_size: int) -> tuple[int, ...]:
 @dataclass(frozen=True)
 class ModelSpec:
     """What a loaded model is. end_token_ids: each of them ends a text; empty for a model without an end.
-    kernel: what computes it, native or torch."""
+    kernel: what computes it, native or torch. dtype: what it computes in, or int8 where its weights are; None
+    where it is what the settings name."""
 
     name: str
     vocab_size: int
@@ -48,6 +49,7 @@ class ModelSpec:
     parameters: int
     end_token_ids: tuple[int, ...]
     kernel: str = "torch"
+    dtype: str | None = None
 
     @property
     def end_token_id(self) -> int | None:
