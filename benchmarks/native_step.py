@@ -7,6 +7,7 @@ the median, over the turns, of how many times as long the other took, with its q
 - step, prefill: one call of the model over a cache whose rows hold 120 positions, or of 240 tokens.
 - engine: tokens through the decoding engine, plain, and full: with entropy, varentropy and all stored probes.
 - transformers: its `generate`, greedy, against the full engine.
+- int8: native step and full engine with int8 weights, against those without, and transformers against them.
 - signals and probes: the full engine against the plain one, both native; 1.02 is 2% more.
 
     python benchmarks/native_step.py [CHECKPOINT] [--batch 1 --batch 8] [--threads 1] [--turns 9]
@@ -14,6 +15,7 @@ the median, over the turns, of how many times as long the other took, with its q
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Annotated, Any
@@ -117,15 +119,24 @@ def main(
     torch.set_num_threads(threads)
     clock = time.process_time if cpu_time else time.perf_counter
     by_torch, native = (load(checkpoint, kernel=kernel) for kernel in ("torch", "native"))
+    rounded = load(checkpoint, kernel="native", precision="int8")
     table = Table(title=f"{checkpoint.name}, {threads} thread(s), {'CPU' if cpu_time else 'wall'} time")
     for column in ("what", "native, ms at best", "times as fast (quartiles)"):
         table.add_column(column, justify="left" if column == "what" else "right")
     for size in batch:
         name = f"{CALLS[size]} steps at batch {size}"
         table.add_row(name, *ratio(steps(by_torch.model, size), steps(native.model, size), turns, clock))
+        pair = steps(native.model, size), steps(rounded.model, size)
+        table.add_row(f"int8 over float32, {name}", *ratio(*pair, turns, clock))
     table.add_row("prefill", *ratio(prefill(by_torch.model), prefill(native.model), turns, clock))
+    pair = prefill(native.model), prefill(rounded.model)
+    table.add_row("int8 over float32, prefill", *ratio(*pair, turns, clock))
     plain = Variant("plain", ())
-    with engine_of(by_torch, checkpoint) as slow, engine_of(native, checkpoint) as fast:
+    with (
+        engine_of(by_torch, checkpoint) as slow,
+        engine_of(native, checkpoint) as fast,
+        engine_of(rounded, checkpoint) as small,
+    ):
         probes = tuple(name for name in fast.signals if name.startswith("probe:"))
         full = Variant("full", ("entropy", "varentropy", *probes))
         for size in batch:
@@ -144,9 +155,13 @@ def main(
                 for variant in (full, plain)
             ]
             table.add_row(f"signals and probes, batch {size}", *ratio(both[0], both[1], turns, clock))
+            of_int8 = partial(seconds, small, full, size, tokens, clock)
+            name = f"int8 over float32, engine, full, batch {size}"
+            table.add_row(name, *ratio(works[1], of_int8, turns, clock))
             if against:
                 peer = generate(checkpoint, size, tokens)
                 table.add_row(f"transformers, batch {size}", *ratio(peer, works[1], turns, clock))
+                table.add_row(f"transformers over int8, batch {size}", *ratio(peer, of_int8, turns, clock))
     Console().print(table)
 
 

@@ -23,7 +23,7 @@ from models.decoder import Decoder
 from models.errors import ArtifactError
 from models.files import hash_of_files, is_gguf, opened, read_json, rewriting, write_json
 from models.gpt2 import GPT2
-from models.hub.dtypes import Precision
+from models.hub.dtypes import Precision, require_own
 from models.hub.loading import EVERY_DEVICE, load_hub_network
 from models.hub_tokenizer import load_tokenizer
 from models.language_model import LanguageModel
@@ -117,14 +117,15 @@ def load(
     """Load a checkpoint folder: our own networks directly, any other causal LM through transformers; or a
     GGUF, by llama.cpp.
 
-    Our own compute in float32, and are too small to be shared out among devices.
+    Our own compute in float32, with int8 weights if asked, and are too small to be shared out among devices.
 
     Args:
         kernel: what computes our own.
 
     Raises:
         ArtifactError: a file is missing, damaged or does not fit the others.
-        SpecError: this machine has no such device, there is no such precision, or the kernel cannot run here.
+        SpecError: this machine has no such device, there is no such precision, or not for our own, or the
+            kernel cannot run here.
     """
     if is_gguf(folder):
         return _load_gguf(folder, device, precision)
@@ -145,6 +146,7 @@ def load(
             is_ours = hub_format.is_ours(config)
             network: Any
             if is_ours:
+                require_own(precision)
                 device = "cpu" if device == EVERY_DEVICE else device
                 network = _network(config, weights).to(device).eval()
             else:
@@ -158,7 +160,7 @@ def load(
     with _naming(folder):
         if isinstance(network, GPT2):
             decoder = NativeDecoder if use_native(kernel, device) else Decoder
-            model = decoder(network, name, config.get("eos_token_id"), *ends)
+            model = decoder(network, name, config.get("eos_token_id"), *ends, int8=precision == "int8")
         else:
             from models.hub.choosing import hub_model  # transformers takes a second to import
 

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.gpt2 import GPT2, GPT2Config, rotary_angles, rotate
+from models.hub.dtypes import name_of
+from models.int8_weights import with_rounded_weights
 from models.language_model import (
     EndTokens,
     Integers,
@@ -29,8 +31,8 @@ MAX_SPREAD = 2
 """Slots that a pass may read for each that it asks for; beyond, picking out those asked for is cheaper."""
 
 
-def network_spec(network: GPT2, name: str, *ends: EndTokens) -> ModelSpec:
-    """What a network of ours is. ends: what its files say of the tokens that end a text."""
+def network_spec(network: GPT2, name: str, *ends: EndTokens, int8: bool = False) -> ModelSpec:
+    """What a network of ours is. ends: what its files say of the tokens that end a text. int8: weights."""
     config = network.config
     return ModelSpec(
         name=name,
@@ -40,6 +42,7 @@ def network_spec(network: GPT2, name: str, *ends: EndTokens) -> ModelSpec:
         n_layers=config.n_layers,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         end_token_ids=end_token_ids(*ends, vocab_size=config.vocab_size),
+        dtype="int8" if int8 else name_of(network.token_embedding.weight.dtype),
     )
 
 
@@ -78,12 +81,17 @@ class SlotCache:
 
 
 class Decoder:
-    """A `LanguageModel` over the weights of a `GPT2`, which it shares and never changes."""
+    """A `LanguageModel` over the weights of a `GPT2`, which it shares and never changes.
 
-    def __init__(self, network: GPT2, name: str, *ends: EndTokens) -> None:
+    int8: over a copy whose weights are those that int8 leaves of them, which shows what the native step
+    computes, but neither saves memory nor time.
+    """
+
+    def __init__(self, network: GPT2, name: str, *ends: EndTokens, int8: bool = False) -> None:
+        network = with_rounded_weights(network) if int8 else network
         self._network = network
         config = network.config
-        self.spec = network_spec(network, name, *ends)
+        self.spec = network_spec(network, name, *ends, int8=int8)
         self._head_size = config.head_size
         self._weight = network.token_embedding.weight
         positions = torch.arange(config.context_length, device=self._weight.device)

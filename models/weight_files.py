@@ -24,6 +24,9 @@ HEADS = ("lm_head.weight", "embed_out.weight", "output.weight")
 EMBEDDINGS = ("embed", "wte", "wpe")
 """Parts of the names of what `int8` leaves as it is, for it is looked up and not multiplied with."""
 
+POSITIONS = "wpe"
+"""Part of the name of the embedding that is only looked up, in our own networks."""
+
 KEPT_BYTES = 2
 """Of a number that `int8` leaves as it is."""
 
@@ -88,7 +91,7 @@ def weight_bytes(folder: Path, precision: Precision = "auto", device: str = "cpu
     config = read_json(folder / CONFIG_FILE)
     tensors = [tensor for path in weight_files(folder) for tensor in _stored(path)]
     if hub_format.is_ours(config):
-        return sum(tensor.elements for tensor in tensors) * NUMBER_BYTES["float32"]
+        return sum(map(_own_bytes, tensors)) if precision == "int8" else 4 * sum(map(_elements, tensors))
     heads = [tensor for tensor in tensors if tensor.is_head]
     if precision == "int8":
         # A head that is tied has numbers of its own once it is rounded.
@@ -99,6 +102,15 @@ def weight_bytes(folder: Path, precision: Precision = "auto", device: str = "cpu
     tied = _text_config(config).get("tie_word_embeddings", config.get("tie_word_embeddings", False))
     counted = [tensor for tensor in tensors if not (tied and tensor.is_head)]
     return sum(tensor.elements for tensor in counted) * _number_bytes(config, precision, device)
+
+
+def _own_bytes(tensor: StoredTensor) -> int:
+    """Of our own networks in int8: a byte a number of a matrix, and a float32 a row. An embedding is looked
+    up as float32, and there once more where it is the head too."""
+    looked_up = 4 * tensor.elements if tensor.is_embedding or len(tensor.shape) != 2 else 0
+    is_multiplied = len(tensor.shape) == 2 and POSITIONS not in tensor.name
+    rounded = tensor.elements + 4 * tensor.shape[0] if is_multiplied else 0
+    return looked_up + rounded
 
 
 def _number_bytes(config: Mapping[str, Any], precision: Precision, device: str) -> int:

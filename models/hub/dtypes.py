@@ -1,4 +1,4 @@
-"""In what numbers a network of transformers computes."""
+"""In what numbers a network computes."""
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -9,9 +9,12 @@ if TYPE_CHECKING:
 
 Precision = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 """`auto` is what the weights are stored in on a GPU, and float32 on a CPU, where that is mostly fastest; with
-`int8` the weights of linear layers are int8, and all else is bfloat16."""
+`int8` the weights of linear layers are int8, and all else is bfloat16, or float32 in our own networks."""
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+OWN: tuple[Precision, ...] = ("auto", "float32", "int8")
+"""What our own networks compute in."""
 
 NUMBER_BYTES = {"auto": 4, "float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
 """Memory of a weight, at most but for the few that `int8` leaves as they are."""
@@ -37,6 +40,21 @@ def dtype_of(precision: Precision, stored: "torch.dtype | None", device: str) ->
     if precision == "auto":
         return torch.float32 if stored is None or device == "cpu" else stored
     return {"int8": torch.bfloat16}.get(precision) or getattr(torch, precision)
+
+
+def require_own(precision: Precision) -> None:
+    """Refuse what a network of our own does not compute in.
+
+    Raises:
+        SpecError: it is none of `OWN`.
+    """
+    if precision not in PRECISIONS:
+        raise SpecError(f"dtype {precision!r} is none of {', '.join(PRECISIONS)}")
+    if precision not in OWN:
+        raise SpecError(
+            f"dtype {precision!r} is for models of other makes; demur's own networks compute in float32, "
+            f"with weights of bfloat16 as they are stored, or of int8: give one of {', '.join(OWN)}"
+        )
 
 
 def name_of(dtype: "torch.dtype") -> str:

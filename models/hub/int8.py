@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LARGEST = 127
+from models.int8_weights import round_rows
 
 GRAIN = 32
 """The kernel reads inputs in pieces of 8 or 16, whatever the processor; of others it reads beyond the end."""
@@ -28,10 +28,8 @@ class Int8Linear(nn.Module):
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
-        exact = weight.float()
-        scale = exact.abs().amax(dim=1) / LARGEST
-        scale = torch.where(scale > 0, scale, 1.0)
-        self.register_buffer("weight", (exact / scale[:, None]).round().to(torch.int8))
+        rounded, scale = round_rows(weight)
+        self.register_buffer("weight", rounded)
         self.register_buffer("scale", scale.to(weight.dtype))
         self.register_buffer("bias", None if bias is None else bias.detach())
 

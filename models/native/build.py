@@ -31,9 +31,14 @@ FLAGS = (
 X86_TARGETS = {
     "baseline": (),
     "avx2": ("-mavx2", "-mfma"),
+    "avxvnni": ("-mavx2", "-mfma", "-mavxvnni"),
     "avx512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"),
+    "avx512vnni": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mavx512vnni"),
 }
 """What `kernels.cpp` is compiled for; the library finds out at run time which of them the processor has."""
+
+YOUNG_TARGETS = ("avxvnni", "avx512vnni")
+"""Those that older compilers do not know, named as the processor's feature: they are left out there."""
 
 
 class BuildError(Exception):
@@ -76,18 +81,19 @@ def _compile(
     target: Path, sources: Sequence[Path], flags: Sequence[str] = (), link: Sequence[str] = ()
 ) -> None:
     compiler = _compiler()
-    is_x86 = platform.machine().lower() in ("x86_64", "amd64")
+    kernels = _kernel_targets(compiler)
+    there = [f"-DDEMUR_HAS_{name.upper()}" for name in kernels]
     with tempfile.TemporaryDirectory() as scratch:
         commands: list[list[str]] = []
         objects: list[str] = []
         for source in sources:
             targets: Mapping[str, Sequence[str]] = {"": ()}
             if source.name == "kernels.cpp":
-                targets = X86_TARGETS if is_x86 else {"baseline": ()}
+                targets = kernels
             for name, instructions in targets.items():
                 objects.append(f"{scratch}/{source.stem}{name}.o")
                 named = [f"-DDEMUR_TARGET={name}"] if name else []
-                options = [*FLAGS, *flags, *instructions, *named, f"-I{SOURCES}"]
+                options = [*FLAGS, *flags, *instructions, *named, *there, f"-I{SOURCES}"]
                 commands.append([*compiler, *options, "-c", str(source), "-o", objects[-1]])
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(_run, commands))
@@ -95,6 +101,33 @@ def _compile(
         made = Path(f"{target}.{os.getpid()}")
         _run([*compiler, "-pthread", *link, *objects, "-o", str(made)])
         made.replace(target)
+
+
+def _kernel_targets(compiler: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """Those of this machine's kind that the compiler knows."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return {"baseline": ()}
+    return {
+        name: flags
+        for name, flags in X86_TARGETS.items()
+        if name not in YOUNG_TARGETS or _knows(compiler, flags, name)
+    }
+
+
+def _knows(compiler: Sequence[str], flags: Sequence[str], feature: str) -> bool:
+    program = f'int there() {{ return __builtin_cpu_supports("{feature}"); }}'
+    try:
+        tried = subprocess.run(
+            [*compiler, *flags, "-fsyntax-only", "-x", "c++", "-"],
+            input=program,
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+    except OSError:
+        return False  # the compiler itself cannot be run, which is told when it has to
+    return tried.returncode == 0
 
 
 def _compiler() -> list[str]:

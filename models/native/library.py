@@ -18,6 +18,7 @@ class Shape(ctypes.Structure):
         ("layers", c_int32),
         ("heads", c_int32),
         ("threads", c_int32),
+        ("bytes", c_int32),
     )
 
 

@@ -3,18 +3,17 @@ kernels. What a row gets is the same to the last bit whatever else is in the pas
 are, and wherever a prompt was cut: every number is summed in one order."""
 
 import ctypes
-import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.decoder import network_spec
 from models.errors import CapacityError
-from models.gpt2 import GPT2, Block, GPT2Config, rotary_angles
+from models.gpt2 import GPT2
 from models.language_model import (
     MEASURES,
     EndTokens,
@@ -26,9 +25,10 @@ from models.language_model import (
     check_layers,
     check_rows,
 )
-from models.native.library import Pass, Shape, Writing, load_library
+from models.native.library import Pass, Writing, load_library
 from models.native.native_cache import NativeCache
 from models.native.native_probes import NativeProbes, StepsSoFar
+from models.native.packed_network import PackedNetwork
 from models.native.rows_ahead import ResultsAhead, RowsAhead
 from models.step_probes import StepProbe
 from models.writing_ahead import Halt, ProbesAhead, RowAhead, WrittenAhead
@@ -41,15 +41,17 @@ NO_MEMORY = -2
 class NativeDecoder:
     """A `LanguageModel` over a packed copy of the weights of a `GPT2` on the CPU.
 
+    int8: matrices are rounded to int8, and what they are multiplied with to 16 bits; see docs/decisions/0029.
+
     Raises:
         SpecError: the library is missing; see `models.native.library`.
     """
 
-    def __init__(self, network: GPT2, name: str, *ends: EndTokens) -> None:
-        self.spec = replace(network_spec(network, name, *ends), kernel="native")
+    def __init__(self, network: GPT2, name: str, *ends: EndTokens, int8: bool = False) -> None:
+        self.spec = replace(network_spec(network, name, *ends, int8=int8), kernel="native")
         self._config = network.config
         self._library = load_library()
-        self._network = _Network(network, torch.get_num_threads())
+        self._network = PackedNetwork(network, torch.get_num_threads(), int8=int8)
         self._no_layers = (ctypes.c_void_p * (self.spec.n_layers + 1))()
 
     def new_cache(self, slots: int, length: int) -> NativeCache:
@@ -205,59 +207,3 @@ def _columns(row: PrefillRow) -> NDArray[np.int64]:
     """Ids, slots and positions (3, T) of tokens to append."""
     count = len(row.token_ids)
     return np.stack((row.token_ids, np.full(count, row.slot), np.arange(row.start, row.start + count)))
-
-
-class _Network:
-    """The packed weights. address: of them."""
-
-    def __init__(self, network: GPT2, threads: int) -> None:
-        rotation = rotary_angles(network.config, torch.arange(network.config.context_length))
-        learned = network.position_embedding
-        # These are not copied, so they have to live as long.
-        self._kept: list[Tensor | None] = [
-            _numbers(network.token_embedding.weight),
-            None if learned is None else _numbers(learned.weight),
-            *(None if learned is not None else _numbers(each) for each in rotation),
-        ]
-        copied = [_numbers(each) for block in network.blocks for each in _of_block(block)]
-        copied += [_numbers(network.final_norm.weight), _numbers(network.final_norm.bias)]
-        addresses = [None if tensor is None else tensor.data_ptr() for tensor in (*self._kept, *copied)]
-        library = load_library()
-        self.address: int = library.demur_new(
-            ctypes.byref(_shape(network.config, threads)), (ctypes.c_void_p * len(addresses))(*addresses)
-        )
-        if not self.address:
-            raise MemoryError("there is no memory for the weights")
-        _when_gone(self, library.demur_delete, self.address)
-
-
-def _when_gone(owner: object, delete: Callable[[int], None], address: int) -> None:
-    """Delete what is at an address with its owner, but not when Python ends: a thread may be in a pass still,
-    and a forked process has none of the threads that would be waited for."""
-    weakref.finalize(owner, delete, address).atexit = False
-
-
-def _shape(config: GPT2Config, threads: int) -> Shape:
-    return Shape(
-        config.vocab_size, config.context_length, config.d_model, config.n_layers, config.n_heads, threads
-    )
-
-
-def _of_block(block: nn.Module) -> Iterable[Tensor]:
-    """Weights in the order in which source/network.cpp takes them."""
-    assert isinstance(block, Block)
-    layers = (
-        block.attention_norm,
-        block.qkv,
-        block.attention_out,
-        block.mlp_norm,
-        block.mlp_in,
-        block.mlp_out,
-    )
-    for layer in layers:
-        yield layer.weight
-        yield layer.bias
-
-
-def _numbers(parameter: Tensor) -> Tensor:
-    return parameter.detach().float().cpu().contiguous()

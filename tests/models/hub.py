@@ -107,6 +107,11 @@ def write_checkpoint(kind: str, folder: Path, tokenizer: Tokenizer) -> None:
         write_foreign(kind, folder, tokenizer)
 
 
+def _rounded(weight: Tensor) -> Tensor:
+    scale = weight.abs().amax(dim=1, keepdim=True) / 127
+    return (weight / scale).round() * scale
+
+
 @dataclass(frozen=True)
 class Reference:
     """What transformers computes."""
@@ -121,6 +126,17 @@ class Reference:
             folder, dtype=torch.float32, attn_implementation="eager"
         )
         return cls(network.eval())
+
+    @torch.no_grad()
+    def round_weights(self) -> None:
+        """Leave of matrices what int8 does, the embedding's among them."""
+        from transformers.pytorch_utils import Conv1D
+
+        for module in self.network.modules():
+            if isinstance(module, Conv1D):
+                module.weight.copy_(_rounded(module.weight.T).T)
+            elif isinstance(module, torch.nn.Linear) or module is self.network.get_input_embeddings():
+                module.weight.copy_(_rounded(module.weight))
 
     @torch.inference_mode()
     def score(self, token_ids: list[int]) -> tuple[Tensor, list[Tensor]]:

@@ -26,6 +26,8 @@ from tests.models.tiny import CONTEXT, random_ids
 LAYERS = (0, 1, 2)
 TOLERANCE = 1e-4
 """Largest difference from transformers, on logits and states of order 1, in float32."""
+INT8_TOLERANCE = 1e-2
+"""The same where the native step rounds what it multiplies with int8 weights, to 16 bits."""
 COMPANY_TOLERANCE = 1e-5
 """Largest difference that the neighbours in a batch may make, of a row's largest number, if over 1: matrix
 products of other shapes round differently in the last bits."""
@@ -37,13 +39,14 @@ class Subject:
 
     model: LanguageModel[Any]
     reference: Reference
+    tolerance: float
 
     def assert_last(self, output: StepOutput, row: int, token_ids: list[int]) -> None:
         """One row of an output is what transformers computes at the end of the text."""
         logits, states = self.reference.score(token_ids)
-        torch.testing.assert_close(output.logits[row], logits[-1], atol=TOLERANCE, rtol=0)
+        torch.testing.assert_close(output.logits[row], logits[-1], atol=self.tolerance, rtol=0)
         for layer, hidden in output.hidden.items():
-            torch.testing.assert_close(hidden[row], states[layer][-1], atol=TOLERANCE, rtol=0)
+            torch.testing.assert_close(hidden[row], states[layer][-1], atol=self.tolerance, rtol=0)
 
     def step(self, cache: KVCache, rows: list[tuple[int, int, int]]) -> StepOutput:
         """Append (slot, position, token) triples."""
@@ -52,8 +55,14 @@ class Subject:
 
 
 SUBJECTS = (
-    *((kind, "torch") for kind in KINDS),
-    *(pytest.param((kind, "native"), marks=needs_native) for kind in KINDS if kind not in FOREIGN),
+    *((kind, "torch", "float32") for kind in KINDS),
+    *((kind, "torch", "int8") for kind in KINDS if kind not in FOREIGN),
+    *(
+        pytest.param((kind, "native", precision), marks=needs_native)
+        for kind in KINDS
+        if kind not in FOREIGN
+        for precision in ("float32", "int8")
+    ),
 )
 
 
@@ -61,13 +70,16 @@ SUBJECTS = (
 def subject(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer
 ) -> Subject:
-    kind, kernel = request.param
+    kind, kernel, precision = request.param
     folder: Path = tmp_path_factory.mktemp("checkpoints") / kind
     write_checkpoint(kind, folder, tokenizer)
-    model = checkpoint.load(folder, kernel=kernel).model
+    model = checkpoint.load(folder, precision=precision, kernel=kernel).model
     ours = NativeDecoder if kernel == "native" else Decoder
     assert isinstance(model, BatchedModel if kind in FOREIGN else ours)
-    return Subject(model, Reference.load(folder))
+    reference = Reference.load(folder)
+    if precision == "int8":
+        reference.round_weights()
+    return Subject(model, reference, INT8_TOLERANCE if precision == "int8" else TOLERANCE)
 
 
 def row(slot: int, start: int, token_ids: list[int]) -> PrefillRow:
@@ -80,10 +92,10 @@ def test_score_is_transformers_at_every_position_and_layer(subject: Subject) -> 
     output = subject.model.score(ids, LAYERS)
     assert logits.std() > 0.5  # a network so quiet that everything agrees would show nothing
     assert output.logits.dtype == torch.float32
-    torch.testing.assert_close(output.logits, logits, atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(output.logits, logits, atol=subject.tolerance, rtol=0)
     assert list(output.hidden) == list(LAYERS)
     for layer in LAYERS:
-        torch.testing.assert_close(output.hidden[layer], states[layer], atol=TOLERANCE, rtol=0)
+        torch.testing.assert_close(output.hidden[layer], states[layer], atol=subject.tolerance, rtol=0)
 
 
 def test_hidden_states_are_those_asked_for(subject: Subject) -> None:
@@ -128,10 +140,10 @@ def test_extending_in_pieces_has_every_position(subject: Subject) -> None:
     ]
     logits, states = subject.reference.score(ids)
     found = torch.cat([piece.logits for piece in pieces])
-    torch.testing.assert_close(found, logits, atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(found, logits, atol=subject.tolerance, rtol=0)
     for layer in LAYERS:
         hidden = torch.cat([piece.hidden[layer] for piece in pieces])
-        torch.testing.assert_close(hidden, states[layer], atol=TOLERANCE, rtol=0)
+        torch.testing.assert_close(hidden, states[layer], atol=subject.tolerance, rtol=0)
     for wrong in (row(1, 3, []), row(2, 0, [1]), row(1, CONTEXT, [1])):
         with pytest.raises(CapacityError):
             subject.model.extend(cache, wrong)

@@ -62,8 +62,8 @@ def test_tied_weights_that_are_stored_twice_are_there_once(precision: Precision,
     assert weight_bytes(folder, precision) == pytest.approx(memory(network), rel=0.01)
 
 
-@pytest.mark.parametrize("precision", ["auto", *PRECISIONS])
-def test_our_own_networks_compute_in_float32_whatever_is_asked(
+@pytest.mark.parametrize("precision", ["auto", "float32"])
+def test_our_own_networks_compute_in_float32(
     precision: Precision, tmp_path: Path, tokenizer: Tokenizer
 ) -> None:
     checkpoint.save(tmp_path / "ours", tiny_network("rotary"), tokenizer, {})

@@ -28,6 +28,7 @@ from app.decoding.strategies import STRATEGIES, RequestStrategy
 from app.engine.types import GenerationRequest
 from app.errors import RequestError
 from app.redaction import without_folders
+from app.settings import Settings
 from probes.card import PositionCard, ProbeCard
 
 router = APIRouter(tags=["catalogue"])
@@ -148,6 +149,11 @@ def _where(position: PositionCard) -> str:
             return "every token"
 
 
+def _dtype(settings: Settings) -> str:
+    """What a model of another make computes in."""
+    return "float32" if (settings.device, settings.dtype) == ("cpu", "auto") else settings.dtype
+
+
 def _model(name: str, service: Service) -> ModelOut:
     """What is known of a model.
 
@@ -165,7 +171,7 @@ def _model(name: str, service: Service) -> ModelOut:
         error=None if housed.failure is None else without_folders(str(housed.failure)),
         default=name == service.house.default,
         device=settings.device,
-        dtype="float32" if (settings.device, settings.dtype) == ("cpu", "auto") else settings.dtype,
+        dtype=(spec and spec.dtype) or _dtype(settings),
         kernel=spec and spec.kernel,
         quantisation=spec and spec.quantisation,
         context_length=spec and min(spec.context_length, settings.max_context or spec.context_length),

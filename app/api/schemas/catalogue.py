@@ -22,7 +22,9 @@ class ModelOut(BaseModel):
     error: str | None = Field(description="Why it could not be loaded the last time; null if it could.")
     default: bool = Field(description="Whether it answers requests that name no model.")
     device: str = Field(description="Where it runs.")
-    dtype: str = Field(description="What it computes in; auto is what its weights are stored in.")
+    dtype: str = Field(
+        description="What it computes in, or int8 where its weights are; auto is what they are stored in."
+    )
     kernel: str | None = Field(description="What computes it: native, torch or llama.cpp.")
     quantisation: str | None = Field(
         description="Of a GGUF's weights, in llama.cpp's words, such as Q8_0; null for all other models."

@@ -12,7 +12,7 @@
 
 extern "C" {
 
-EXPORTED void* demur_new(const demur_shape* shape, const float* const* weights) {
+EXPORTED void* demur_new(const demur_shape* shape, const void* const* weights) {
     try {
         return new demur::Network(*shape, weights);
     } catch (const std::exception&) {

@@ -7,6 +7,7 @@ extern "C" {
 
 struct demur_shape {
     std::int32_t vocabulary, context, width, layers, heads, threads;
+    std::int32_t bytes;  // whether matrices are int8
 };
 
 // A pass over `count` tokens.
@@ -93,9 +94,10 @@ struct demur_writing {
     double* scores;
 };
 
-// Null if there is no memory. Weights, float32, in the order of `Network`'s constructor; those of the
-// embeddings and the rotation have to stay where they are for as long as the network lives.
-void* demur_new(const demur_shape* shape, const float* const* weights);
+// Null if there is no memory. Weights in the order of `Network`'s constructor, float32; where the shape says so, a
+// matrix is int8, and the float32 that its rows are multiples of follow it. Those of the embeddings and the
+// rotation have to stay where they are for as long as the network lives.
+void* demur_new(const demur_shape* shape, const void* const* weights);
 void demur_delete(void* network);
 
 // All probes have the same closing tokens. Null if there is no memory.

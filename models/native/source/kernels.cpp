@@ -16,7 +16,8 @@ namespace demur {
 
 extern const Kernels TABLE_OF(DEMUR_TARGET);
 const Kernels TABLE_OF(DEMUR_TARGET) = {
-    TEXT(DEMUR_TARGET), PANEL, pack, multiply, normalise, rotate, attend, read_distribution, draw,
+    TEXT(DEMUR_TARGET), PANEL,  pack,   pack_bytes,        multiply, normalise,
+    round_row,          rotate, attend, read_distribution, draw,
 };
 
 }  // namespace demur

@@ -14,30 +14,33 @@ constexpr int PART = 96;
 // Takes weights in the order in which Python lists them.
 class Reader {
 public:
-    explicit Reader(const float* const* weights) : next_(weights) {}
-    const float* take() { return *next_++; }
+    Reader(const void* const* weights, bool bytes) : next_(weights), bytes_(bytes) {}
+    const float* take() { return static_cast<const float*>(*next_++); }
     Norm norm(int width) {
         const float* scale = take();
         const float* shift = take();
         return {{scale, scale + width}, {shift, shift + width}};
     }
     Linear linear(int columns, int depth) {
-        const float* weights = take();
+        const void* weights = *next_++;
+        const float* scales = bytes_ ? take() : nullptr;
         const float* bias = take();
-        return {weights, bias, columns, depth};
+        if (bytes_) return {static_cast<const std::int8_t*>(weights), scales, bias, columns, depth};
+        return {static_cast<const float*>(weights), bias, columns, depth};
     }
 
 private:
-    const float* const* next_;
+    const void* const* next_;
+    bool bytes_;
 };
 
 }  // namespace
 
-Network::Network(const demur_shape& shape, const float* const* weights)
+Network::Network(const demur_shape& shape, const void* const* weights)
     : shape_(shape), head_size_(shape.width / shape.heads), value_size_((head_size_ + BLOCK - 1) / BLOCK * BLOCK),
       team_(std::max(1, shape.threads)) {
     const int width = shape.width;
-    Reader reader(weights);
+    Reader reader(weights, shape.bytes != 0);
     token_embedding_ = reader.take();
     position_embedding_ = reader.take();
     cosine_ = reader.take();
@@ -53,13 +56,17 @@ Network::Network(const demur_shape& shape, const float* const* weights)
         blocks_.push_back(std::move(block));
     }
     final_norm_ = reader.norm(width);
-    unembedding_ = Linear(token_embedding_, nullptr, shape.vocabulary, width);
+    unembedding_ = reader.linear(shape.vocabulary, width);
     const auto room = static_cast<std::size_t>(PART) * width;
     stream_ = Aligned<float>(room);
     normed_ = Aligned<float>(room);
     qkv_ = Aligned<float>(3 * room);
     mixed_ = Aligned<float>(room);
     inner_ = Aligned<float>(4 * room);
+    if (shape.bytes != 0) {
+        rounded_ = Aligned<std::int16_t>(4 * room);
+        row_scales_ = Aligned<float>(PART);
+    }
     for (int member = 0; member < team_.members(); ++member)
         scores_.emplace_back(static_cast<std::size_t>(shape.context) + BLOCK);
 }
@@ -110,19 +117,19 @@ void Network::work_on(const demur_pass& pass, const Cache& cache, const Part& pa
         keep(pass, layer, part, member);
         norm(block.attention_norm, stream_.data(), count, normed_.data(), member);
         team_.barrier();
-        block.qkv.apply(normed_.data(), count, qkv_.data(), Epilogue::store, member, members);
+        apply(block.qkv, normed_.data(), count, qkv_.data(), Epilogue::store, member);
         team_.barrier();
         place(pass, cache, layer, part, member);
         team_.barrier();
         attend(pass, cache, layer, part, member);
         team_.barrier();
-        block.attention_out.apply(mixed_.data(), count, stream_.data(), Epilogue::add, member, members);
+        apply(block.attention_out, mixed_.data(), count, stream_.data(), Epilogue::add, member);
         team_.barrier();
         norm(block.mlp_norm, stream_.data(), count, normed_.data(), member);
         team_.barrier();
-        block.mlp_in.apply(normed_.data(), count, inner_.data(), Epilogue::gelu, member, members);
+        apply(block.mlp_in, normed_.data(), count, inner_.data(), Epilogue::gelu, member);
         team_.barrier();
-        block.mlp_out.apply(inner_.data(), count, stream_.data(), Epilogue::add, member, members);
+        apply(block.mlp_out, inner_.data(), count, stream_.data(), Epilogue::add, member);
         team_.barrier();
     }
     keep(pass, shape_.layers, part, member);
@@ -136,13 +143,24 @@ void Network::work_on(const demur_pass& pass, const Cache& cache, const Part& pa
     team_.barrier();
     const long vocabulary = shape_.vocabulary;
     float* logits = pass.logits + part.result * vocabulary;
-    unembedding_.apply(normed_.data(), results, logits, Epilogue::store, member, members);
+    apply(unembedding_, normed_.data(), results, logits, Epilogue::store, member);
     team_.barrier();
     for (int row = rows.first; row < rows.last; ++row) {
         RowSignals signals;
         kernels().read_distribution(logits + row * vocabulary, shape_.vocabulary, signals);
         std::memcpy(pass.signals + (part.result + row) * 6L, &signals, sizeof signals);
     }
+}
+
+// A member's part of a layer's product. Rows are rounded first where the layer's weights are.
+void Network::apply(const Linear& layer, const float* in, int rows, float* out, Epilogue epilogue, int member) {
+    const int members = team_.members();
+    if (!layer.takes_rounded()) return layer.apply(in, rows, out, epilogue, member, members);
+    const RoundedRows rounded{rounded_.data(), 4 * shape_.width, row_scales_.data()};
+    const Share own(rows, member, members);
+    layer.round(in, own.first, own.last, rounded);
+    team_.barrier();
+    layer.apply(rounded, rows, out, epilogue, member, members);
 }
 
 void Network::norm(const Norm& norm, const float* in, int rows, float* out, int member) {

@@ -39,7 +39,10 @@ struct Part {
 
 class Network {
 public:
-    Network(const demur_shape& shape, const float* const* weights);
+    // weights: token embedding; position embedding, cosine and sine of the rotation, null where there are none;
+    // each block's norm, qkv, output, norm, inner layer and its output; the last norm; the head. A norm is scale
+    // and shift, a linear layer its matrix and its bias, which the head has none of.
+    Network(const demur_shape& shape, const void* const* weights);
 
     const demur_shape& shape() const { return shape_; }
 
@@ -54,6 +57,7 @@ private:
     void work_on(const demur_pass& pass, const Cache& cache, const Part& part, int member);
     void place(const demur_pass& pass, const Cache& cache, int layer, const Part& part, int member);
     void attend(const demur_pass& pass, const Cache& cache, int layer, const Part& part, int member);
+    void apply(const Linear& layer, const float* in, int rows, float* out, Epilogue epilogue, int member);
     void keep(const demur_pass& pass, int layer, const Part& part, int member);
     void norm(const Norm& norm, const float* in, int rows, float* out, int member);
 
@@ -71,6 +75,8 @@ private:
 
     // For the tokens of a part: residual stream, its normalised form, projections, heads' output, inner layer.
     Aligned<float> stream_, normed_, qkv_, mixed_, inner_;
+    Aligned<std::int16_t> rounded_;  // what a layer of bytes multiplies, and what its rows are multiples of
+    Aligned<float> row_scales_;
     std::vector<Aligned<float>> scores_;  // of each member
 };
 

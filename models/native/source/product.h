@@ -5,10 +5,14 @@
 // to a number of 32 bits: half the memory to read, and nothing is rounded. Every output is one chain of
 // multiply-adds over the inputs in order, however many rows and panels are computed together: so what a row gets
 // does not depend on its company, on the number of threads, or on where a prompt was cut.
+//
+// Bytes lie in the same panels, two inputs at a time: the two weights of a column side by side. Their sums are
+// whole numbers, exact.
 #pragma once
 
 #include "kernels.h"
 #include "vector.h"
+#include "whole_numbers.h"
 
 namespace {
 
@@ -35,76 +39,112 @@ inline void finish(Vec value, Epilogue epilogue, float* out, int columns) {
     }
 }
 
-// The two vectors of a panel's weights at one input, the `place`-th of all panels' inputs.
-template <bool HALVES>
-inline void read_weights(const void* weights, long place, Vec& first, Vec& second) {
-    if constexpr (HALVES) {
-        const IntVec pairs = load_bits(static_cast<const std::int32_t*>(weights) + place * LANES);
-        first = as_floats(pairs << 16);
-        second = as_floats(pairs & -65536);
-    } else {
-        const float* both = static_cast<const float*>(weights) + place * PANEL;
+// How weights of a format are multiplied. INPUTS: taken in one step. STRIDE: bytes of a panel's weights in a step.
+struct Floats {
+    typedef Vec Sums;
+    typedef Vec Column;
+    static constexpr int INPUTS = 1;
+    static Vec spread(const Product& product, int row, long step) {
+        return splat(static_cast<const float*>(product.in)[row * product.in_stride + step]);
+    }
+    static Vec add(Vec sums, Vec input, Vec column) { return sums + input * column; }
+    static Vec value(const Product&, Vec sums, int, int) { return sums; }
+};
+
+struct Whole : Floats {
+    static constexpr long STRIDE = PANEL * 4;
+    static void read(const char* weights, Vec& first, Vec& second) {
+        const float* both = reinterpret_cast<const float*>(weights);
         first = load(both);
         second = load(both + LANES);
     }
-}
+};
 
-template <int ROWS, int PANELS, bool HALVES>
-void tile(const Product& product, const float* in, float* out, int panel) {
+struct Halves : Floats {
+    static constexpr long STRIDE = PANEL * 2;
+    static void read(const char* weights, Vec& first, Vec& second) {
+        const IntVec pairs = load_bits(weights);
+        first = as_floats(pairs << 16);
+        second = as_floats(pairs & -65536);
+    }
+};
+
+struct Bytes {
+    typedef IntVec Sums;
+    typedef ShortVec Column;
+    static constexpr int INPUTS = 2;
+    static constexpr long STRIDE = PANEL * 2;
+    static void read(const char* weights, ShortVec& first, ShortVec& second) {
+        const auto* both = reinterpret_cast<const std::int8_t*>(weights);
+        first = load_bytes(both);
+        second = load_bytes(both + PANEL);
+    }
+    static IntVec spread(const Product& product, int row, long step) {
+        std::int32_t pair;
+        __builtin_memcpy(&pair, static_cast<const std::int16_t*>(product.in) + row * product.in_stride + 2 * step, 4);
+        return pair - IntVec{};
+    }
+    static IntVec add(IntVec sums, IntVec input, ShortVec column) { return add_products(sums, input, column); }
+    static Vec value(const Product& product, IntVec sums, int row, int column) {
+        const Vec scales = load(product.column_scales + column) * product.row_scales[row];
+        return __builtin_convertvector(sums, Vec) * scales;
+    }
+};
+
+template <typename Way, int ROWS, int PANELS>
+void tile(const Product& product, int first_row, int panel) {
     constexpr int VECTORS = 2 * PANELS;
-    const long depth = product.depth;
-    const char* begin = static_cast<const char*>(product.weights);
-    constexpr long STRIDE = HALVES ? PANEL * 2 : PANEL * 4;  // bytes of a panel's weights at one input
-    Vec sums[ROWS][VECTORS] = {};
-    for (long k = 0; k < depth; ++k) {
-        const char* ahead = begin + (panel * depth + k) * STRIDE + AHEAD;
-        for (long line = 0; line < STRIDE; line += LINE) __builtin_prefetch(ahead + line);
-        Vec column[VECTORS];
+    const long steps = (product.depth + Way::INPUTS - 1) / Way::INPUTS;
+    const char* begin = static_cast<const char*>(product.weights) + panel * steps * Way::STRIDE;
+    typename Way::Sums sums[ROWS][VECTORS] = {};
+    for (long step = 0; step < steps; ++step) {
+        const char* here = begin + step * Way::STRIDE;
+        for (long line = 0; line < Way::STRIDE; line += LINE) __builtin_prefetch(here + AHEAD + line);
+        typename Way::Column column[VECTORS];
 #pragma GCC unroll 4
         for (int p = 0; p < PANELS; ++p)
-            read_weights<HALVES>(begin, (panel + p) * depth + k, column[2 * p], column[2 * p + 1]);
+            Way::read(here + p * steps * Way::STRIDE, column[2 * p], column[2 * p + 1]);
 #pragma GCC unroll 12
         for (int row = 0; row < ROWS; ++row) {
-            const Vec input = splat(in[row * product.in_stride + k]);
+            const auto input = Way::spread(product, first_row + row, step);
 #pragma GCC unroll 8
-            for (int v = 0; v < VECTORS; ++v) sums[row][v] += input * column[v];
+            for (int v = 0; v < VECTORS; ++v) sums[row][v] = Way::add(sums[row][v], input, column[v]);
         }
     }
     for (int v = 0; v < VECTORS; ++v) {
         const int at = panel * PANEL + v * LANES;
         const Vec bias = load(product.bias + at);
         for (int row = 0; row < ROWS; ++row)
-            finish(sums[row][v] + bias, product.epilogue, out + row * product.out_stride + at,
-                   product.columns - at);
+            finish(Way::value(product, sums[row][v], first_row + row, at) + bias, product.epilogue,
+                   product.out + (first_row + row) * product.out_stride + at, product.columns - at);
     }
 }
 
 // Few rows take several panels at once: a single chain of sums would wait for itself.
-template <int ROWS>
-int tiles(const Product& product, const float* in, float* out, int panel, int last) {
+template <typename Way, int ROWS>
+int tiles(const Product& product, int first_row, int panel, int last) {
     constexpr int WIDE = ROWS == 1 ? 4 : ROWS == 2 ? 3 : ROWS == 3 ? 2 : 1;
     if constexpr (WIDE > 1) {
         if (panel + WIDE <= last) {
-            if (product.halves) tile<ROWS, WIDE, true>(product, in, out, panel);
-            else tile<ROWS, WIDE, false>(product, in, out, panel);
+            tile<Way, ROWS, WIDE>(product, first_row, panel);
             return WIDE;
         }
     }
-    if (product.halves) tile<ROWS, 1, true>(product, in, out, panel);
-    else tile<ROWS, 1, false>(product, in, out, panel);
+    tile<Way, ROWS, 1>(product, first_row, panel);
     return 1;
 }
 
-template <int ROWS = MOST_ROWS>
-int tiles_of(int rows, const Product& product, const float* in, float* out, int panel, int last) {
-    if (rows == ROWS) return tiles<ROWS>(product, in, out, panel, last);
-    if constexpr (ROWS > 1) return tiles_of<ROWS - 1>(rows, product, in, out, panel, last);
+template <typename Way, int ROWS = MOST_ROWS>
+int tiles_of(int rows, const Product& product, int first_row, int panel, int last) {
+    if (rows == ROWS) return tiles<Way, ROWS>(product, first_row, panel, last);
+    if constexpr (ROWS > 1) return tiles_of<Way, ROWS - 1>(rows, product, first_row, panel, last);
     return 1;
 }
 
-// Panels `first` to `last` of the product, for all rows. A panel is read from memory once and used for all of
-// them; rows are shared out evenly, since a tile of few leaves registers unused.
-void multiply(const Product& product, int first, int last) {
+// A panel is read from memory once and used for all rows; these are shared out evenly, since a tile of few leaves
+// registers unused.
+template <typename Way>
+void multiply_as(const Product& product, int first, int last) {
     const int blocks = (product.rows + MOST_ROWS - 1) / MOST_ROWS;
     if (blocks == 0) return;
     const int size = product.rows / blocks, larger = product.rows % blocks;
@@ -114,11 +154,19 @@ void multiply(const Product& product, int first, int last) {
             const int rows = size + (block < larger);
             // Blocks of one size and of another may differ in width: only a lone block goes ahead.
             const int until = blocks == 1 ? last : panel + 1;
-            done = tiles_of(rows, product, product.in + row * product.in_stride,
-                            product.out + row * product.out_stride, panel, until);
+            done = tiles_of<Way>(rows, product, row, panel, until);
             row += rows;
         }
         panel += done;
+    }
+}
+
+// Panels `first` to `last` of the product, for all rows.
+void multiply(const Product& product, int first, int last) {
+    switch (product.format) {
+    case Format::whole: return multiply_as<Whole>(product, first, last);
+    case Format::halves: return multiply_as<Halves>(product, first, last);
+    case Format::bytes: return multiply_as<Bytes>(product, first, last);
     }
 }
 
@@ -142,6 +190,19 @@ void pack(const float* weights, int columns, int depth, bool halves, void* packe
                 floats += PANEL;
             }
         }
+}
+
+// The same of bytes; an odd depth is made even by zeros.
+void pack_bytes(const std::int8_t* weights, int columns, int depth, std::int8_t* packed) {
+    const int panels = (columns + PANEL - 1) / PANEL;
+    for (int panel = 0; panel < panels; ++panel)
+        for (int k = 0; k < depth; k += 2)
+            for (int place = 0; place < PANEL; ++place) {
+                const int column = panel * PANEL + place;
+                const std::int8_t* own = weights + static_cast<long>(column) * depth + k;
+                *packed++ = column < columns ? own[0] : std::int8_t{0};
+                *packed++ = column < columns && k + 1 < depth ? own[1] : std::int8_t{0};
+            }
 }
 
 }  // namespace

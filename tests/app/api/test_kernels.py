@@ -51,3 +51,20 @@ def test_both_kernels_say_the_same(native: httpx2.Client, http: httpx2.Client) -
     assert [row["entropy"] for row in by_native["signals"]] == pytest.approx(
         [row["entropy"] for row in by_torch["signals"]], abs=1e-4
     )
+
+
+def test_int8_weights_are_named_and_change_no_text_by_company(checkpoint_folder: Path) -> None:
+    flags = ("--kernel", "native", "--dtype", "int8")
+    with (
+        running_server(checkpoint_folder, flags) as server,
+        httpx2.Client(base_url=server.url, timeout=60) as http,
+    ):
+        model = http.get("/v1/models").json()["data"][0]
+        assert (model["dtype"], model["kernel"]) == ("int8", "native")
+
+        def asked(seed: int) -> Any:
+            return completion(http, seed=seed, signals=["entropy"])["choices"]
+
+        alone = [asked(seed) for seed in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(asked, range(8))) == alone

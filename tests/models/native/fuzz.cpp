@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <list>
 #include <random>
 #include <vector>
 
@@ -14,6 +15,12 @@ namespace {
 std::mt19937 random_bits;
 
 int between(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_bits); }
+
+std::vector<std::int8_t> small_numbers(std::size_t count) {
+    std::vector<std::int8_t> made(count);
+    for (auto& each : made) each = static_cast<std::int8_t>(between(-127, 127));
+    return made;
+}
 
 // Every other array of numbers that bfloat16 holds.
 std::vector<float> numbers(std::size_t count) {
@@ -150,22 +157,35 @@ void one_network() {
     const int heads = between(1, 4);
     const bool rotary = between(0, 1);
     const int size = between(1, 20) * (rotary ? 2 : 1);
-    const demur_shape shape{between(1, 70), between(1, 40), heads * size, between(1, 3), heads, between(1, 3)};
+    const bool bytes = between(0, 1);
+    const demur_shape shape{between(1, 70), between(1, 40), heads * size, between(1, 3), heads, between(1, 3), bytes};
     const auto width = static_cast<std::size_t>(shape.width), context = static_cast<std::size_t>(shape.context);
     const auto vocabulary = static_cast<std::size_t>(shape.vocabulary);
-    std::vector<std::vector<float>> weights;
-    weights.push_back(numbers(vocabulary * width));
-    weights.push_back(rotary ? std::vector<float>{} : numbers(context * width));
-    weights.push_back(rotary ? numbers(context * size) : std::vector<float>{});
-    weights.push_back(rotary ? numbers(context * size) : std::vector<float>{});
+    // Lists of their own hold what the addresses are of.
+    std::list<std::vector<float>> floats;
+    std::list<std::vector<std::int8_t>> rounded;
+    std::vector<const void*> addresses;
+    const auto give = [&](std::size_t count) { addresses.push_back(floats.emplace_back(numbers(count)).data()); };
+    const auto matrix = [&](std::size_t columns, std::size_t depth) {
+        if (!bytes) return give(columns * depth);
+        addresses.push_back(rounded.emplace_back(small_numbers(columns * depth)).data());
+        give(columns);
+    };
     const auto norm = [&] {
-        weights.push_back(numbers(width));
-        weights.push_back(numbers(width));
+        give(width);
+        give(width);
     };
     const auto linear = [&](std::size_t columns, std::size_t depth) {
-        weights.push_back(numbers(columns * depth));
-        weights.push_back(numbers(columns));
+        matrix(columns, depth);
+        give(columns);
     };
+    give(vocabulary * width);
+    if (rotary) addresses.push_back(nullptr);
+    else give(context * width);
+    for (int part = 0; part < 2; ++part) {
+        if (rotary) give(context * size);
+        else addresses.push_back(nullptr);
+    }
     for (int layer = 0; layer < shape.layers; ++layer) {
         norm();
         linear(3 * width, width);
@@ -175,8 +195,8 @@ void one_network() {
         linear(width, 4 * width);
     }
     norm();
-    std::vector<const float*> addresses;
-    for (const auto& each : weights) addresses.push_back(each.empty() ? nullptr : each.data());
+    matrix(vocabulary, width);
+    addresses.push_back(nullptr);
     void* network = demur_new(&shape, addresses.data());
     if (network == nullptr) std::abort();
 

@@ -1,5 +1,6 @@
 """What the native step promises beyond `LanguageModel`: results to the last bit, signals, and refusals."""
 
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -29,10 +30,10 @@ def stored_network() -> GPT2:
     return network
 
 
-@pytest.fixture(scope="module", params=["any weights", "stored weights"])
+@pytest.fixture(scope="module", params=["any weights", "stored weights", "int8 weights"])
 def model(request: pytest.FixtureRequest) -> NativeDecoder:
-    network = tiny_network() if request.param == "any weights" else stored_network()
-    return NativeDecoder(network, "tiny", None)
+    network = stored_network() if request.param == "stored weights" else tiny_network()
+    return NativeDecoder(network, "tiny", None, int8=request.param == "int8 weights")
 
 
 def rows_of(texts: list[list[int]]) -> list[PrefillRow]:
@@ -71,14 +72,15 @@ def test_where_a_prompt_is_cut_changes_no_bit(model: NativeDecoder, cuts: list[i
         assert_same(output, 0, whole, end - 1)
 
 
-def test_threads_change_no_bit() -> None:
+@pytest.mark.parametrize("int8", [False, True])
+def test_threads_change_no_bit(int8: bool) -> None:
     network = tiny_network()
     outputs: list[StepOutput] = []
     before = torch.get_num_threads()
     for threads in (1, 3):
         torch.set_num_threads(threads)
         try:
-            model = NativeDecoder(network, "tiny", None)
+            model = NativeDecoder(network, "tiny", None, int8=int8)
         finally:
             torch.set_num_threads(before)
         cache = model.new_cache(5, CONTEXT)
@@ -128,16 +130,22 @@ def shapes(draw: st.DrawFn) -> GPT2Config:
     )
 
 
-@given(shapes(), st.integers(1, 9), st.integers(0, 100), st.booleans())
-@settings(max_examples=40)
+@given(
+    shapes(),
+    st.integers(1, 9),
+    st.integers(0, 100),
+    st.sampled_from(("any weights", "stored weights", "int8")),
+)
+@settings(max_examples=60)
 def test_a_network_of_any_shape_is_computed_as_by_torch(
-    config: GPT2Config, rows: int, seed: int, stored: bool
+    config: GPT2Config, rows: int, seed: int, kind: str
 ) -> None:
     network = GPT2(config)
     randomise(network, seed)
-    if stored:
+    if kind == "stored weights":
         network = network.bfloat16().float()
-    native, ours = NativeDecoder(network, "any", None), Decoder(network, "any", None)
+    int8 = kind == "int8"
+    native, ours = NativeDecoder(network, "any", None, int8=int8), Decoder(network, "any", None, int8=int8)
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.randint(1, config.context_length + 1, (rows,), generator=generator).tolist()
     texts = [torch.randint(config.vocab_size, (n,), generator=generator).tolist() for n in lengths]
@@ -145,9 +153,11 @@ def test_a_network_of_any_shape_is_computed_as_by_torch(
         native.new_cache(rows, config.context_length), rows_of(texts), (0, config.n_layers)
     )
     expected = ours.prefill(ours.new_cache(rows, config.context_length), rows_of(texts), (0, config.n_layers))
-    torch.testing.assert_close(output.logits, expected.logits, atol=1e-3, rtol=1e-3)
+    # With int8, what is multiplied is rounded to 16 bits.
+    close = partial(torch.testing.assert_close, atol=1e-2 if int8 else 1e-3, rtol=1e-3)
+    close(output.logits, expected.logits)
     for layer, states in output.hidden.items():
-        torch.testing.assert_close(states, expected.hidden[layer], atol=1e-3, rtol=1e-3)
+        close(states, expected.hidden[layer])
 
 
 @pytest.mark.parametrize(
@@ -170,13 +180,31 @@ def test_two_tokens_at_one_place_are_refused(model: NativeDecoder) -> None:
         model.step(model.new_cache(2, 8), [7, 8], [1, 1], [3, 3])
 
 
-def test_numbers_that_are_none_stay_so() -> None:
+@pytest.mark.parametrize("int8", [False, True])
+@pytest.mark.parametrize("number", [torch.nan, torch.inf, -torch.inf])
+def test_numbers_that_are_none_stay_so(int8: bool, number: float) -> None:
     network = tiny_network()
     with torch.no_grad():
-        network.token_embedding.weight[7, 3] = torch.nan
-    output = NativeDecoder(network, "broken", None).score([7, 8])
+        network.token_embedding.weight[7, 3] = number
+    output = NativeDecoder(network, "broken", None, int8=int8).score([7, 8])
     assert output.measures is not None
     assert bool(output.measures.isnan().all())
+
+
+def test_sums_of_int8_hold_whatever_the_weights() -> None:
+    """With all weights and inputs at their largest: what overflows 32 bits would change its sign."""
+    config = GPT2Config(
+        vocab_size=4, context_length=4, d_model=600, n_layers=1, n_heads=1, positions="learned"
+    )
+    network = GPT2(config)
+    randomise(network, 0)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if ".mlp_" in name and parameter.dim() == 2:
+                parameter.fill_(0.05)
+    native, ours = (each(network, "large", None, int8=True) for each in (NativeDecoder, Decoder))
+    found, expected = (each.score([1, 2, 3], (1,)).hidden[1] for each in (native, ours))
+    torch.testing.assert_close(found, expected, atol=0.1, rtol=1e-2)
 
 
 def test_the_native_step_runs_on_a_cpu_only() -> None:

@@ -22,7 +22,7 @@ FUZZ = Path(__file__).with_name("fuzz.cpp")
 def test_random_networks_and_passes_are_clean(tmp_path: Path, sanitizers: str, networks: int) -> None:
     flags = ("-g", "-O1", "-Werror", f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all")
     program = build_program(tmp_path / "fuzz", FUZZ, flags)
-    for instructions in ("baseline", "avx2", "avx512"):
+    for instructions in ("baseline", "avx2", "avxvnni", "avx512", "avx512vnni"):
         done = subprocess.run(
             [program, str(networks)],
             env=os.environ | {"DEMUR_INSTRUCTIONS": instructions},

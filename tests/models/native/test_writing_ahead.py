@@ -17,9 +17,9 @@ pytestmark = needs_native
 LAYERS = (0, 2)
 
 
-@pytest.fixture(scope="module")
-def model() -> NativeDecoder:
-    return NativeDecoder(tiny_network(), "tiny", None)
+@pytest.fixture(scope="module", params=["float32", "int8"])
+def model(request: pytest.FixtureRequest) -> NativeDecoder:
+    return NativeDecoder(tiny_network(), "tiny", None, int8=request.param == "int8")
 
 
 def uniforms(count: int, seed: int) -> list[float]:
