@@ -75,10 +75,10 @@ class Settings(BaseSettings):
     )
     dtype: Precision = Field(
         default="auto",
-        description="Numbers that a model computes in: float32, bfloat16, float16, or int8, which is int8 for "
-        "the weights of linear layers and bfloat16 for the rest; auto is float32 on a CPU, and what the weights "
-        "are stored in elsewhere. A model of our own make takes auto and float32, or int8 for its weights. "
-        "Signals and sampling are float32 always.",
+        description="Numbers that a model computes in: float32, bfloat16, float16, or int8 for the weights of "
+        "linear layers and bfloat16 for the rest; auto is float32 on a CPU, and what weights are stored in "
+        "elsewhere. One of our own make takes auto and float32, or int8 for its weights. Signals and sampling "
+        "are float32 always.",
     )
     kernel: Kernel = Field(
         default="auto",
