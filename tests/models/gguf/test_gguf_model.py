@@ -43,13 +43,11 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     folder = tmp_path_factory.mktemp("gguf")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "caches"))
-        patch.setattr(suite, "TOLERANCE", HALF_PRECISION)
-        patch.setattr(suite, "COMPANY_TOLERANCE", IN_COMPANY)
         network = FOREIGN["llama"]()
         randomise(network, seed=1)
         write_gguf(folder / "llama.gguf", network, tokens=tokens_of(VOCABULARY), ends=(7, 7))
         model = open_gguf(folder / "llama.gguf", "cpu", "auto").model
-        yield Subject(model, Reference(network.eval()))
+        yield Subject(model, Reference(network.eval()), HALF_PRECISION, HALF_PRECISION, IN_COMPANY)
 
 
 @pytest.fixture(scope="module")
