@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 import typer
 from rich.console import Console
@@ -76,15 +77,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Machine:
-    """operations: a second. bandwidth: amount of memory, in bytes, to the bytes that are read a second."""
+    """operations: a second. bandwidth: rising amounts of memory, in bytes, to bytes read a second."""
 
     operations: float
     bandwidth: dict[int, float]
 
     def bandwidth_of(self, size: float) -> float:
-        """That of the next larger amount that was measured."""
-        larger = [each for each in self.bandwidth if each >= size]
-        return self.bandwidth[min(larger, default=max(self.bandwidth))]
+        """Between those of the amounts that were measured."""
+        sizes = np.log(list(self.bandwidth))
+        return float(np.interp(np.log(size), sizes, list(self.bandwidth.values())))
 
     def least_seconds(self, point: Point) -> float:
         """The roof over a point."""
