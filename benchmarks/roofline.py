@@ -229,7 +229,7 @@ def draw(points: Sequence[Point], machine: Machine, file: Path, name: str) -> No
                     f"{each.batch}: {machine.share(each):.0%}",
                     (each.intensity, each.rate / 1e9),
                     textcoords="offset points",
-                    xytext=(4, -11),
+                    xytext=(4, 6 if precision == "int8" else -12),
                     fontsize=8,
                     color=colour,
                 )
@@ -246,8 +246,11 @@ def draw(points: Sequence[Point], machine: Machine, file: Path, name: str) -> No
     for axis, (across, up, title) in zip(axes, labels, strict=True):
         axis.set(xlabel=across, ylabel=up, title=title, yscale="log")
         axis.grid(visible=True, which="both", alpha=0.2)
-    axes[0].set_xscale("log")
-    axes[1].set_xscale("log", base=2)
+        axis.yaxis.set_major_formatter("{x:,g}")
+        axis.yaxis.set_minor_formatter("{x:,g}")
+    for axis in axes[:2]:
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter("{x:g}")
     axes[0].legend(fontsize=8)
     figure.suptitle(f"{name}: a step of the native network under the roofline of one thread")
     figure.savefig(file, metadata={"Date": None})
