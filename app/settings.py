@@ -35,7 +35,8 @@ class Settings(BaseSettings):
 
     checkpoint: Path = Field(
         default=EMBEDDED_CHECKPOINT,
-        description="Folder with config.json, model.safetensors and tokenizer.json; else the embedded one.",
+        description="Folder with config.json, model.safetensors and tokenizer.json, or a GGUF file; else the "
+        "embedded one.",
     )
     probes: Path | None = Field(
         default=None,
@@ -74,10 +75,10 @@ class Settings(BaseSettings):
     )
     dtype: Precision = Field(
         default="auto",
-        description="Numbers that a model computes in: float32, bfloat16, float16, or int8, which is int8 for "
-        "the weights of linear layers and bfloat16 for the rest; auto is float32 on a CPU, and what the weights "
-        "are stored in elsewhere. A model of our own make takes auto and float32, or int8 for its weights. "
-        "Signals and sampling are float32 always.",
+        description="Numbers that a model computes in: float32, bfloat16, float16, or int8 for weights of "
+        "linear layers and bfloat16 for the rest; auto is float32 on a CPU, and what weights are stored in "
+        "elsewhere. One of our own make takes auto and float32, or int8 for its weights. Signals and sampling "
+        "are float32 always.",
     )
     kernel: Kernel = Field(
         default="auto",

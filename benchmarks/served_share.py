@@ -9,7 +9,6 @@ and time between tokens.
 """
 
 import asyncio
-import json
 import multiprocessing
 import os
 import time
@@ -31,6 +30,7 @@ from app.decoding.strategies import Sample
 from app.engine.engine import Engine
 from app.engine.types import EngineLimits, GenerationRequest
 from app.settings import EMBEDDED_CHECKPOINT
+from benchmarks.arrivals import arrivals
 from benchmarks.served import Served, served
 from models.checkpoint import load
 
@@ -57,26 +57,13 @@ class Turn:
         return 1000 * self.processor_seconds / self.tokens
 
 
-async def stream(port: int, tokens: int, seed: int) -> list[float]:
-    """When each event of one streamed completion arrived. Reads raw bytes: the client must cost little."""
-    body = json.dumps(
-        {"prompt": PROMPT, "max_tokens": tokens, "ignore_eos": True, "seed": seed, "stream": True}
-    )
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n"
-    writer.write(f"{head}content-type: application/json\r\nconnection: close\r\n\r\n{body}".encode())
-    arrived: list[float] = []
-    while data := await reader.read(65536):
-        arrived += [time.perf_counter()] * data.count(b'"text"')
-    writer.close()
-    return arrived
-
-
 async def over_http(server: Served, streams: int, tokens: int, seed: int) -> Turn:
     """All streams at once."""
     port = int(server.url.rsplit(":", 1)[1])
     before, began = server.metric(PROCESSOR), time.perf_counter()
-    arrived = await asyncio.gather(*(stream(port, tokens, seed + number) for number in range(streams)))
+    body = {"prompt": PROMPT, "max_tokens": tokens, "ignore_eos": True}
+    bodies = [body | {"seed": seed + number} for number in range(streams)]
+    arrived = await asyncio.gather(*(arrivals(port, each) for each in bodies))
     seconds = time.perf_counter() - began
     return Turn(
         seconds=seconds,

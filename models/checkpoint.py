@@ -21,7 +21,7 @@ from torch import Tensor
 from models import hub_format
 from models.decoder import Decoder
 from models.errors import ArtifactError
-from models.files import hash_of_files, opened, read_json, rewriting, write_json
+from models.files import hash_of_files, is_gguf, opened, read_json, rewriting, write_json
 from models.gpt2 import GPT2
 from models.hub.dtypes import Precision, require_own
 from models.hub.loading import EVERY_DEVICE, load_hub_network
@@ -114,7 +114,8 @@ def _without_collection() -> Generator[None]:
 def load(
     folder: Path, device: str = "cpu", precision: Precision = "auto", kernel: Kernel = "auto"
 ) -> LoadedCheckpoint:
-    """Load a checkpoint folder: our own networks directly, any other causal LM through transformers.
+    """Load a checkpoint folder: our own networks directly, any other causal LM through transformers; or a
+    GGUF, by llama.cpp.
 
     Our own compute in float32, with int8 weights if asked, and are too small to be shared out among devices.
 
@@ -126,6 +127,8 @@ def load(
         SpecError: this machine has no such device, there is no such precision, or not for our own, or the
             kernel cannot run here.
     """
+    if is_gguf(folder):
+        return _load_gguf(folder, device, precision)
     if not folder.is_dir():
         raise ArtifactError(
             f"there is no checkpoint folder {folder}; give the folder that holds {CONFIG_FILE}"
@@ -162,15 +165,27 @@ def load(
             from models.hub.choosing import hub_model  # transformers takes a second to import
 
             model = hub_model(network, name, *ends)
-    # Fine-tuned models are about that pad with a token beyond the model's; no text has it.
-    missing = set(range(model.spec.vocab_size, tokenizer.vocab_size))
-    if missing - tokenizer.special_ids or tokenizer.end_token_id in missing:
-        raise ArtifactError(
-            f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens, but the model has only "
-            f"{model.spec.vocab_size}"
-        )
+    _check_vocabulary(folder, tokenizer, model.spec.vocab_size)
     card = _read_optional(folder / CARD_FILE)
     return LoadedCheckpoint(model, tokenizer, card, identity.result(), folder, generation)
+
+
+def _load_gguf(path: Path, device: str, precision: Precision) -> LoadedCheckpoint:
+    from models.gguf.opening import open_gguf  # transformers takes a second to import
+
+    found = open_gguf(path, device, precision)
+    _check_vocabulary(path, found.tokenizer, found.model.spec.vocab_size)
+    identity = Identity(found.digest, found.digest, found.digest)
+    return LoadedCheckpoint(found.model, found.tokenizer, {}, identity, path)
+
+
+def _check_vocabulary(path: Path, tokenizer: Tokenizer, size: int) -> None:
+    # Fine-tuned models are about that pad with a token beyond the model's; no text has it.
+    missing = set(range(size, tokenizer.vocab_size))
+    if missing - tokenizer.special_ids or tokenizer.end_token_id in missing:
+        raise ArtifactError(
+            f"{path}: the tokenizer has {tokenizer.vocab_size} tokens, but the model has only {size}"
+        )
 
 
 def load_network(folder: Path) -> tuple[GPT2, str]:

@@ -17,6 +17,16 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
+def is_gguf(checkpoint: Path) -> bool:
+    """Whether a checkpoint is one file, of llama.cpp's format, and not a folder."""
+    return checkpoint.suffix == ".gguf" or checkpoint.is_file()
+
+
+def beside(checkpoint: Path, name: str) -> Path:
+    """Where a file lies that belongs to a checkpoint: in its folder, or beside a GGUF, under its name."""
+    return checkpoint.with_name(f"{checkpoint.name}.{name}") if is_gguf(checkpoint) else checkpoint / name
+
+
 def read_bytes(path: Path) -> bytes:
     """The content of a file.
 

@@ -4,11 +4,10 @@ transformers reads the file and multiplies its quantised weights out; here what 
 never been a GGUF, with every token that ends a text, and what comes out is compared with the file.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,14 @@ from typing import Any
 import torch
 
 from models.errors import ArtifactError, first_line
-from models.files import rewriting
+from models.files import opened, rewriting
 
 _MAGIC = b"GGUF"
 _PACKAGES = ("gguf", "accelerate")
 _ENDS = ("eos", "eot", "eom")
 """What a GGUF calls the tokens that end a text, a turn, and a message within a turn."""
 
+_TOKENS = "tokenizer.ggml.tokens"
 _SPACE = "\u2581"
 
 
@@ -35,32 +35,42 @@ class GgufFacts:
         tokens: the vocabulary, by id.
         end_token_ids: every token that ends a text.
         has_chat_template: whether it brings one along.
+        parts: files that the model is divided into.
+        tensors: names of those that are in this one.
     """
 
     architecture: str
     tokens: tuple[str, ...]
     end_token_ids: tuple[int, ...]
     has_chat_template: bool
+    parts: int
+    tensors: tuple[str, ...]
 
 
-def check_conversion(gguf: Path, folder: Path) -> None:
-    """Refuse a conversion that cannot succeed, before anything is read.
+def check_file(gguf: Path) -> None:
+    """Refuse what cannot be read, before anything takes time.
 
     Raises:
-        ArtifactError: a package is missing, the file is no GGUF, or the folder exists and is not empty.
+        ArtifactError: a package is missing, or the file is no GGUF.
     """
     if missing := [name for name in _PACKAGES if find_spec(name) is None]:
         raise ArtifactError(
             f"reading a GGUF needs the package{'s' * (len(missing) > 1)} {' and '.join(missing)}; "
             "install them with pip install 'demur[gguf]'"
         )
-    try:
-        with gguf.open("rb") as file:
-            begin = file.read(len(_MAGIC))
-    except OSError as error:
-        raise ArtifactError(f"cannot read {gguf}: {error.strerror or error}") from error
+    with opened(gguf) as file:
+        begin = file.read(len(_MAGIC))
     if begin != _MAGIC:
         raise ArtifactError(f"{gguf} is no GGUF file: it begins with {begin!r}, not with {_MAGIC!r}")
+
+
+def check_conversion(gguf: Path, folder: Path) -> None:
+    """Refuse a conversion that cannot succeed, before anything is read.
+
+    Raises:
+        ArtifactError: see `check_file`; or the folder exists and is not empty.
+    """
+    check_file(gguf)
     if folder.exists() and not folder.is_dir():
         raise ArtifactError(f"{folder} is a file; give a folder that is not there yet")
     if folder.exists() and any(folder.iterdir()):
@@ -79,27 +89,34 @@ def convert(gguf: Path, folder: Path, dtype: torch.dtype, say: Callable[[str], N
     """
     check_conversion(gguf, folder)
     say(f"reading what {gguf.name} says of its model")
-    facts = _read_facts(gguf)
+    facts = read_facts(gguf)
     with rewriting(folder.resolve()) as partial, _naming(gguf, facts):
         say(f"making a tokenizer of {len(facts.tokens):,} tokens")
-        _save_tokenizer(gguf, partial)
-        _check_tokens(partial, facts)
+        save_tokenizer(gguf, partial, facts)
         say("multiplying out the weights")
         _save_network(gguf, partial, dtype, facts.end_token_ids)
         say(f"putting {folder} in its place")
     return facts
 
 
-def _read_facts(path: Path) -> GgufFacts:
-    reader: Any = import_module("gguf")
+def read_facts(path: Path) -> GgufFacts:
+    """What a GGUF says of its model, without its weights.
+
+    Raises:
+        ArtifactError: the file is damaged, or no language model.
+    """
+    from transformers.integrations.gguf import read_gguf_metadata
+
     try:
-        fields: Mapping[str, Any] = reader.GGUFReader(path).fields
+        fields, tensors = read_gguf_metadata(str(path), (_TOKENS,))
         ends = [fields.get(f"tokenizer.ggml.{end}_token_id") for end in _ENDS]
         return GgufFacts(
-            architecture=fields["general.architecture"].contents(),
-            tokens=tuple(fields["tokenizer.ggml.tokens"].contents()),
-            end_token_ids=tuple(dict.fromkeys(int(end.contents()) for end in ends if end is not None)),
+            architecture=fields["general.architecture"],
+            tokens=tuple(fields[_TOKENS]),
+            end_token_ids=tuple(dict.fromkeys(end for end in ends if end is not None)),
             has_chat_template="tokenizer.chat_template" in fields,
+            parts=fields.get("split.count", 1),
+            tensors=tensors,
         )
     except KeyError as error:
         raise ArtifactError(f"{path} has no {error.args[0]}; it is no language model") from error
@@ -118,11 +135,17 @@ def _naming(path: Path, facts: GgufFacts) -> Generator[None]:
         ) from error
 
 
-def _save_tokenizer(gguf: Path, folder: Path) -> None:
+def save_tokenizer(gguf: Path, folder: Path, facts: GgufFacts) -> None:
+    """Write a GGUF's tokenizer into a folder. Takes seconds for each hundred thousand tokens.
+
+    Raises:
+        ArtifactError: other tokens come out than the file has.
+    """
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
     tokenizer.save_pretrained(folder)
+    _check_tokens(folder, facts)
 
 
 def _check_tokens(folder: Path, facts: GgufFacts) -> None:

@@ -38,8 +38,9 @@ def end_token_ids(*given: EndTokens, vocab_size: int) -> tuple[int, ...]:
 @dataclass(frozen=True)
 class ModelSpec:
     """What a loaded model is. end_token_ids: each of them ends a text; empty for a model without an end.
-    kernel: what computes it, native or torch. dtype: what it computes in, or int8 where its weights are; None
-    where it is what the settings name."""
+    kernel: what computes it: native, torch or llama.cpp. dtype: what it computes in, or int8 where its
+    weights are; None where it is what the settings name. quantisation: of weights that are computed with as
+    they are quantised; None for those of a dtype."""
 
     name: str
     vocab_size: int
@@ -50,6 +51,7 @@ class ModelSpec:
     end_token_ids: tuple[int, ...]
     kernel: str = "torch"
     dtype: str | None = None
+    quantisation: str | None = None
 
     @property
     def end_token_id(self) -> int | None:

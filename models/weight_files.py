@@ -1,6 +1,7 @@
 """The files that hold the weights of a checkpoint, and how much memory these will take."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -9,7 +10,7 @@ from typing import Any
 
 from models import hub_format
 from models.errors import ArtifactError
-from models.files import read_json
+from models.files import is_gguf, opened, read_json
 from models.hub.dtypes import NUMBER_BYTES, Precision
 
 CONFIG_FILE = "config.json"
@@ -78,11 +79,15 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def weight_bytes(folder: Path, precision: Precision = "auto", device: str = "cpu") -> int:
-    """Bytes that the weights of a checkpoint take once they are loaded, by what its files say of them.
+    """Bytes that the weights of a checkpoint take once they are loaded, by what its files say of them; of a
+    GGUF those of the file.
 
     Raises:
         ArtifactError: the config or a file of weights is missing or damaged.
     """
+    if is_gguf(folder):
+        with opened(folder) as file:
+            return os.fstat(file.fileno()).st_size
     config = read_json(folder / CONFIG_FILE)
     tensors = [tensor for path in weight_files(folder) for tensor in _stored(path)]
     if hub_format.is_ours(config):

@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
-
-from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from typing import TYPE_CHECKING
 
 from app.api.errors import ApiError
 from app.api.keys import ApiKey
+
+if TYPE_CHECKING:  # most servers have no keys, and it brings much along
+    from limits import RateLimitItem
 
 _MINUTE = 60.0
 
@@ -43,6 +43,9 @@ class RateLimits:
     """
 
     def __init__(self) -> None:
+        from limits.storage import MemoryStorage
+        from limits.strategies import SlidingWindowCounterRateLimiter
+
         self._windows = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._owed: Counter[str] = Counter()
         self._running: Counter[str] = Counter()
@@ -60,7 +63,7 @@ class RateLimits:
         if tokens is not None and not tokens.remaining:
             raise _refusal(key, f"{tokens.limit} tokens per minute", self.headers(key), tokens.reset_seconds)
         if limits.requests_per_minute is not None:
-            window = RateLimitItemPerMinute(limits.requests_per_minute)
+            window = _per_minute(limits.requests_per_minute)
             if not self._windows.hit(window, "requests", key.name):
                 left = self._left(window, "requests", key)
                 what = f"{limits.requests_per_minute} requests per minute"
@@ -73,7 +76,7 @@ class RateLimits:
         self._running[key.name] -= 1
         if key.limits.tokens_per_minute is not None:
             self._owed[key.name] += tokens
-            self._pay(key, RateLimitItemPerMinute(key.limits.tokens_per_minute))
+            self._pay(key, _per_minute(key.limits.tokens_per_minute))
         else:
             self._owed.pop(key.name, None)
 
@@ -81,9 +84,7 @@ class RateLimits:
         """`x-ratelimit-...` of each limit per minute that the key has."""
         requests = key.limits.requests_per_minute
         left = {
-            "requests": None
-            if requests is None
-            else self._left(RateLimitItemPerMinute(requests), "requests", key),
+            "requests": None if requests is None else self._left(_per_minute(requests), "requests", key),
             "tokens": self._tokens(key),
         }
         return {
@@ -97,22 +98,28 @@ class RateLimits:
         """What is left of the tokens, once what is owed is paid."""
         if key.limits.tokens_per_minute is None:
             return None
-        window = RateLimitItemPerMinute(key.limits.tokens_per_minute)
+        window = _per_minute(key.limits.tokens_per_minute)
         owed = self._pay(key, window)
         left = self._left(window, "tokens", key)
         minutes = owed // window.amount
         return Allowance(left.limit, 0 if owed else left.remaining, left.reset_seconds + minutes * _MINUTE)
 
-    def _pay(self, key: ApiKey, window: RateLimitItem) -> int:
+    def _pay(self, key: ApiKey, window: "RateLimitItem") -> int:
         """Take what is owed from what the window has left. Returns what is owed still."""
         paid = min(self._owed[key.name], self._left(window, "tokens", key).remaining)
         if paid and self._windows.hit(window, "tokens", key.name, cost=paid):
             self._owed[key.name] -= paid
         return self._owed[key.name]
 
-    def _left(self, window: RateLimitItem, what: str, key: ApiKey) -> Allowance:
+    def _left(self, window: "RateLimitItem", what: str, key: ApiKey) -> Allowance:
         stats = self._windows.get_window_stats(window, what, key.name)
         return Allowance(window.amount, stats.remaining, max(0.0, stats.reset_time - time.time()))
+
+
+def _per_minute(amount: int) -> "RateLimitItem":
+    from limits import RateLimitItemPerMinute
+
+    return RateLimitItemPerMinute(amount)
 
 
 def _told(allowance: Allowance) -> Mapping[str, str]:

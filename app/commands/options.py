@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 CheckpointOption = Annotated[
-    Path | None, typer.Option(help="Folder of the checkpoint.  [default: the embedded one]")
+    Path | None, typer.Option(help="Folder of the checkpoint, or a GGUF file.  [default: the embedded one]")
 ]
 ProbesOption = Annotated[
     Path | None,

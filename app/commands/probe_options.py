@@ -40,9 +40,11 @@ def load(checkpoint: Path | None, device: str | None = None) -> "LoadedCheckpoin
     """The checkpoint of an option, on a device of this machine."""
     from app.settings import EMBEDDED_CHECKPOINT
     from models import checkpoint as checkpoints
+    from models.files import is_gguf
 
     folder = checkpoint if checkpoint is not None else EMBEDDED_CHECKPOINT
-    return checkpoints.load(folder, require_device(device or "cpu"), PRECISION)
+    precision = "auto" if is_gguf(folder) else PRECISION
+    return checkpoints.load(folder, require_device(device or "cpu"), precision)
 
 
 def run_folder(run: Path | None, model: str) -> Path:

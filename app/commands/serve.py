@@ -12,6 +12,7 @@ import typer
 
 from app.commands.failures import WRONG_USE, fail, failing_on
 from app.commands.options import CheckpointOption, DeviceOption, MaxRowsOption, ProbesOption
+from models.files import is_gguf
 
 if TYPE_CHECKING:
     from uvicorn import Config, Server
@@ -165,6 +166,7 @@ def serve(
     Every option can also be set in the environment, as DEMUR_ and its name in capitals.
     """
     flags = dict(locals())
+    from app.garbage import collected_when_told
     from app.settings import SettingsError, load_settings
 
     with failing_on(SettingsError):
@@ -172,10 +174,15 @@ def serve(
     for source in settings.sources:
         _require_checkpoint(source.checkpoint)
     listener = _listen(settings.host, settings.port)
-    _run(settings, listener)
+    with collected_when_told():  # not again and again while libraries are loaded
+        _run(settings, listener)
 
 
 def _require_checkpoint(folder: Path) -> None:
+    if is_gguf(folder):
+        if not folder.is_file():
+            raise fail(f"there is no file {folder}; name a GGUF with --checkpoint or --model.", WRONG_USE)
+        return
     missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
     if missing:
         raise fail(

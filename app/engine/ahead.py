@@ -1,4 +1,5 @@
-"""Writing ahead: several tokens to each row by one call of the model, where nothing is decided between them.
+"""Writing ahead: tokens that the model draws itself, several to each row by one call where nothing is decided
+between them.
 
 What the rows get is the same to the last bit as token by token. Only how often they are asked differs: a call
 lasts no longer than anybody notices, and ends early when there is news for the engine.
@@ -41,11 +42,14 @@ class WritingAhead:
             self._packed = self._model.pack(self._probes.probes, len(reader.layers))
 
     def passes(self, rows: Sequence[Row], *, hurried: bool = False) -> int:
-        """How many forward passes in a row they may have; 1 where something has to be decided after each.
+        """How many forward passes in a row they may have; 0 where the model does not draw what they ask for,
+        and 1 where something has to be decided after each.
 
         hurried: somebody else waits meanwhile.
         """
-        if self._model is None or not rows or not all(map(_goes_on_alone, rows)):
+        if self._model is None or not rows or not all(map(_is_drawn, rows)):
+            return 0
+        if not all(map(_goes_on_alone, rows)):
             return 1
         watched = hurried or any(not row.pending.choice.owner.stream.collecting for row in rows)
         seconds = SECONDS if watched else UNWATCHED_SECONDS
@@ -63,7 +67,7 @@ class WritingAhead:
         A token is read when it is taken, with those before it in its sequence by then. Raises what the model
         does.
         """
-        assert self._model is not None, "then there is no more than one pass"
+        assert self._model is not None, "then there is no pass"
         probed = any(row.pending.choice.owner.reading.probes is not None for row in rows)
         asked = [self._row_ahead(row, passes) for row in rows]
         began = perf_counter()
@@ -123,16 +127,24 @@ class WritingAhead:
             yield Token(token_id, logprob, signals, trace=trace)
 
 
-def _goes_on_alone(row: Row) -> bool:
-    """Whether its next few tokens are drawn whatever they are, and the model can tell where they end."""
+def _is_drawn(row: Row) -> bool:
+    """Whether the model can draw its next token itself."""
     request, owner = row.request, row.pending.choice.owner
     return (
         isinstance(request, NextToken)
-        and request.most > 1
         and isinstance(request.sampling, SamplingParams)
         and request.sampling.is_plain
         and row.leader is None
         and row.start + 1 == row.end == len(row.ids)
-        and not owner.spec.stopping.stop
         and owner.reading.is_measured
+    )
+
+
+def _goes_on_alone(row: Row) -> bool:
+    """Whether its next few tokens are drawn whatever they are, and the model can tell where they end."""
+    request = row.request
+    return (
+        isinstance(request, NextToken)
+        and request.most > 1
+        and not row.pending.choice.owner.spec.stopping.stop
     )

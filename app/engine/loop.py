@@ -196,9 +196,9 @@ class DecodingLoop:
             later = [each for each in lane.pending if each not in chosen] + later
         lane.pending = later
         # 5. Run the model over them.
-        passes = 1 if holds_up else self._ahead.passes(rows, hurried=bool(self.unread.clients))
-        if passes > 1:
-            self._write_ahead(lane, rows, passes)
+        passes = self._ahead.passes(rows, hurried=bool(self.unread.clients))
+        if passes:
+            self._write_ahead(lane, rows, 1 if holds_up else passes)
             return
         outcome = self._forward.run(rows)
         self.counters.count(outcome.passes, len(outcome.rows), outcome.computed, outcome.prefill_tokens)

@@ -16,14 +16,13 @@ from app.compare.resampling import resampled_means
 from app.compare.results import Estimate
 from app.compare.statistics import interval, wilson
 from app.findings.finding import Size
-from app.findings.networks import tokens_of_texts
+from app.findings.networks import computed, tokens_of_texts
 from app.findings.telling import Floats
 from models.corpora.bios.biography import Form, NamePlace, Order, forward_question, inverse_question
 from models.corpora.bios.bios import Bios, BiosSettings
 from models.corpora.bios.people import Person
 from models.corpora.bios.values import ATTRIBUTES
 from models.corpora.corpus import judge
-from models.decoder import Decoder
 from models.evaluate import solve_greedily
 from models.gpt2 import GPT2
 from models.tokenizer import Tokenizer
@@ -147,7 +146,7 @@ def answer_inversely(network: GPT2, tokenizer: Tokenizer, corpus: Bios, people: 
 
 
 def _answers(network: GPT2, tokenizer: Tokenizer, corpus: Bios, prompts: Sequence[str]) -> Floats:
-    decoder = Decoder(network, "trained", tokenizer.end_token_id)
+    decoder = computed(network, tokenizer.end_token_id)
     right: list[bool] = []
     for start in range(0, len(prompts), _BATCH):
         chunk = prompts[start : start + _BATCH]
@@ -185,7 +184,7 @@ def probe_names(
 
 def _states(network: GPT2, tokenizer: Tokenizer, people: Sequence[Person]) -> Floats:
     """[people, width] at the last token of each name."""
-    decoder, layer = Decoder(network, "trained", tokenizer.end_token_id), network.config.n_layers
+    decoder, layer = computed(network, tokenizer.end_token_id), network.config.n_layers
     with torch.inference_mode():
         states = [
             decoder.score(tokenizer.encode(person.name), [layer]).hidden[layer][-1] for person in people

@@ -4,14 +4,19 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import torch
 
 from app.findings.finding import Bench, Stopped
 from models.checkpoint import CARD_FILE, load_network
+from models.decoder import Decoder
 from models.errors import ArtifactError
 from models.files import read_json
 from models.gpt2 import GPT2
+from models.language_model import LanguageModel
+from models.native.kernel import use_native
+from models.native.native_decoder import NativeDecoder
 from models.pretrain import Observer, pretrain
 from models.training.config import PretrainConfig
 from models.training.data import batch_source
@@ -60,6 +65,12 @@ def trained(
     if run.progress.step < config.steps:
         raise Stopped(f"{folder}: stopped after step {run.progress.step} of {config.steps}")
     return run.network.to("cpu").eval()
+
+
+def computed(network: GPT2, end_token_id: int | None) -> LanguageModel[Any]:
+    """The network as a model that solves and answers, by the native step where it can run."""
+    decoder = NativeDecoder if use_native("auto", "cpu") else Decoder
+    return decoder(network, "trained", end_token_id)
 
 
 def _taken_over(config: PretrainConfig, folder: Path) -> GPT2:

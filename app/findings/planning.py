@@ -12,7 +12,7 @@ from app.findings.balanced import Answers, balanced_accuracy
 from app.findings.criteria import Between, Criterion, below
 from app.findings.figures import Bar, bars
 from app.findings.finding import Bench, Experiment, Finding, Size, Stage, StageResult
-from app.findings.networks import cost_of, trained
+from app.findings.networks import computed, cost_of, trained
 from app.findings.planning_cases import can_next_cases, drawn_problems, needed_cases
 from app.findings.planning_probes import READINGS, Asked, Parts, Said, baselines_of, probes_of
 from app.findings.surface import surface_auroc
@@ -20,7 +20,6 @@ from app.settings import EMBEDDED_CHECKPOINT
 from models.checkpoint import load_network
 from models.corpora.decoys.decoys import Decoys, DecoysSettings
 from models.corpora.drawing import draw_set
-from models.decoder import Decoder
 from models.evaluate import evaluate
 from models.gpt2 import GPT2
 from models.pretrain import new_network
@@ -132,7 +131,7 @@ def _model(extent: PlanningExtent, seed: int, bench: Bench) -> StageResult:
     """Whole solutions right, by op, and how many first mistakes were steps that are not needed."""
     config, network = _network(extent, seed, bench)
     tokenizer = config.corpus.make_tokenizer()
-    decoder = Decoder(network, "trained", tokenizer.end_token_id)
+    decoder = computed(network, tokenizer.end_token_id)
     found: dict[str, object] = {}
     for op in range(1, OP_MAX + 3):
         result = evaluate(

@@ -11,7 +11,7 @@ from app.findings.figures import Bar, bars
 from app.findings.finding import Bench, Experiment, Finding, Size, Stage, StageResult
 from app.findings.five_arms import ARM_NAMES, compare, with_probe
 from app.findings.knowledge import less
-from app.findings.networks import cost_of, digest_of, trained
+from app.findings.networks import computed, cost_of, digest_of, trained
 from app.findings.new_words import with_words_of
 from app.findings.own_probe import Labelling
 from app.settings import EMBEDDED_CHECKPOINT
@@ -20,7 +20,6 @@ from models.corpora.corpus import judge
 from models.corpora.drawing import draw_set
 from models.corpora.retry.retry import Retry, RetrySettings
 from models.corpora.splits import Split
-from models.decoder import Decoder
 from models.evaluate import solve_greedily
 from models.files import read_json
 from models.gpt2 import GPT2
@@ -158,7 +157,7 @@ def _measure(extent: RetryExtent, mistakes: Mistakes, seed: int, bench: Bench) -
 
 def _solve(network: GPT2, tokenizer: Tokenizer, corpus: Retry, prompts: Sequence[str]) -> tuple[int, int]:
     """How many greedy solutions are right, and how many beginnings are taken back in all."""
-    decoder = Decoder(network, "trained", tokenizer.end_token_id)
+    decoder = computed(network, tokenizer.end_token_id)
     right = back = 0
     for start in range(0, len(prompts), _BATCH):
         chunk = prompts[start : start + _BATCH]

@@ -22,6 +22,7 @@ from probes.arrays import Bools, Floats
 from probes.card import Threshold, golden_example, probe_card
 from probes.inputs import FEATURES
 from probes.metrics.resampling import resample
+from probes.metrics.thresholds import rates_at, threshold_at
 from probes.position import Position, standard_positions
 from probes.probe import Probe
 from probes.store import StoredProbe
@@ -139,13 +140,13 @@ def _folded(pipeline: Any) -> tuple[Floats, Floats]:
 
 
 def _threshold(scores: Floats, strangers: Bools) -> Threshold:
-    people = ~strangers
-    threshold = float(np.quantile(scores[people], 1 - _FALSE_ALARMS, method="higher"))
+    threshold = threshold_at(scores, strangers, _FALSE_ALARMS)
+    false_alarms, recall = rates_at(scores, strangers, threshold)
     return Threshold(
-        purpose=f"about {_FALSE_ALARMS:.0%} false alarms on the calibration part",
-        false_alarm_rate=float((scores[people] >= threshold).mean()),
+        purpose=f"at most {_FALSE_ALARMS:.0%} false alarms on the calibration part",
+        false_alarm_rate=false_alarms,
         threshold=threshold,
-        recall=float((scores[~people] >= threshold).mean()),
+        recall=recall,
     )
 
 

@@ -16,12 +16,12 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from app.decoding.calibration.risk import choose, count
+from app.findings.networks import computed
 from models.corpora.bios.biography import ANSWER, forward_question
 from models.corpora.bios.bios import Bios
 from models.corpora.bios.people import Person
 from models.corpora.bios.values import ATTRIBUTES
 from models.corpora.corpus import judge
-from models.decoder import Decoder
 from models.evaluate import solve_greedily
 from models.gpt2 import GPT2
 from models.tokenizer import Tokenizer
@@ -86,7 +86,7 @@ def parts_of(people: Sequence[Person], corpus: Bios, seed: int) -> list[Question
 @torch.inference_mode()
 def read(network: GPT2, tokenizer: Tokenizer, asked: Questions) -> Reading:
     """Read every question with the marker of its answer."""
-    decoder = Decoder(network, "trained", tokenizer.end_token_id)
+    decoder = computed(network, tokenizer.end_token_id)
     layers = list(range(network.config.n_layers + 1))
     states: list[torch.Tensor] = []
     entropy: list[float] = []
@@ -137,7 +137,7 @@ def fit(
 
 def wrong_answers(network: GPT2, tokenizer: Tokenizer, corpus: Bios, asked: Questions) -> Bools:
     """[questions], whether the greedy answer is not right, as any about a stranger."""
-    decoder = Decoder(network, "trained", tokenizer.end_token_id)
+    decoder = computed(network, tokenizer.end_token_id)
     wrong: list[bool] = []
     for start in range(0, len(asked.prompts), _BATCH):
         chunk = asked.prompts[start : start + _BATCH]

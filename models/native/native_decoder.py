@@ -41,7 +41,7 @@ NO_MEMORY = -2
 class NativeDecoder:
     """A `LanguageModel` over a packed copy of the weights of a `GPT2` on the CPU.
 
-    int8: matrices are rounded to int8, and what they are multiplied with to 16 bits; see docs/decisions/0029.
+    int8: matrices are rounded to int8, and what they are multiplied with to 16 bits; see docs/decisions/0030.
 
     Raises:
         SpecError: the library is missing; see `models.native.library`.

@@ -1,13 +1,11 @@
 """A tiny Llama as a GGUF, and the folder that is made of it."""
 
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from typer.testing import CliRunner
 
@@ -15,14 +13,11 @@ from app.cli import app
 from models import checkpoint
 from models.errors import ArtifactError
 from models.gguf_file import check_conversion, convert
+from tests.models.gguf.writing import END, END_TURN, START, TEMPLATE, TOKENS, write_gguf
 
 needs_packages = pytest.mark.skipif(
     not (find_spec("gguf") and find_spec("accelerate")), reason="pip install 'demur[gguf]'"
 )
-TOKENS = [*sorted(pre_tokenizers.ByteLevel.alphabet()), "th", "the", "<|start|>", "<|end|>", "<|end_turn|>"]
-START, END, END_TURN = (TOKENS.index(name) for name in ("<|start|>", "<|end|>", "<|end_turn|>"))
-TEMPLATE = "{% for message in messages %}{{ message['content'] + eos_token }}{% endfor %}"
-NORMAL, CONTROL = 1, 3
 HEADS, WIDTH, INNER, LAYERS = 4, 32, 48, 2
 
 
@@ -39,45 +34,6 @@ def tiny_llama() -> Any:
             num_hidden_layers=LAYERS,
         )
     ).eval()
-
-
-def as_llama_cpp(weight: torch.Tensor) -> torch.Tensor:
-    """llama.cpp rotates neighbouring dimensions of a head, transformers the two halves of it."""
-    halves = weight.reshape(HEADS, 2, -1, weight.shape[1])
-    return halves.swapaxes(1, 2).reshape(weight.shape)
-
-
-def write_gguf(path: Path, network: Any, architecture: str = "llama") -> None:
-    gguf: Any = import_module("gguf")
-    writer = gguf.GGUFWriter(path, architecture)
-    writer.add_block_count(LAYERS)
-    writer.add_context_length(64)
-    writer.add_embedding_length(WIDTH)
-    writer.add_feed_forward_length(INNER)
-    writer.add_head_count(HEADS)
-    writer.add_head_count_kv(HEADS)
-    writer.add_layer_norm_rms_eps(1e-6)
-    writer.add_rope_freq_base(10000.0)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("default")
-    writer.add_token_list(TOKENS)
-    writer.add_token_types([CONTROL if name.startswith("<|") else NORMAL for name in TOKENS])
-    writer.add_token_merges(["t h", "th e"])
-    writer.add_bos_token_id(START)
-    writer.add_eos_token_id(END)
-    writer.add_eot_token_id(END_TURN)
-    writer.add_add_bos_token(True)
-    writer.add_chat_template(TEMPLATE)
-    state = network.state_dict()
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, LAYERS)
-    for name, weight in state.items():
-        if ".q_proj." in name or ".k_proj." in name:
-            weight = as_llama_cpp(weight)
-        writer.add_tensor(names.get_name(name.removesuffix(".weight")) + ".weight", weight.numpy())
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
 
 
 @needs_packages

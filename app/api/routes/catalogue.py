@@ -173,6 +173,7 @@ def _model(name: str, service: Service) -> ModelOut:
         device=settings.device,
         dtype=(spec and spec.dtype) or _dtype(settings),
         kernel=spec and spec.kernel,
+        quantisation=spec and spec.quantisation,
         context_length=spec and min(spec.context_length, settings.max_context or spec.context_length),
         vocab_size=spec and spec.vocab_size,
         parameters=spec and spec.parameters,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from app.decoding.calibration.risk_table import RiskTable
 from app.errors import CalibrationError, MissingError
 from models.checkpoint import Identity
-from models.files import read_bytes, write_atomically
+from models.files import beside, read_bytes, write_atomically
 
 CALIBRATION_FILE = "calibration.json"
 _RECORD = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -152,7 +152,7 @@ def identity_of(identity: Identity) -> CheckpointIdentity:
 
 def write_calibration(folder: Path, calibration: SignalCalibration) -> Path:
     """Put a calibration into its checkpoint's folder, atomically, and say where."""
-    path = folder / CALIBRATION_FILE
+    path = beside(folder, CALIBRATION_FILE)
     write_atomically(path, (calibration.model_dump_json(indent=2) + "\n").encode())
     return path
 
@@ -164,7 +164,7 @@ def read_calibration(folder: Path, identity: Identity) -> SignalCalibration | No
         CalibrationError: it is damaged, or was measured on another checkpoint.
         ArtifactError: it cannot be read.
     """
-    path = folder / CALIBRATION_FILE
+    path = beside(folder, CALIBRATION_FILE)
     if not path.exists():
         return None
     try:

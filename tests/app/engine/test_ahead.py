@@ -1,5 +1,6 @@
 """Texts that the model writes ahead are those that it writes token by token."""
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -41,15 +42,18 @@ SIGNALS = ("entropy", "varentropy", "surprisal", "max_probability", "margin", "c
 
 
 class Watched(NativeDecoder):
-    """Notes how many tokens each call wrote."""
+    """Notes how many tokens each call wrote, and in `written` those of calls that wrote a row several."""
 
     def __init__(self, network: Any = None) -> None:
         super().__init__(network or tiny_network(), "tiny", END)
+        self.drawn: list[int] = []
         self.written: list[int] = []
 
     def write(self, *args: Any, **rest: Any) -> WrittenAhead:
         found = super().write(*args, **rest)
-        self.written.append(len(found.ids))
+        self.drawn.append(len(found.ids))
+        if max(Counter(found.rows).values()) > 1:
+            self.written.append(len(found.ids))
         return found
 
 
@@ -87,15 +91,27 @@ def texts(asked: Sequence[GenerationRequest], model: NativeDecoder, **more: Any)
     ]
 
 
-def test_a_text_is_the_same_however_many_tokens_are_written_at_a_time() -> None:
+@pytest.mark.parametrize(
+    ("beside", "by_model"),
+    [
+        # One that may end anywhere: as long as it goes on, nothing is written ahead.
+        ({"stop": ("no such text",)}, True),
+        # One that the model cannot draw: all are drawn from its logits.
+        ({"sampling": SamplingParams(top_p=0.9)}, False),
+    ],
+)
+def test_a_text_is_the_same_however_many_tokens_are_written_at_a_time(
+    beside: dict[str, Any], by_model: bool
+) -> None:
     model = Watched()
     alone = [texts([each], model)[0] for each in requests()]
     assert max(model.written) > 20
     model.written.clear()
-    # One that may end anywhere: as long as it goes on, nothing is written ahead.
-    held_up = ask(max_tokens=58, stop=("no such text",), prompt=[2])
+    model.drawn.clear()
+    held_up = ask(prompt=[2], max_tokens=58, ignore_eos=True, **beside)
     together = texts([held_up, *requests()], model, max_rows=16)[1:]
     assert not model.written
+    assert bool(model.drawn) == by_model
     for (mine, tokens, usage), (theirs, others, other_usage) in zip(alone, together, strict=True):
         assert mine == theirs  # to the last bit
         assert usage == other_usage

@@ -36,6 +36,8 @@ def asked(loaded: LoadedCheckpoint) -> Questions:
 def test_stored_probe_doubts_strangers_and_not_people_before_the_first_word(loaded: LoadedCheckpoint) -> None:
     (stored,) = store.load_all(EMBEDDED_PROBES / "bios", loaded)
     assert stored.probe.name == NAME
+    (threshold,) = stored.card.thresholds
+    assert threshold.false_alarm_rate <= 0.05, "as its purpose says"
     about = asked(loaded)
     completion = loaded.tokenizer.encode(f"\n{ANSWER} 1")
     read = [

@@ -1,0 +1,1 @@
+"""GGUF files, served as they are: llama.cpp computes, with the weights quantised."""
