@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 import typer
 from rich.console import Console
@@ -76,15 +77,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Machine:
-    """operations: a second. bandwidth: amount of memory, in bytes, to the bytes that are read a second."""
+    """operations: a second. bandwidth: rising amounts of memory, in bytes, to bytes read a second."""
 
     operations: float
     bandwidth: dict[int, float]
 
     def bandwidth_of(self, size: float) -> float:
-        """That of the next larger amount that was measured."""
-        larger = [each for each in self.bandwidth if each >= size]
-        return self.bandwidth[min(larger, default=max(self.bandwidth))]
+        """Between those of the amounts that were measured."""
+        sizes = np.log(list(self.bandwidth))
+        return float(np.interp(np.log(size), sizes, list(self.bandwidth.values())))
 
     def least_seconds(self, point: Point) -> float:
         """The roof over a point."""
@@ -228,7 +229,7 @@ def draw(points: Sequence[Point], machine: Machine, file: Path, name: str) -> No
                     f"{each.batch}: {machine.share(each):.0%}",
                     (each.intensity, each.rate / 1e9),
                     textcoords="offset points",
-                    xytext=(4, -11),
+                    xytext=(4, 6 if precision == "int8" else -12),
                     fontsize=8,
                     color=colour,
                 )
@@ -245,8 +246,11 @@ def draw(points: Sequence[Point], machine: Machine, file: Path, name: str) -> No
     for axis, (across, up, title) in zip(axes, labels, strict=True):
         axis.set(xlabel=across, ylabel=up, title=title, yscale="log")
         axis.grid(visible=True, which="both", alpha=0.2)
-    axes[0].set_xscale("log")
-    axes[1].set_xscale("log", base=2)
+        axis.yaxis.set_major_formatter("{x:,g}")
+        axis.yaxis.set_minor_formatter("{x:,g}")
+    for axis in axes[:2]:
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter("{x:g}")
     axes[0].legend(fontsize=8)
     figure.suptitle(f"{name}: a step of the native network under the roofline of one thread")
     figure.savefig(file, metadata={"Date": None})

@@ -8,12 +8,7 @@ from tests.app.engine.tiny import END, tiny_model, tiny_network
 from tests.models.native.compiled import needs_native
 
 
-@pytest.fixture(
-    scope="session",
-    params=["torch", *(pytest.param(each, marks=needs_native) for each in ("native", "int8"))],
-)
+@pytest.fixture(scope="session", params=["torch", pytest.param("native", marks=needs_native)])
 def model(request: pytest.FixtureRequest) -> LanguageModel[Any]:
-    """The tiny network by each kernel, and by the native one with int8 weights."""
-    if request.param == "torch":
-        return tiny_model()
-    return NativeDecoder(tiny_network(), "tiny", END, int8=request.param == "int8")
+    """The tiny network by each kernel."""
+    return tiny_model() if request.param == "torch" else NativeDecoder(tiny_network(), "tiny", END)

@@ -1,6 +1,5 @@
 """What the native step promises beyond `LanguageModel`: results to the last bit, signals, and refusals."""
 
-from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -136,7 +135,7 @@ def shapes(draw: st.DrawFn) -> GPT2Config:
     st.integers(0, 100),
     st.sampled_from(("any weights", "stored weights", "int8")),
 )
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_a_network_of_any_shape_is_computed_as_by_torch(
     config: GPT2Config, rows: int, seed: int, kind: str
 ) -> None:
@@ -153,11 +152,12 @@ def test_a_network_of_any_shape_is_computed_as_by_torch(
         native.new_cache(rows, config.context_length), rows_of(texts), (0, config.n_layers)
     )
     expected = ours.prefill(ours.new_cache(rows, config.context_length), rows_of(texts), (0, config.n_layers))
-    # With int8, what is multiplied is rounded to 16 bits.
-    close = partial(torch.testing.assert_close, atol=1e-2 if int8 else 1e-3, rtol=1e-3)
-    close(output.logits, expected.logits)
-    for layer, states in output.hidden.items():
-        close(states, expected.hidden[layer])
+    pairs = [(output.logits, expected.logits)]
+    pairs += [(states, expected.hidden[layer]) for layer, states in output.hidden.items()]
+    for found, right in pairs:
+        # With int8, what is multiplied is rounded to 16 bits of the largest number.
+        scale = max(1.0, float(right.abs().max())) if int8 else 1.0
+        torch.testing.assert_close(found, right, atol=2e-3 * scale if int8 else 1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize(
