@@ -128,7 +128,8 @@ def test_greedy_is_that_of_llama_cpp_itself(subject: Subject, tmp_path: Path) ->
     prompt, theirs, ours = random_ids(8), [], []
     for position in range(CONTEXT - 1):
         token = prompt[position] if position < len(prompt) else theirs[-1]
-        logits = context.run(*(np.array([n], np.int32) for n in (token, 0, position)), np.ones(1, np.bool_))
+        ids, sequences, positions = np.array([[token], [0], [position]], np.int32)
+        logits = context.run(ids, sequences, positions, np.ones(1, np.bool_))
         assert logits is not None
         if position >= len(prompt) - 1:
             theirs.append(int(logits[0].argmax()))
