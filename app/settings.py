@@ -77,7 +77,7 @@ class Settings(BaseSettings):
         default="auto",
         description="Numbers that a model computes in: float32, bfloat16, float16, or int8 for weights of "
         "linear layers and bfloat16 for the rest; auto is float32 on a CPU, and what weights are stored in "
-        "elsewhere. One of our own make takes auto and float32, or int8 for its weights. Signals and sampling "
+        "elsewhere. One of our own make takes auto and float32, or int8 for weights. Signals and sampling "
         "are float32 always.",
     )
     kernel: Kernel = Field(

@@ -105,7 +105,7 @@ def read_facts(path: Path) -> GgufFacts:
     Raises:
         ArtifactError: the file is damaged, or no language model.
     """
-    from transformers.integrations.gguf import read_gguf_metadata
+    from transformers.integrations.gguf.reader import read_gguf_metadata
 
     try:
         fields, tensors = read_gguf_metadata(str(path), (_TOKENS,))

@@ -7,7 +7,7 @@ import torch
 
 from models.errors import ArtifactError, CapacityError, SpecError
 from models.gguf.layer_states import LayerStates, TensorNames
-from models.gguf.llama_context import MOST_SEQUENCES, PASS, LlamaContext
+from models.gguf.llama_context import MOST_SEQUENCES, PASS, LlamaContext, Numbers
 from models.gguf.llama_model import LlamaModel
 from models.gguf.sequence_cache import SequenceCache
 from models.language_model import (
@@ -55,7 +55,7 @@ class GgufModel:
         return cache.run(
             np.concatenate([np.array(row.token_ids, np.int32) for row in rows]),
             np.repeat(np.array([row.slot for row in rows], np.int32), lengths),
-            np.concatenate([np.arange(row.start, row.start + len(row.token_ids)) for row in rows]),
+            np.concatenate([_positions(row) for row in rows]),
             wanted,
             hidden_layers,
         )
@@ -78,8 +78,8 @@ class GgufModel:
         check_rows(cache, [row])
         self._check_layers(hidden_layers)
         ids = np.array(row.token_ids, np.int32)
-        slots, positions = np.full(len(ids), row.slot, np.int32), row.start + np.arange(len(ids))
-        return cache.run(ids, slots, positions, np.ones(len(ids), np.bool_), hidden_layers)
+        slots = np.full(len(ids), row.slot, np.int32)
+        return cache.run(ids, slots, _positions(row), np.ones(len(ids), np.bool_), hidden_layers)
 
     def score(self, token_ids: Sequence[int], hidden_layers: Sequence[int] = ()) -> StepOutput:
         """Logits and hidden states at every position of one text; see `LanguageModel`."""
@@ -101,6 +101,10 @@ class GgufModel:
                 f"llama.cpp does not name the layers' outputs of {self.spec.name}, so there are no hidden "
                 "states and no probes; convert it with demur convert for these"
             )
+
+
+def _positions(row: PrefillRow) -> Numbers:
+    return np.arange(row.start, row.start + len(row.token_ids), dtype=np.int32)
 
 
 def _try_out(context: LlamaContext) -> int:

@@ -43,13 +43,11 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     folder = tmp_path_factory.mktemp("gguf")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "caches"))
-        patch.setattr(suite, "TOLERANCE", HALF_PRECISION)
-        patch.setattr(suite, "COMPANY_TOLERANCE", IN_COMPANY)
         network = FOREIGN["llama"]()
         randomise(network, seed=1)
         write_gguf(folder / "llama.gguf", network, tokens=tokens_of(VOCABULARY), ends=(7, 7))
         model = open_gguf(folder / "llama.gguf", "cpu", "auto").model
-        yield Subject(model, Reference(network.eval()))
+        yield Subject(model, Reference(network.eval()), HALF_PRECISION, HALF_PRECISION, IN_COMPANY)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +128,8 @@ def test_greedy_is_that_of_llama_cpp_itself(subject: Subject, tmp_path: Path) ->
     prompt, theirs, ours = random_ids(8), [], []
     for position in range(CONTEXT - 1):
         token = prompt[position] if position < len(prompt) else theirs[-1]
-        logits = context.run(*(np.array([n], np.int32) for n in (token, 0, position)), np.ones(1, np.bool_))
+        ids, sequences, positions = np.array([[token], [0], [position]], np.int32)
+        logits = context.run(ids, sequences, positions, np.ones(1, np.bool_))
         assert logits is not None
         if position >= len(prompt) - 1:
             theirs.append(int(logits[0].argmax()))

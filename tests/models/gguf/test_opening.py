@@ -43,8 +43,8 @@ def path(tmp_path: Path) -> Path:
 def test_it_reads_and_ends_as_the_converted_folder_does(path: Path, tmp_path: Path, caches: Path) -> None:
     convert(path, tmp_path / "folder", torch.float32, lambda _: None)
     folder = checkpoint.load(tmp_path / "folder")
-    for _ in range(2):  # the second time by what was kept
-        loaded = checkpoint.load(path)
+    # The second time by what was kept.
+    for loaded in (checkpoint.load(path), checkpoint.load(path)):
         assert loaded.model.spec.end_token_ids == folder.model.spec.end_token_ids == (END, END_TURN)
         for text in ("the thin  cat", "<|start|>a\n<|end|>", "caf\u00e9 \U0001f600"):
             assert loaded.tokenizer.encode_prompt(text) == folder.tokenizer.encode_prompt(text)
@@ -53,10 +53,10 @@ def test_it_reads_and_ends_as_the_converted_folder_does(path: Path, tmp_path: Pa
         assert loaded.tokenizer.chat_template == folder.tokenizer.chat_template
         assert loaded.tokenizer.chat_template is not None
         assert loaded.tokenizer.chat_template.source == TEMPLATE
+        ids = loaded.tokenizer.encode_prompt("the thing")
+        ours, theirs = loaded.model.score(ids).logits, folder.model.score(ids).logits
+        torch.testing.assert_close(ours, theirs, atol=0.1, rtol=0)
     assert len(list((caches / "demur" / "tokenizers").iterdir())) == 1
-    ids = loaded.tokenizer.encode_prompt("the thing")
-    ours, theirs = loaded.model.score(ids).logits, folder.model.score(ids).logits
-    torch.testing.assert_close(ours, theirs, atol=0.1, rtol=0)
 
 
 def test_where_nothing_can_be_kept_it_is_made_anew(
