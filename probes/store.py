@@ -31,7 +31,7 @@ MAX_BYTES = 16 * 2**20
 GOLDEN_TOLERANCE = 1e-3
 """How far a score of the golden example may be off."""
 INT8_TOLERANCE = 0.05
-"""The same where the weights of a network of our own were rounded to int8 (docs/decisions/0029)."""
+"""The same where the weights of a network of our own were rounded to int8 (docs/decisions/0030)."""
 
 _TENSORS = ("weight", "bias", "out_weight", "out_bias")
 
