@@ -24,6 +24,7 @@ MOST_SEQUENCES = 256
 """llama.cpp keeps the sequences of a cell in so many bits."""
 
 _FULL = 1
+_NO_FLASH_ATTENTION = 0
 
 
 class LlamaContext:
@@ -54,6 +55,9 @@ class LlamaContext:
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = True
         params.swa_full = True  # else what leaves a layer's window cannot be gone back to
+        # On a CPU it sums in half precision, in the order of the cells: a text's logits would depend in their
+        # second digit on where in the cache it lies.
+        params.flash_attn_type = _NO_FLASH_ATTENTION
         if watcher is not None:
             params.cb_eval = watcher.callback
         model.library.complaint()

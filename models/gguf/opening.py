@@ -94,6 +94,7 @@ def _spec(path: Path, model: LlamaModel, facts: GgufFacts, tokenizer: Tokenizer)
         parameters=model.parameters,
         end_token_ids=end_token_ids(facts.end_token_ids, tokenizer.end_token_id, vocab_size=model.vocab_size),
         kernel="llama.cpp",
+        dtype="auto",
         quantisation=model.quantisation,
     )
 

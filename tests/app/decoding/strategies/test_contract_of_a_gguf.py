@@ -1,8 +1,8 @@
 """The same contract over llama.cpp, whose cache forks and rewinds by sequences.
 
-But for one clause: its logits depend in their third digit on what else is in the pass and where in the cache
-a text lies, so the same seed gives the same answer only in the same company. The default run has strategies
-that fork, rewind, force tokens and look at candidates; the slow one, all."""
+But for one clause: its logits depend in their fifth digit on what else is in the pass, which shows in some
+numbers of a trace, so the same seed gives the same answer only in the same company. The default run has
+strategies that fork, rewind, force tokens and look at candidates; the slow one, all."""
 
 from collections.abc import Iterator
 from itertools import product

@@ -1,0 +1,54 @@
+"""A server of a GGUF."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+
+from tests.app.api.server import running_server
+from tests.models.architectures import network_of
+from tests.models.gguf.writing import END, TOKENS, needs_llama_cpp, write_gguf
+
+pytestmark = needs_llama_cpp
+
+
+@contextmanager
+def environment(name: str, value: str) -> Generator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def asking(tmp_path_factory: pytest.TempPathFactory) -> Generator[httpx2.Client]:
+    folder = tmp_path_factory.mktemp("served")
+    write_gguf(folder / "tiny.gguf", network_of("llama", vocab_size=len(TOKENS), eos_token_id=END))
+    with (
+        environment("XDG_CACHE_HOME", str(folder)),
+        running_server(folder / "tiny.gguf") as server,
+        httpx2.Client(base_url=server.url, timeout=60) as http,
+    ):
+        yield http
+
+
+def test_the_catalogue_names_kernel_and_quantisation(asking: httpx2.Client) -> None:
+    (model,) = asking.get("/v1/models").json()["data"]
+    assert (model["id"], model["kernel"], model["quantisation"]) == ("tiny.gguf", "llama.cpp", "F32")
+    assert (model["dtype"], model["chat"], model["layers"]) == ("auto", True, 2)
+    assert len(set(model["identity"].values())) == 1
+
+
+def test_it_answers_with_signals_and_strategies(asking: httpx2.Client) -> None:
+    body = {
+        "prompt": "the",
+        "max_tokens": 8,
+        "ignore_eos": True,
+        "strategy": {"kind": "beam"},
+        "signals": ["entropy", "margin"],
+    }
+    answer = asking.post("/v1/completions", json=body)
+    assert answer.status_code == 200, answer.text
+    (choice,) = answer.json()["choices"]
+    assert len(choice["signals"]) == 8
+    assert all(each["entropy"] > 0 for each in choice["signals"])
