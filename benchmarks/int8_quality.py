@@ -189,6 +189,8 @@ def compared(rounded: Floats, whole: Floats) -> tuple[str, str]:
     counts = paired_counts(rounded, whole)
     estimate = difference(counts)
     assert estimate is not None
+    assert estimate.low is not None
+    assert estimate.high is not None
     return (
         f"{100 * estimate.value:+.2f} ({100 * estimate.low:+.2f} to {100 * estimate.high:+.2f}) points",
         f"+{counts.first_only} -{counts.second_only}",

@@ -21,7 +21,8 @@ from torch import Tensor
 from models import hub_format
 from models.decoder import Decoder
 from models.errors import ArtifactError
-from models.files import hash_of_files, is_gguf, opened, read_json, rewriting, write_json
+from models.file_hashes import known_hash
+from models.files import is_gguf, opened, read_json, rewriting, write_json
 from models.gpt2 import GPT2
 from models.hub.dtypes import Precision, require_own
 from models.hub.loading import EVERY_DEVICE, load_hub_network
@@ -201,7 +202,7 @@ def load_network(folder: Path) -> tuple[GPT2, str]:
             "that demur pretrain wrote"
         )
     weights = weight_files(folder)
-    return _network(config, weights), hash_of_files(weights)
+    return _network(config, weights), known_hash(weights)
 
 
 @contextmanager
@@ -231,4 +232,4 @@ def _network(config: Mapping[str, Any], weights: Sequence[Path]) -> GPT2:
 
 def _identity(folder: Path, weights: Sequence[Path]) -> Identity:
     files = weights, [folder / CONFIG_FILE], [folder / TOKENIZER_FILE]
-    return Identity(*map(hash_of_files, files))
+    return Identity(*map(known_hash, files))

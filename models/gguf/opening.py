@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import ArtifactError, SpecError, first_line
-from models.files import hash_of_files
+from models.file_hashes import known_hash
 from models.gguf.gguf_model import GgufModel
 from models.gguf.llama_library import llama_library
 from models.gguf.llama_model import LlamaModel, load_llama_model
@@ -45,7 +45,7 @@ def open_gguf(path: Path, device: str, precision: Precision) -> OpenedGguf:
     facts = read_facts(path)
     before = _version_of(path)
     with ThreadPoolExecutor(1, "hash") as beside:
-        hashed = beside.submit(hash_of_files, [path])
+        hashed = beside.submit(known_hash, [path])
         try:
             _check_served(facts)
             loaded = load_llama_model(path, device)

@@ -3,13 +3,13 @@
 transformers takes seconds to make it of a file, minutes of one with a large vocabulary. What came of that is
 kept among the user's caches, by the hash of the file and by who made it."""
 
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from models.file_hashes import cache_folder
 from models.files import rewriting
 from models.gguf_file import GgufFacts, save_tokenizer
 from models.tokenizer import TOKENIZER_FILE
@@ -22,7 +22,7 @@ def tokenizer_folder(path: Path, facts: GgufFacts, digest: str) -> Generator[Pat
     digest: sha256 of the file.
     """
     try:
-        folder = _caches() / f"{digest}-{version('transformers')}"
+        folder = cache_folder() / "tokenizers" / f"{digest}-{version('transformers')}"
         if not (folder / TOKENIZER_FILE).is_file():
             with rewriting(folder) as partial:
                 save_tokenizer(path, partial, facts)
@@ -32,8 +32,3 @@ def tokenizer_folder(path: Path, facts: GgufFacts, digest: str) -> Generator[Pat
             yield Path(temporary)
     else:
         yield folder
-
-
-def _caches() -> Path:
-    given = os.environ.get("XDG_CACHE_HOME")
-    return (Path(given) if given else Path.home() / ".cache") / "demur" / "tokenizers"
