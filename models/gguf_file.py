@@ -16,6 +16,7 @@ import torch
 
 from models.errors import ArtifactError, first_line
 from models.files import opened, rewriting
+from models.token_spelling import SPACE
 
 _MAGIC = b"GGUF"
 _PACKAGES = ("gguf", "accelerate")
@@ -23,7 +24,6 @@ _ENDS = ("eos", "eot", "eom")
 """What a GGUF calls the tokens that end a text, a turn, and a message within a turn."""
 
 _TOKENS = "tokenizer.ggml.tokens"
-_SPACE = "\u2581"
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _check_tokens(folder: Path, facts: GgufFacts) -> None:
     made = {id_: token for token, id_ in tokenizer.get_vocab().items()}
     for id_, token in enumerate(facts.tokens):
         # A run of spaces that is a token of its own is written in either way.
-        if made.get(id_, "").replace(_SPACE, " ") != token.replace(_SPACE, " "):
+        if made.get(id_, "").replace(SPACE, " ") != token.replace(SPACE, " "):
             raise ArtifactError(f"token {id_} is {token!r}, but transformers makes {made.get(id_)!r} of it")
 
 
