@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
+from tokenizers.decoders import ByteLevel
+from tokenizers.models import BPE
 
 from app.settings import EMBEDDED_CHECKPOINT
 
@@ -59,7 +60,8 @@ def _random_gpt2(target: Path, layers: int, width: int, heads: int, vocabulary: 
     GPT2LMHeadModel(config).save_pretrained(target)
     words = {f"t{number}": number for number in range(vocabulary)}
     ends = dict.fromkeys(("bos_token", "eos_token", "unk_token"), f"t{end}")
-    tokenizer = Tokenizer(WordLevel(words, unk_token=f"t{end}"))
+    tokenizer = Tokenizer(BPE(words, merges=[], ignore_merges=True))
+    tokenizer.decoder = ByteLevel()
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **ends).save_pretrained(target)
 
 
