@@ -4,7 +4,7 @@ transformers reads the file and multiplies its quantised weights out; here what 
 never been a GGUF, with every token that ends a text, and what comes out is compared with the file.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -37,6 +37,7 @@ class GgufFacts:
         has_chat_template: whether it brings one along.
         parts: files that the model is divided into.
         tensors: names of those that are in this one.
+        numbers: what it says of the network in single numbers, by names without the architecture.
     """
 
     architecture: str
@@ -45,6 +46,7 @@ class GgufFacts:
     has_chat_template: bool
     parts: int
     tensors: tuple[str, ...]
+    numbers: Mapping[str, float]
 
 
 def check_file(gguf: Path) -> None:
@@ -117,11 +119,18 @@ def read_facts(path: Path) -> GgufFacts:
             has_chat_template="tokenizer.chat_template" in fields,
             parts=fields.get("split.count", 1),
             tensors=tensors,
+            numbers=_numbers(fields),
         )
     except KeyError as error:
         raise ArtifactError(f"{path} has no {error.args[0]}; it is no language model") from error
     except Exception as error:  # whatever the reader stumbles over in a damaged file
         raise ArtifactError(f"{path} is damaged: {first_line(error)}") from error
+
+
+def _numbers(fields: Mapping[str, Any]) -> Mapping[str, float]:
+    prefix = f"{fields['general.architecture']}."
+    own = {name.removeprefix(prefix): value for name, value in fields.items() if name.startswith(prefix)}
+    return {name: value for name, value in own.items() if isinstance(value, int | float)}
 
 
 @contextmanager

@@ -66,7 +66,9 @@ class LlamaContext:
             raise CapacityError(
                 f"llama.cpp makes no cache of {params.n_ctx} positions: {model.library.complaint()}"
             )
-        weakref.finalize(self, self._c.llama_free, self._handle)
+        # It is freed before its model, also where both go at once. Not when Python ends: a thread may be in a
+        # pass still.
+        weakref.finalize(self, _free, model, self._handle).atexit = False
         self._memory = self._c.llama_get_memory(self._handle)
         self.cells: int = self._c.llama_n_ctx(self._handle)
         self._batch = _Batch(PASS)
@@ -120,6 +122,10 @@ class LlamaContext:
         rows = int(np.count_nonzero(wanted))
         first = self._c.llama_get_logits(self._handle)
         return np.ctypeslib.as_array(first, (rows, self._model.vocab_size))
+
+
+def _free(model: LlamaModel, handle: int) -> None:
+    model.c.llama_free(handle)
 
 
 class _Batch:

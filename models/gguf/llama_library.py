@@ -8,6 +8,7 @@ to be: a field that had moved would show there.
 
 import ctypes
 import logging
+import os
 from collections import deque
 from collections.abc import Callable
 from ctypes import POINTER, c_bool, c_char_p, c_float, c_int32, c_size_t, c_uint8, c_uint32, c_void_p
@@ -208,6 +209,9 @@ class LlamaLibrary:
 
     def __init__(self, c: Any) -> None:
         self.c = c
+        # Where it ends the process, it would first have a debugger say where: minutes in which nobody is
+        # served and nobody starts it anew.
+        os.environ.setdefault("GGML_NO_BACKTRACE", "1")
         self._said: deque[str] = deque(maxlen=20)
         self._listener = _LogCallback(self._hear)
         c.llama_log_set(self._listener, None)

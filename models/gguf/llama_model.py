@@ -72,7 +72,7 @@ def load_llama_model(path: Path, device: str) -> LlamaModel:
         parameters=c.llama_model_n_params(handle),
         quantisation=_quantisation(c, handle),
     )
-    weakref.finalize(model, c.llama_model_free, handle)
+    weakref.finalize(model, c.llama_model_free, handle).atexit = False
     _check_kind(model)
     return model
 

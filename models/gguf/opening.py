@@ -1,6 +1,7 @@
 """From a GGUF to a model that can be served, with its tokenizer."""
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from models.hub.dtypes import Precision
 from models.hub_tokenizer import load_tokenizer
 from models.language_model import ModelSpec, end_token_ids
 from models.tokenizer import Tokenizer
+
+_MOST_LAYERS, _MOST_POSITIONS = 512, 2**31 - 1
+"""Of llama.cpp's."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,21 @@ def _check_served(facts: GgufFacts) -> None:
             "its positions depend on the size of the cache (longrope); make a checkpoint folder of it with "
             "demur convert"
         )
+    _check_numbers(facts.numbers)
+
+
+def _check_numbers(numbers: Mapping[str, float]) -> None:
+    """Refuse what llama.cpp would end the process for, and not only the load."""
+    experts = numbers.get("expert_count", 0)
+    allowed = {
+        "block_count": (1, _MOST_LAYERS),
+        "context_length": (1, _MOST_POSITIONS),
+        "expert_used_count": (min(1, experts), experts),
+        **{name: (0.0, 1.0) for name in numbers if name.endswith("epsilon")},
+    }
+    for name, (least, most) in allowed.items():
+        if name in numbers and not least <= numbers[name] <= most:  # nor is NaN
+            raise ArtifactError(f"it is damaged: its {name} is {numbers[name]:g}, not {least:g} to {most:g}")
 
 
 def _tokenizer(path: Path, facts: GgufFacts, digest: str) -> Tokenizer:

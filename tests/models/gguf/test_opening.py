@@ -1,5 +1,8 @@
 """A GGUF as a checkpoint: its tokenizer, its identity, and what is refused in a sentence."""
 
+import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +120,48 @@ def test_what_cannot_be_served_is_told_in_a_sentence(path: Path, damage: str, sa
         checkpoint.load(path)
     assert "\n" not in str(raised.value)
     assert "tiny.gguf" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "value", "said"),
+    [
+        ("block_count", "I", 0, "block_count is 0, not 1 to 512"),
+        ("block_count", "I", 100_000, "block_count is 100000, not 1 to 512"),
+        ("context_length", "I", 0, "context_length is 0, not 1 to"),
+        ("context_length", "I", 2**32 - 1, "context_length is .*, not 1 to"),
+        ("attention.layer_norm_rms_epsilon", "f", -1.0, "epsilon is -1, not 0 to 1"),
+        ("attention.layer_norm_rms_epsilon", "f", float("nan"), "epsilon is nan, not 0 to 1"),
+        ("expert_used_count", "H", 2, "expert_used_count is 2, not 0 to 0"),
+    ],
+)
+def test_numbers_that_would_end_the_process_are_refused(
+    path: Path, name: str, kind: str, value: float, said: str
+) -> None:
+    write_gguf(path, tiny_llama(), llama__expert_used_count=0)
+    content, key = path.read_bytes(), f"llama.{name}".encode()
+    begin = content.index(key) + len(key) + 4  # behind the name and the type
+    number = struct.pack(f"<{kind}", value)
+    path.write_bytes(content[:begin] + number + content[begin + len(number) :])
+    with pytest.raises(ArtifactError, match=rf"tiny\.gguf: it is damaged: its .*{said}"):
+        checkpoint.load(path)
+
+
+def test_a_model_and_its_caches_last_until_the_process_has_ended(path: Path) -> None:
+    """A thread of the engine may be in a pass when Python ends."""
+    program = f"""
+import atexit
+def at_the_end():  # registered first, so called last
+    print(model.prefill(cache, [row]).logits.isfinite().all().item())
+atexit.register(at_the_end)
+from pathlib import Path
+from models import checkpoint
+from models.language_model import PrefillRow
+model = checkpoint.load(Path({str(path)!r})).model
+cache, row = model.new_cache(2, 40), PrefillRow(0, 0, (1, 2, 3))
+model.prefill(cache, [row])
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "True\n"), ran.stderr
 
 
 def test_a_precision_and_a_device_that_it_has_not_are_refused(path: Path) -> None:
