@@ -16,7 +16,7 @@ import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, trainers
 
 from models.chat_template import ChatTemplate
-from models.errors import ArtifactError, SpecError, is_failure
+from models.errors import ArtifactError, SpecError, first_line, is_failure
 from models.files import read_bytes
 from models.token_spelling import SPACE, spelled
 
@@ -35,6 +35,8 @@ OWN_CONFIG: Mapping[str, Any] = {
 """The `tokenizer_config.json` of tokenizers that are trained here; it adds nothing to `tokenizer.json`."""
 
 _LONG_TEXT = 4096
+_RARE = "a \x00\u2028\U0001f6f6"
+"""Characters that hardly any vocabulary has."""
 _SPACE_STEP = {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}
 
 # Alternatives in order: the sentence end with its space, line breaks, the given multi-word phrases, then
@@ -59,10 +61,15 @@ class Tokenizer:
         chat_template: ChatTemplate | None = None,
         end_token_id: int | None = None,
     ) -> None:
-        """`end_token_id` is that of `<|endoftext|>` unless it is given."""
+        """`end_token_id` is that of `<|endoftext|>` unless it is given.
+
+        Raises:
+            ArtifactError: it has no tokens for some texts, or they are spelled in no way that is known here.
+        """
         # A file may ask for inputs to be cut or filled up to a length, which is for batches of training.
         backend.no_truncation()
         backend.no_padding()
+        _require_any_text(backend)
         self._backend = backend
         # Asked for once: the library counts or copies the whole vocabulary each time.
         added = backend.get_added_tokens_decoder()
@@ -198,6 +205,15 @@ class Tokenizer:
             template.write_text(self.chat_template.source, encoding="utf-8")
         else:
             template.unlink(missing_ok=True)  # of what was saved there before
+
+
+def _require_any_text(backend: tokenizers.Tokenizer) -> None:
+    try:
+        backend.encode(_RARE)
+    except BaseException as error:  # as for a file that is malformed, for unknown text without a token
+        if not is_failure(error):
+            raise
+        raise ArtifactError(f"it cannot encode every text: {first_line(error)}") from error
 
 
 def train(

@@ -223,6 +223,13 @@ def test_sentencepiece_words_are_tokens(llama_like: Tokenizer) -> None:
     assert llama_like.end_token_id is None
 
 
+def test_one_without_a_token_for_unknown_text_is_refused() -> None:
+    backend = tokenizers.Tokenizer(models.BPE({"a": 0}, [], unk_token="<unk>"))
+    backend.decoder = decoders.Metaspace()
+    with pytest.raises(ArtifactError, match=r"cannot encode every text: .*<unk>"):
+        Tokenizer(backend)
+
+
 def test_tokenizer_of_another_kind_is_refused_by_name(tmp_path: Path) -> None:
     backend = tokenizers.Tokenizer(models.WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]"))
     for decoder in (None, decoders.WordPiece()):
