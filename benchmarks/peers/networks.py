@@ -63,6 +63,10 @@ def _random_gpt2(target: Path, layers: int, width: int, heads: int, vocabulary: 
     tokenizer = Tokenizer(BPE(words, merges=[], ignore_merges=True))
     tokenizer.decoder = ByteLevel()
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **ends).save_pretrained(target)
+    # transformers 4 knows it by this name only.
+    path = target / "tokenizer_config.json"
+    named = json.loads(path.read_text()) | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    path.write_text(json.dumps(named, indent=2))
 
 
 NETWORKS: Mapping[str, Callable[[Path], None]] = {
