@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 from operator import or_
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,29 +53,17 @@ else:
 
 @dataclass(frozen=True)
 class StrategyInfo:
-    """A catalogue entry."""
+    """A catalogue entry: `params_schema` is the JSON Schema of its parameters."""
 
-    strategy: type[Strategy]
-
-    @property
-    def kind(self) -> str:
-        """What a request calls it."""
-        return kind_of(self.strategy)
-
-    @property
-    def summary(self) -> str:
-        """The first line of its docstring."""
-        return (self.strategy.__doc__ or "").strip().splitlines()[0]
-
-    @cached_property
-    def params_schema(self) -> Mapping[str, Any]:
-        """The JSON Schema of its parameters: made when asked for, all of them take an eighth of a second."""
-        return self.strategy.model_json_schema()
+    kind: str
+    summary: str
+    params_schema: Mapping[str, Any]
 
 
-COMPARED: Mapping[str, StrategyInfo] = MappingProxyType(
-    {kind_of(each): StrategyInfo(each) for each in _COMPARED}
-)
-STRATEGIES: Mapping[str, StrategyInfo] = MappingProxyType(
-    {kind_of(each): COMPARED[kind_of(each)] for each in _ASKED_FOR}
-)
+def _info(strategy: type[Strategy]) -> StrategyInfo:
+    summary = (strategy.__doc__ or "").strip().splitlines()[0]
+    return StrategyInfo(kind_of(strategy), summary, strategy.model_json_schema())
+
+
+STRATEGIES: Mapping[str, StrategyInfo] = MappingProxyType({kind_of(each): _info(each) for each in _ASKED_FOR})
+COMPARED: Mapping[str, StrategyInfo] = MappingProxyType({kind_of(each): _info(each) for each in _COMPARED})
