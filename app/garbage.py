@@ -32,13 +32,9 @@ MANY_BLOCKS = 500_000
 
 @contextmanager
 def collected_when_told() -> Generator[None]:
-    """Set aside what is there, and have young objects looked through only. Afterwards all is as it was.
-
-    What is garbage already stays until all is looked through for the first time: the two megabytes of a
-    start are not worth the half second before it is ready.
-    """
+    """Set aside what is there, and have young objects looked through only. Afterwards all is as it was."""
     before = gc.get_threshold()
-    gc.freeze()
+    _set_aside()
     gc.set_threshold(before[0], before[1], _NEVER)
     try:
         yield

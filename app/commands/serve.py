@@ -166,7 +166,6 @@ def serve(
     Every option can also be set in the environment, as DEMUR_ and its name in capitals.
     """
     flags = dict(locals())
-    from app.garbage import collected_when_told
     from app.settings import SettingsError, load_settings
 
     with failing_on(SettingsError):
@@ -174,8 +173,7 @@ def serve(
     for source in settings.sources:
         _require_checkpoint(source.checkpoint)
     listener = _listen(settings.host, settings.port)
-    with collected_when_told():  # not again and again while libraries are loaded
-        _run(settings, listener)
+    _run(settings, listener)
 
 
 def _require_checkpoint(folder: Path) -> None:

@@ -68,7 +68,6 @@ def test_garbage_goes_while_nobody_waits_or_after_so_long(
 
 
 def test_what_stays_is_set_aside_so_that_little_is_left_to_look_through() -> None:
-    gc.collect()  # of earlier tests: it would be set aside at first
     with collected_when_told():
         before = gc.get_freeze_count()
         brought = [[index] for index in range(10_000)]  # as a library's objects, after the start
