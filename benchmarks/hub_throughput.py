@@ -39,9 +39,9 @@ def prompts(batch: int, length: int, vocab_size: int, seed: int = 0) -> Texts:
     return torch.randint(3, vocab_size, (batch, length), generator=generator).tolist()
 
 
-def with_engine(engine: Engine, texts: Texts, tokens: int, signals: tuple[str, ...]) -> int:
-    """Complete all at once; the number of tokens that were written."""
-    requests = [
+def greedy(texts: Texts, tokens: int, signals: tuple[str, ...]) -> list[GenerationRequest]:
+    """Requests for completions of so many tokens, whatever they are."""
+    return [
         GenerationRequest(
             prompt_ids=tuple(ids),
             strategy=Greedy(),
@@ -51,7 +51,12 @@ def with_engine(engine: Engine, texts: Texts, tokens: int, signals: tuple[str, .
         )
         for ids in texts
     ]
-    return sum(collect(stream).usage.completion_tokens for stream in engine.submit_all(requests))
+
+
+def with_engine(engine: Engine, texts: Texts, tokens: int, signals: tuple[str, ...]) -> int:
+    """Complete all at once; the number of tokens that were written."""
+    streams = engine.submit_all(greedy(texts, tokens, signals))
+    return sum(collect(stream).usage.completion_tokens for stream in streams)
 
 
 @torch.inference_mode()

@@ -4,12 +4,10 @@ from typing import cast
 
 import torch
 
-from app.decoding.core.types import StoppingParams
-from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import Greedy
 from app.engine.engine import Engine
-from app.engine.types import EngineLimits, GenerationRequest, TokenOut
+from app.engine.types import EngineLimits, TokenOut
 from app.settings import load_settings
+from benchmarks.hub_throughput import greedy
 from benchmarks.peers.networks import OURS
 from benchmarks.peers.workers.loop import Prompts, Task, Write, answer
 from models.checkpoint import load
@@ -31,17 +29,7 @@ def loaded(task: Task) -> Write:
     engine.start()
 
     def write(prompts: Prompts, tokens: int) -> list[list[int]]:
-        requests = [
-            GenerationRequest(
-                prompt_ids=tuple(ids),
-                strategy=Greedy(),
-                sampling=SamplingParams(temperature=0.0),
-                stopping=StoppingParams(max_tokens=tokens, ignore_eos=True),
-                signals=signals,
-            )
-            for ids in prompts
-        ]
-        streams = engine.submit_all(requests)
+        streams = engine.submit_all(greedy(prompts, tokens, signals))
         return [[item.token.id for item in stream if isinstance(item, TokenOut)] for stream in streams]
 
     return write
