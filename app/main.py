@@ -186,7 +186,9 @@ def start_engine(settings: Settings) -> Serving:
         CalibrationError: its calibration is damaged, or was measured on another checkpoint.
         ProbesError: a probe is damaged, or was fitted on another checkpoint.
     """
-    loaded = checkpoint.load(settings.checkpoint, settings.device, settings.dtype, settings.kernel)
+    loaded = checkpoint.load(
+        settings.checkpoint, settings.device, settings.dtype, settings.kernel, settings.compile
+    )
     if loaded.tokenizer.chat_template is not None:
         loaded.tokenizer.chat_template.check()  # so that a broken one is told now
     limits = EngineLimits(

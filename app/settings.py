@@ -85,6 +85,11 @@ class Settings(BaseSettings):
         description="What computes a model of our own make: native, which is compiled when demur is "
         "installed and runs on a CPU, or torch; auto is native where it is there.",
     )
+    compile: bool = Field(
+        default=False,
+        description="Compile the blocks of models of another make by torch.compile when they are loaded, "
+        "which takes a C++ compiler and about a minute; where it fails, they run without.",
+    )
     max_context: int | None = Field(
         default=None,
         ge=1,

@@ -205,6 +205,8 @@ def check(subject: Subject, run: Run) -> list[str]:
             typer.echo(f"{subject.name}, batch {batch}: {speeds(engine, network, batch, run.tokens)}")
     if time.monotonic() < run.ends:
         typer.echo(compiling(subject, network, loaded.model, run))
+    if time.monotonic() < run.ends:
+        typer.echo(compiled(subject, network, loaded.model, run))
     return wrong
 
 
@@ -224,6 +226,32 @@ def speeds(engine: Engine, network: Any, batch: int, tokens: int) -> str:
         way(first)
         found.append(f"{rate(partial(way, second), time.perf_counter):.0f} {name}")
     return "tokens/s: " + ", ".join(found)
+
+
+def steps_per_second(model: LanguageModel[Any], batch: int, steps: int = 20) -> float:
+    """Of rows of 32 tokens and more, by the clock, after one that does not count."""
+    texts = prompts(batch, 32, model.spec.vocab_size)
+    cache = model.new_cache(batch, 64)
+    model.prefill(cache, [PrefillRow(row, 0, tuple(ids)) for row, ids in enumerate(texts)])
+    model.step(cache, [5] * batch, range(batch), [32] * batch).logits.cpu()
+    began = time.perf_counter()
+    for position in range(33, 33 + steps):
+        model.step(cache, [5] * batch, range(batch), [position] * batch).logits.argmax(-1).cpu()
+    return steps / (time.perf_counter() - began)
+
+
+def compiled(subject: Subject, network: Any, eager: LanguageModel[Any], run: Run) -> str:
+    """What `demur serve --compile` gives. Last, as it changes the network's blocks."""
+    plain = [steps_per_second(eager, batch) for batch in run.batches]
+    model = hub_model(network, subject.name, compiled=True)
+    if model.spec.kernel == eager.spec.kernel:
+        return f"{subject.name}: could not be compiled; the log says why"
+    found = [steps_per_second(model, batch) for batch in run.batches]
+    ratios = (
+        f"{each / before:.2f} (batch {batch})"
+        for batch, before, each in zip(run.batches, plain, found, strict=True)
+    )
+    return f"{subject.name}: compiled blocks make steps {', '.join(ratios)} times as fast"
 
 
 @torch.inference_mode()

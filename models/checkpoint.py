@@ -113,7 +113,11 @@ def _without_collection() -> Generator[None]:
 
 @_without_collection()
 def load(
-    folder: Path, device: str = "cpu", precision: Precision = "auto", kernel: Kernel = "auto"
+    folder: Path,
+    device: str = "cpu",
+    precision: Precision = "auto",
+    kernel: Kernel = "auto",
+    compiled: bool = False,
 ) -> LoadedCheckpoint:
     """Load a checkpoint folder: our own networks directly, any other causal LM through transformers; or a
     GGUF, by llama.cpp.
@@ -122,6 +126,7 @@ def load(
 
     Args:
         kernel: what computes our own.
+        compiled: whether the steps of others are to be compiled by torch, where they can be.
 
     Raises:
         ArtifactError: a file is missing, damaged or does not fit the others.
@@ -165,7 +170,7 @@ def load(
         else:
             from models.hub.choosing import hub_model  # transformers takes a second to import
 
-            model = hub_model(network, name, *ends)
+            model = hub_model(network, name, *ends, compiled=compiled)
     _check_vocabulary(folder, tokenizer, model.spec.vocab_size)
     card = _read_optional(folder / CARD_FILE)
     return LoadedCheckpoint(model, tokenizer, card, identity.result(), folder, generation)

@@ -65,6 +65,10 @@ def serve(
         str | None,
         typer.Option(help="What computes a model of our own: auto, native or torch.  [default: auto]"),
     ] = None,
+    compile: Annotated[
+        bool | None,
+        typer.Option(help="Compile the steps of models of another make, in a minute.  [default: no-compile]"),
+    ] = None,
     max_context: Annotated[
         int | None,
         typer.Option(help="Most tokens of prompt and completion.  [default: the model's context]"),

@@ -25,8 +25,10 @@ MOVING_ROPE = frozenset({"dynamic", "longrope"})
 _WINDOW = 3  # of layers with a window, while the check's short texts are run
 
 
-def hub_model(network: Any, name: str, *ends: EndTokens) -> LanguageModel[Any]:
+def hub_model(network: Any, name: str, *ends: EndTokens, compiled: bool = False) -> LanguageModel[Any]:
     """The network as a `LanguageModel`; `ends` are tokens that end a text besides those of its config.
+
+    compiled: whether its steps are to be compiled by torch, which takes time now, where they can be.
 
     Raises:
         ArtifactError: it keeps a past that cannot be cut short, lacks a context length, or hides the residual
@@ -42,7 +44,15 @@ def hub_model(network: Any, name: str, *ends: EndTokens) -> LanguageModel[Any]:
         log.warning("%s runs its rows one after the other, which is slow: %s", name, error)
         return RowByRowModel(network, spec, stream)
     log.info("%s runs all rows in one forward pass", name)
-    return batched
+    if not compiled:
+        return batched
+    from models.hub.compiled import CompiledModel  # a compiler takes a second to import
+
+    try:
+        return CompiledModel(batched, network, stream)
+    except ArtifactError as error:
+        log.warning("%s is not compiled: %s", name, error)
+        return batched
 
 
 @torch.inference_mode()
@@ -64,14 +74,15 @@ def check_batched(model: BatchedModel, network: Any) -> None:
         except Exception as error:  # whatever the code of some architecture stumbles over
             raise ArtifactError(f"it refuses ({first_line(error)})") from error
         each = [model.score(text).logits[-1] for text in texts]
-    alone = torch.stack((*each, each[0]))
+    alone = torch.stack((*each, each[0], each[0]))
     scale, difference = float(alone.abs().max()), float((found - alone).abs().max())
     if not difference <= tolerance_of(network) * scale:
         raise ArtifactError(f"together its logits differ by {difference:.2g}, of {scale:.2g} at most")
 
 
 def _run_together(model: BatchedModel, texts: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Last logits of each text, and of the first one once more, from a copy of its beginning."""
+    """Last logits of each text, of the first one from a copy of its beginning, and of that in a pass of its
+    own."""
     cache = model.new_cache(len(texts) + 1, max(map(len, texts)))
     slots = [2, 0, 1]
     beginnings = [text[: max(1, len(text) - 1)] for text in texts]
@@ -81,7 +92,8 @@ def _run_together(model: BatchedModel, texts: Sequence[Sequence[int]]) -> torch.
     last = [(text[-1], slot, len(text) - 1) for text, slot in zip(texts, slots, strict=True)]
     last.append((texts[0][-1], len(texts), len(texts[0]) - 1))
     token_ids, into, positions = zip(*last, strict=True)
-    return model.step(cache, token_ids, into, positions).logits
+    together = model.step(cache, token_ids, into, positions).logits
+    return torch.cat((together, model.step(cache, token_ids[:1], into[:1], positions[:1]).logits))
 
 
 @contextmanager

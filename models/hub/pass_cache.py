@@ -23,6 +23,11 @@ class OneRow:
         """Positions that are read."""
         return self.row.stop - self.row.start
 
+    @property
+    def past(self) -> int:
+        """Positions before those of the pass."""
+        return self.written.start - self.row.start
+
     def exchange(self, line: Tensor, states: Tensor, _kind: str) -> Tensor:
         """Write states (1, heads, T, head size) into a line, and read (1, heads, reach, head size)."""
         line[:, self.written] = states[0]
@@ -47,6 +52,11 @@ class SeveralRows:
     into: Tensor
     read: Tensor
     buffers: dict[Hashable, Tensor] | None
+
+    @property
+    def past(self) -> int:
+        """No number is that of all rows, and none is asked for, as their masks are given."""
+        return 0
 
     def exchange(self, line: Tensor, states: Tensor, kind: str) -> Tensor:
         """Write states (B, heads, T, head size) into a line, and read (B, heads, reach, head size)."""
@@ -83,8 +93,8 @@ class PassCache(Cache):
         return exchange(layer.keys, key_states, "keys"), exchange(layer.values, value_states, "values")
 
     def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002
-        """Positions that a row has seen: nobody's business, as every pass says where its tokens stand."""
-        return 0
+        """Positions before those of the pass: a network that is given no mask may make one by it."""
+        return self._where.past
 
     def get_mask_sizes(self, *_: Any, **__: Any) -> tuple[int, int]:
         """Length and offset of what is read."""

@@ -23,11 +23,11 @@ class ResidualStream:
     def __init__(self, network: Any, n_layers: int) -> None:
         # The first list of as many modules as there are layers, checked by running them.
         lists = (m for m in network.modules() if isinstance(m, nn.ModuleList) and len(m) == n_layers)
-        blocks = list(next(lists, ()))
+        self.blocks: Sequence[nn.Module] = list(next(lists, ()))
         self._wanted: Collection[int] = ()
         self._states: dict[int, Tensor] = {}
         try:
-            self._hook(blocks)
+            self._hook(self.blocks)
             with torch.inference_mode(), self.reading(range(n_layers)) as states:
                 token = torch.zeros(1, 1, dtype=torch.int64, device=network.device)
                 expected = network(input_ids=token, output_hidden_states=True).hidden_states

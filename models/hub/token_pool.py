@@ -94,6 +94,11 @@ class TokenPool:
         """Where in the line the first `length` positions of a slot begin, if they lie in one piece."""
         return self._pages.start(slot, length)
 
+    def line(self, number: int) -> tuple[Tensor, Tensor]:
+        """Keys and values (heads, positions, head size) of a layer that has been written to."""
+        layer = self._layers[number]
+        return layer.keys, layer.values
+
     def layer(self, number: int, keys: Tensor, values: Tensor) -> Layer:
         """A layer's tensors; made now, like `keys` and `values` (B, heads, T, head size), if it has none."""
         if number not in self._layers:

@@ -52,8 +52,8 @@ class Program:
             rows.append(PrefillRow(slot, start, tuple(new)))
         self.compare(slots, self.model.prefill(self.cache, rows, LAYERS))
 
-    def step(self) -> None:
-        slots = [slot for slot in self.random.sample(range(5), k=4) if self.texts[slot]]
+    def step(self, most: int = 4) -> None:
+        slots = [slot for slot in self.random.sample(range(5), k=most) if self.texts[slot]]
         positions = [self.random.choice((len(self.texts[slot]), 1)) for slot in slots]
         ids = [self.random.randrange(3, VOCABULARY) for _ in slots]
         for slot, position, token in zip(slots, positions, ids, strict=True):
@@ -82,6 +82,7 @@ class Program:
             self.fork()
             self.prefill(WINDOW)
             self.step()
+            self.step(most=1)
         return self.worst
 
 

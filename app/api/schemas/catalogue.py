@@ -25,7 +25,7 @@ class ModelOut(BaseModel):
     dtype: str = Field(
         description="What it computes in, or int8 where its weights are; auto is what they are stored in."
     )
-    kernel: str | None = Field(description="What computes it: native, torch or llama.cpp.")
+    kernel: str | None = Field(description="What computes it: native, torch, torch.compile or llama.cpp.")
     quantisation: str | None = Field(
         description="Of a GGUF's weights, in llama.cpp's words, such as Q8_0; null for all other models."
     )
