@@ -114,7 +114,8 @@ class Forward:
                 row = min(long, key=_used)
                 self._slots.use(row.slot)
                 self._slots.catch_up(row.slot)  # others may have read the same beginning meanwhile
-                row.start = min(row.slot.valid, len(row.ids) - 1)
+                start = min(row.slot.valid, len(row.ids) - 1)
+                row.start, row.taken_over = start, start - row.start
                 row.end = min(row.start + portion.piece, len(row.ids))
                 rows.append(row)
                 if row.end == len(row.ids):

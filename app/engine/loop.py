@@ -217,6 +217,9 @@ class DecodingLoop:
         for row in outcome.rows:
             if row.leader is not None:
                 self._note_cached(row.pending.choice, row.end - 1 - row.start)
+        for row in rows:
+            if row.taken_over:
+                self._note_cached(row.pending.choice, row.taken_over)
         for row, error in outcome.failed:
             self.under_way.fail(row.pending.choice.owner, model_failure(error))
         # 6. Draw what their strategies wait for, and have these go on.

@@ -31,6 +31,7 @@ class Row:
 
     ids: the sequence's. Those from `start` to `end` go through the model; if more are lacking, its token has
     to wait. A row of the same ids as `leader`, which is in the same pass, takes what that one finds.
+    taken_over: ids that it need not compute, since another text had them when its turn came.
     """
 
     pending: Pending
@@ -40,6 +41,7 @@ class Row:
     start: int
     end: int
     leader: "Row | None" = None
+    taken_over: int = 0
 
 
 @dataclass

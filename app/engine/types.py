@@ -41,10 +41,6 @@ class Served(Protocol):
     def card(self) -> Mapping[str, Any]: ...
 
 
-PREFIX_CACHE_BYTES = 2**30
-"""Memory of keys and values up to which texts that have ended are kept, if nothing else is said."""
-
-
 @dataclass(frozen=True)
 class EngineLimits:
     """How much the engine takes on.
@@ -69,7 +65,7 @@ class EngineLimits:
     max_top_logprobs: int = 20
     max_prefill_tokens: int = 4096
     max_context: int | None = None
-    prefix_cache_bytes: int = PREFIX_CACHE_BYTES
+    prefix_cache_bytes: int = 2**30
 
 
 @dataclass(frozen=True)
