@@ -21,7 +21,7 @@ class Foreign:
 
 
 _BEAMS = 'use strategy: {"kind": "beam", "width": 4, "length_penalty": 1.0}'
-_CACHE = "what a prompt shares with an earlier one is taken from the cache, of the same cache_salt alone"
+_CACHE = "what a prompt shares with an earlier one is taken from the cache, or send a cache_salt of its own"
 _FORMAT = "text comes as the model writes it; check it, or ask again where it does not fit"
 _GRAMMAR = "output is not constrained by a grammar or schema; check the text that comes back"
 _HISTORY = "penalties look at the whole text; use repetition_penalty, or dry_penalty_last_n with DRY"
