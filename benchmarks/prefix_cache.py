@@ -101,8 +101,8 @@ def main(
                 computed.append(with_it.processor / without.processor)
                 typer.echo(f"first token after {with_it.seconds:.2f} s, {without.seconds:.2f} s without")
             typer.echo(
-                f"a beginning of {beginning} tokens again: {spread(spared)} times as long, {spread(computed)} "
-                "times the processor time"
+                f"a beginning of {beginning} tokens again: {spread(spared)} times as long, "
+                f"{spread(computed)} times the processor time"
             )
         rounds = [[random_ids(random, vocab_size, length) for _ in range(apart)] for _ in range(repeats)]
         cost = [cost_of_keeping(keeping, forgetful, texts) for texts in rounds]

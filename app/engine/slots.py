@@ -206,9 +206,9 @@ class SlotTable:
         for slot in self._slots:
             valid = slot.valid
             if slot.context is not None and valid > most and slot.standing.salt == salt:
-                shared = shared_prefix(ids, slot.context.ids, valid)
-                if shared > most:
-                    best, most = slot, shared
+                held = slot.context.ids
+                if ids[: most + 1] == held[: most + 1]:  # else it shares no more than the best so far
+                    best, most = slot, shared_prefix(ids, held, valid)
         return (None, 0) if best is None else (best, most)
 
     def _take(self, source: Slot | None, shared: int, standing: Standing, *, seize: bool) -> Slot | None:
