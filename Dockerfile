@@ -1,6 +1,9 @@
 # The build stage installs into three folders, which the final stage, a plain Python, takes over one by one: a
 # change of the code ships its own few megabytes, a change of the lock not torch again.
-FROM python:3.11-slim-bookworm AS build
+# Any Python 3.11 of Debian 12. A digest pins it: BASE=python:3.11-slim-bookworm@sha256:...
+ARG BASE=python:3.11-slim-bookworm
+
+FROM $BASE AS build
 
 # PyPI's torch for Linux on x86-64 brings several GB of CUDA. PyTorch's own index has the CPU build of the
 # same version; leave it empty where pip is set up to find one, or name a CUDA index for a GPU image, whose
@@ -34,7 +37,7 @@ COPY docs/findings docs/findings
 RUN /opt/demur/bin/pip install --no-deps --target /opt/code .
 
 
-FROM python:3.11-slim-bookworm
+FROM $BASE
 
 COPY --from=build /opt/torch /opt/torch
 COPY --from=build /opt/demur /opt/demur

@@ -37,14 +37,14 @@ class Instruction:
 
 
 def parse(text: str) -> list[list[Instruction]]:
-    """Return the instructions of each stage, without its FROM."""
+    """Return the instructions of each stage, without its FROM and what is before the first."""
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     stages: list[list[Instruction]] = []
     for line in re.sub(r"\\\n\s*", " ", "\n".join(lines)).splitlines():
         keyword, rest = line.split(maxsplit=1)
         if keyword == "FROM":
             stages.append([])
-        else:
+        elif stages:
             stages[-1].append(Instruction(keyword, rest))
     return stages
 

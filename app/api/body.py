@@ -11,7 +11,8 @@ from pydantic import BaseModel
 
 from app.api.errors import ApiError
 from app.api.json_body import parse_json
-from app.api.service import Service, service_of
+from app.api.offloop import OffLoop
+from app.api.service import require_room_for_any, service_of, serving_with_room
 from app.api.validation import of_query, validated
 
 
@@ -20,16 +21,24 @@ class StrictJsonRequest(Request):
 
     _model: BaseModel
 
-    async def load(self, model: type[BaseModel], service: Service) -> None:
-        """Read, parse and validate the body; a large one beside the event loop.
+    async def load(self, limit: int) -> None:
+        """Read the body.
 
         Raises:
-            ApiError: 413 over the limit, 415 for another content type, 400 for what is not JSON or not valid.
+            ApiError: 413 over the limit of bytes, 415 for another content type.
         """
-        content = await _read(self, service.settings.max_body_bytes)
+        content = await _read(self, limit)
         _require_json_type(self.headers.get("content-type"))
         self._body = content  # what Request.body() returns from now on
-        self._model = await service.off_loop.read(len(content), lambda: validated(parse_json(content), model))
+
+    async def parse(self, model: type[BaseModel], off_loop: OffLoop) -> None:
+        """Parse and validate the body that was read; a large one beside the event loop.
+
+        Raises:
+            ApiError: 400 for what is not JSON or not valid.
+        """
+        content = self._body
+        self._model = await off_loop.read(len(content), lambda: validated(parse_json(content), model))
 
     async def json(self) -> Any:
         # FastAPI validates what this returns, and takes an instance of the model as it is.
@@ -45,11 +54,16 @@ class StrictJsonRoute(APIRoute):
         body_model = body_type if isinstance(body_type, type) and issubclass(body_type, BaseModel) else None
         query = self.dependant.query_params[0].field_info.annotation if self.dependant.query_params else None
         query_model = query if isinstance(query, type) and issubclass(query, BaseModel) else None
+        waits = any(each.call is serving_with_room for each in self.dependant.dependencies)
 
         async def strict(request: Request) -> Response:
             if body_model is not None:
                 request = StrictJsonRequest(request.scope, request.receive)
-                await request.load(body_model, service_of(request))
+                service = service_of(request)
+                await request.load(service.settings.max_body_bytes)
+                if waits:
+                    require_room_for_any(request)
+                await request.parse(body_model, service.off_loop)
             try:
                 return await handle(request)
             except RequestValidationError as error:

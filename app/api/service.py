@@ -143,6 +143,21 @@ async def serving_of(request: Request) -> AsyncGenerator[Serving]:
         yield serving
 
 
+def require_room_for_any(request: Request) -> None:
+    """Refuse a request, whatever its body says, that the only model's engine would refuse for its line: when
+    there is most to do, nothing is spent on what cannot begin. With more models, or none yet, this does
+    nothing: the body's `model` has to be read first.
+
+    Raises:
+        OverloadedError: what the engine would raise.
+    """
+    service = service_of(request)
+    serving = None if service.draining or len(service.house.models) > 1 else service.serving
+    if serving is not None:
+        record_of(request).model = serving.name
+        serving.engine.require_room(client_of(request))
+
+
 async def serving_with_room(request: Request, serving: Annotated[Serving, Depends(serving_of)]) -> Serving:
     """`serving_of`, for what its engine is to do. Whoever would be refused for the line is refused before the
     texts are read.

@@ -140,11 +140,16 @@ def test_a_full_line_refuses_scores_and_prompts_as_a_whole(
                 response = http.post(route, json=body)
                 assert response.status_code == 429
                 assert int(response.headers["retry-after"]) >= 1
-            wait_for_metric(server.url, "demur_requests_refused_total", 2)
+            for unread in (b"not JSON", b'{"temperature": 99}'):
+                kind = {"content-type": "application/json"}
+                response = http.post("/v1/chat/completions", content=unread, headers=kind)
+                assert (response.status_code, response.json()["error"]["code"]) == (429, "overloaded")
+            wait_for_metric(server.url, "demur_requests_refused_total", 4)
     # The server has ended, so all lines are there.
     lines = [vars(record) for record in caplog.records if record.name == "app.requests"]
     refused = [(line["route"], line["model"]) for line in lines if line["status"] == 429]
-    assert refused == [("/v1/completions", "tiny"), ("/v1/score", "tiny")]
+    chats = [("/v1/chat/completions", "tiny")] * 2
+    assert refused == [("/v1/completions", "tiny"), ("/v1/score", "tiny"), *chats]
 
 
 def test_a_server_that_stops_says_so_and_ends_what_it_has_begun(checkpoint_folder: Path) -> None:

@@ -152,6 +152,7 @@ def test_the_kubernetes_manifest_fits_the_server(http: httpx2.Client) -> None:
 def test_the_image_ships_code_in_its_last_layer_and_says_what_it_is() -> None:
     text = (HOUSE / "Dockerfile").read_text()
     build, final = re.split(r"\nFROM (?!.*AS build)", text)
+    assert text.count("\nFROM ") == text.count("\nFROM $BASE") == 2, "one argument pins both stages"
     assert re.findall(r"^COPY --from=build (\S+)", final, re.MULTILINE) == [
         "/opt/torch",
         "/opt/demur",
