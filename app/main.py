@@ -197,6 +197,7 @@ def start_engine(settings: Settings) -> Serving:
         max_queue_seconds=settings.max_queue_seconds,
         max_choices=settings.max_choices,
         max_context=settings.max_context,
+        prefix_cache_bytes=settings.prefix_cache_bytes,
     )
     probes = tuple(load_all(settings.probes_folder, loaded))
     calibration = read_calibration(settings.checkpoint, loaded.identity)

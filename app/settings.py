@@ -102,6 +102,12 @@ class Settings(BaseSettings):
         le=4096,
         description="Sequences that decode at the same time, 1 to 4096. More take more memory.",
     )
+    prefix_cache_bytes: int = Field(
+        default=1_073_741_824,
+        ge=0,
+        description="Memory of keys and values up to which texts that have ended are kept, for requests that "
+        "begin the same way; 0 keeps none.",
+    )
     max_waiting: int = Field(
         default=256,
         ge=1,

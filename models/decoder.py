@@ -74,6 +74,14 @@ class SlotCache:
         """The same: every slot has its memory from the beginning."""
         return self.held_bytes
 
+    @property
+    def text_bytes(self) -> int:
+        """See `KVCache`."""
+        return 0
+
+    def cut(self, slot: int, length: int) -> None:
+        """See `KVCache`. Nothing comes free by it."""
+
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         """Copy positions `start` to `end` of slot `source` over those of slot `target`."""
         self.keys[:, target, :, start:end] = self.keys[:, source, :, start:end]

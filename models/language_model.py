@@ -40,7 +40,8 @@ class ModelSpec:
     """What a loaded model is. end_token_ids: each of them ends a text; empty for a model without an end.
     kernel: what computes it: native, torch, torch.compile or llama.cpp. dtype: what it computes in, or int8 where its
     weights are; None where it is what the settings name. quantisation: of weights that are computed with as
-    they are quantised; None for those of a dtype."""
+    they are quantised; None for those of a dtype. cache_grows: a cache takes memory as texts are written, so
+    slots without text are free."""
 
     name: str
     vocab_size: int
@@ -52,6 +53,7 @@ class ModelSpec:
     kernel: str = "torch"
     dtype: str | None = None
     quantisation: str | None = None
+    cache_grows: bool = False
 
     @property
     def end_token_id(self) -> int | None:
@@ -111,6 +113,8 @@ class KVCache(Protocol):
     """Keys and values of `slots` rows with `length` positions each.
 
     held_bytes: the memory that they take now. most_bytes: what they would take if every slot were full.
+    text_bytes: of what they take now, what is there for the texts that slots hold; 0 where each slot has its
+    memory whether it holds a text or not.
     """
 
     @property
@@ -124,6 +128,14 @@ class KVCache(Protocol):
 
     @property
     def most_bytes(self) -> int: ...
+
+    @property
+    def text_bytes(self) -> int: ...
+
+    def cut(self, slot: int, length: int) -> None:
+        """Hold no more than the first `length` positions of a slot, which is not asked for more afterwards
+        before it is written again."""
+        ...
 
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         """Copy positions `start` to `end` of slot `source` over those of slot `target`, whose text is the

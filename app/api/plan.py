@@ -72,6 +72,7 @@ def plan(
             score_prompt=score_prompt,
             live=body.live,
             client=client,
+            cache_salt=body.cache_salt or "",
             timeout=seconds,
             skip_special_tokens=body.skip_special_tokens,
         )

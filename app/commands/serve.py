@@ -74,6 +74,13 @@ def serve(
         typer.Option(help="Most tokens of prompt and completion.  [default: the model's context]"),
     ] = None,
     max_rows: MaxRowsOption = None,
+    prefix_cache_bytes: Annotated[
+        int | None,
+        typer.Option(
+            help="Memory up to which ended texts are kept for requests that begin alike; 0 keeps none."
+            "  [default: 1073741824]"
+        ),
+    ] = None,
     max_waiting: Annotated[
         int | None, typer.Option(help="Requests that may wait; further ones get status 429.  [default: 256]")
     ] = None,

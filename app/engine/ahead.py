@@ -13,8 +13,8 @@ from app.decoding.core.commands import NextToken
 from app.decoding.core.signals import PROBE_PREFIX
 from app.decoding.core.types import Token
 from app.decoding.sampling.params import SamplingParams
-from app.engine.forward import Row
 from app.engine.reading import COLUMNS, PAST_COLUMNS, read_probes
+from app.engine.rows import Row
 from models.language_model import KVCache, LanguageModel
 from models.writing_ahead import Halt, ProbesAhead, RowAhead, WrittenAhead, writes_ahead
 from probes.ahead import probes_of_steps

@@ -207,7 +207,7 @@ class Engine:
             max_rows=self.limits.max_rows,
             max_context=self.context_length,
             cache_bytes=loop.cache.held_bytes,
-            most_cache_bytes=loop.cache.most_bytes,
+            most_cache_bytes=loop.cache.most_bytes * self.limits.max_rows // loop.cache.slots,
             waiting_requests=self._queue.waiting,
             active_requests=len(loop.under_way),
             requests_refused=self._queue.refused,

@@ -4,81 +4,18 @@ Sequences of the same ids are computed once: samples of a sure model, branches t
 strategies that are compared on one problem write the same for a long time.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from operator import attrgetter
 from time import perf_counter
 from typing import Any
 
-import torch
-
-from app.decoding.core.commands import TokenCommand
-from app.engine.requests import Choice, RequestGroup
-from app.engine.slots import Slot, SlotTable, Standing
-from app.engine.tasks import Task
+from app.engine.memory import with_memory
+from app.engine.rows import PassResult, Pending, Row
+from app.engine.slot import Salt, Standing
+from app.engine.slots import SlotTable
 from app.engine.turns import Portion, Turn, brisk_part
 from models.language_model import KVCache, LanguageModel, PrefillRow, StepOutput
-
-
-@dataclass(eq=False, slots=True)
-class Pending:
-    """A task of a choice that waits for a token."""
-
-    choice: Choice
-    task: Task
-
-    @property
-    def group(self) -> RequestGroup:
-        """Of its request."""
-        return self.choice.owner.group
-
-
-@dataclass(eq=False, slots=True)
-class Row:
-    """A pending token's place in the forward pass.
-
-    ids: the sequence's. Those from `start` to `end` go through the model; if more are lacking, its token has
-    to wait. A row of the same ids as `leader`, which is in the same pass, takes what that one finds.
-    """
-
-    pending: Pending
-    request: TokenCommand
-    slot: Slot
-    ids: list[int]
-    start: int
-    end: int
-    leader: "Row | None" = None
-
-
-@dataclass
-class PassResult:
-    """What was found for `rows`, in their order, and the rows whose forward pass raised.
-
-    found: None where there is no row; with what probes need, if some row wants one. computed: how many of the
-    rows went through the model; the others took what one of these found. prefill_tokens, prefill_seconds:
-    what rows that lacked several ids took. step_rows, step_seconds: what those that lacked one took.
-    """
-
-    rows: list[Row] = field(default_factory=list[Row])
-    found: StepOutput | None = None
-    failed: list[tuple[Row, Exception]] = field(default_factory=list[tuple[Row, Exception]])
-    passes: int = 0
-    prefill_tokens: int = 0
-    prefill_seconds: float = 0.0
-    step_rows: int = 0
-    step_seconds: float = 0.0
-    computed: int = 0
-
-    def put_in_order(self, rows: list[Row], places: Mapping[Row, int]) -> None:
-        """Have `rows`, each of whose logits are at its place now."""
-        self.rows = rows
-        order = [places[row] for row in rows]
-        if not rows:
-            self.found = None
-        if self.found is not None and order != list(range(len(self.found.logits))):
-            self.found = self.found.at(torch.tensor(order, device=self.found.logits.device))
-
 
 PASSED_OVER = 1
 """Passes in a row that short prompts may have before a long one, which is in its turn too, is read on."""
@@ -146,7 +83,7 @@ class Forward:
             ids = sequence.context.ids
             slot = self._slots.of(sequence)
             alike = leaders.setdefault((len(ids), ids[-1]), [])
-            leader = next((row for row in alike if row.ids == ids), None) if alike else None
+            leader = _same(alike, ids, each.choice.standing.salt) if alike else None
             if slot is None:
                 later.append(each)
                 continue
@@ -155,7 +92,7 @@ class Forward:
             missing = len(ids) - start
             if leader is None and missing > max(1, portion.whole):
                 later.append(each)
-                if not any(row.ids == ids for row in long):  # else it follows that one in its last piece
+                if not _same(long, ids, each.choice.standing.salt):  # else it follows that one at the end
                     long.append(Row(each, request, slot, ids, start, len(ids)))
                 continue
             if leader is None and (
@@ -177,7 +114,8 @@ class Forward:
                 row = min(long, key=_used)
                 self._slots.use(row.slot)
                 self._slots.catch_up(row.slot)  # others may have read the same beginning meanwhile
-                row.start = min(row.slot.valid, len(row.ids) - 1)
+                start = min(row.slot.valid, len(row.ids) - 1)
+                row.start, row.taken_over = start, start - row.start
                 row.end = min(row.start + portion.piece, len(row.ids))
                 rows.append(row)
                 if row.end == len(row.ids):
@@ -253,7 +191,7 @@ class Forward:
         """Run rows and note where in the logits each is. Returns whether the pass succeeded."""
         outcome.passes += 1
         try:
-            output = forward(rows)
+            output = with_memory(partial(forward, rows), self._slots.keep_nothing)
         except Exception as error:
             for row in rows:
                 row.slot.forget()
@@ -292,6 +230,11 @@ class Forward:
         columns = [(row.ids[row.end - 1], row.slot.index, row.end - 1) for row in rows]
         token_ids, slots, positions = zip(*columns, strict=True)
         return self._model.step(self._cache, token_ids, slots, positions, layers)
+
+
+def _same(rows: Iterable[Row], ids: list[int], salt: Salt) -> Row | None:
+    """The row that has the same ids, of somebody who shares with whoever brings this salt."""
+    return next((row for row in rows if row.ids == ids and row.pending.choice.standing.salt == salt), None)
 
 
 _number = attrgetter("choice.standing.number")

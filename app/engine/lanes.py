@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from app.engine.forward import Pending
 from app.engine.requests import ActiveRequest, Choice, RequestGroup
+from app.engine.rows import Pending
 from app.engine.scoring import ScoreJob
-from app.engine.slots import Standing
+from app.engine.slot import Salt, Standing
 
 SPENT: Callable[[Pending], int] = attrgetter("choice.ledger.spent")
 """Of a pending sequence: the tokens that its choice has computed; 0 before its first."""
@@ -55,10 +55,10 @@ class Lane:
         if group.over:
             group.give_up()
 
-    def next_standing(self) -> Standing:
+    def next_standing(self, salt: Salt) -> Standing:
         """That of a choice that begins now."""
         self.begun += 1
-        return Standing(self.background, self.begun)
+        return Standing(self.background, self.begun, salt)
 
     def share_out(self, slots: int) -> bool:
         """Say how many of `slots` slots every choice is entitled to, and how many may begin; whether any may.

@@ -13,11 +13,12 @@ from app.decoding.core.text import Ledger
 from app.engine.ahead import WritingAhead
 from app.engine.drawing import Drawing
 from app.engine.failures import model_failure
-from app.engine.forward import Forward, Pending, Row
+from app.engine.forward import Forward
 from app.engine.lanes import SPENT, Lane, Unread
 from app.engine.reading import Reading, reading_of
 from app.engine.requests import ActiveRequest, Choice, RequestGroup
 from app.engine.resuming import Answer, Strategies
+from app.engine.rows import Pending, Row
 from app.engine.scoring import ScoreJob, Scorer, fail
 from app.engine.slots import SlotTable
 from app.engine.specs import SequenceSpecs
@@ -35,6 +36,11 @@ from probes.reader import ProbeReader
 logger = logging.getLogger(__name__)
 
 
+SPARE_SLOTS = 96
+"""For texts that have ended, where they cost nothing: else as many texts are kept as there are rows, and none
+while all of these are being written to."""
+
+
 class DecodingLoop:
     """Decodes all requests together. Not thread-safe: `Engine` owns the thread that it runs in."""
 
@@ -49,8 +55,9 @@ class DecodingLoop:
         spec = self.model.spec
         self.context_length = min(spec.context_length, limits.max_context or spec.context_length)
         self.specs = SequenceSpecs(served, self.context_length, calibration)
-        self.cache: KVCache = self.model.new_cache(limits.max_rows, self.context_length)
-        self.slots = SlotTable(self.cache)
+        spare = SPARE_SLOTS if spec.cache_grows and limits.prefix_cache_bytes else 0
+        self.cache: KVCache = self.model.new_cache(limits.max_rows + spare, self.context_length)
+        self.slots = SlotTable(self.cache, limits.max_rows, limits.prefix_cache_bytes)
         self.counters = Counters()
         self.under_way = UnderWay(self.slots, self.counters, limits.max_queue_seconds)
         self.live, self.background = self.under_way.live, self.under_way.background
@@ -130,6 +137,7 @@ class DecodingLoop:
         lane = self.background if turn.background else self.live
         # 3. Share the slots out, and begin what has room.
         self.slots.count()
+        self.slots.keep_less()
         taken = self.slots.held(background=False) if turn.background else 0
         if lane.share_out(max(1, self._limits.max_rows - taken)):
             self._admit(lane)
@@ -151,7 +159,7 @@ class DecodingLoop:
                 group.waiting.popleft()
 
     def _start(self, lane: Lane, active: ActiveRequest) -> None:
-        index, standing, group = active.started, lane.next_standing(), active.group
+        index, standing, group = active.started, lane.next_standing(active.salt), active.group
         active.started += 1
         group.unstarted -= 1
         group.may_begin -= 1
@@ -209,6 +217,9 @@ class DecodingLoop:
         for row in outcome.rows:
             if row.leader is not None:
                 self._note_cached(row.pending.choice, row.end - 1 - row.start)
+        for row in rows:
+            if row.taken_over:
+                self._note_cached(row.pending.choice, row.taken_over)
         for row, error in outcome.failed:
             self.under_way.fail(row.pending.choice.owner, model_failure(error))
         # 6. Draw what their strategies wait for, and have these go on.

@@ -12,7 +12,7 @@ from app.decoding.core.types import Token
 from app.engine.queue import Queue
 from app.engine.reading import Reading
 from app.engine.scoring import GivenText, ScoreJob
-from app.engine.slots import Standing
+from app.engine.slot import Salt, Standing
 from app.engine.stream import Stream
 from app.engine.tasks import Task
 from app.engine.text import Piece, TextStream
@@ -217,6 +217,11 @@ class ActiveRequest:
     def given(self) -> GivenText:
         """Its prompt, if that is to be read too."""
         return GivenText(self.request.prompt_ids, self.reading)
+
+    @property
+    def salt(self) -> Salt:
+        """Whose texts it may take over."""
+        return self.request.client, self.request.cache_salt
 
     @property
     def wanted(self) -> bool:

@@ -5,8 +5,8 @@ from collections.abc import Sequence as Items
 
 from app.decoding.core.types import Token
 from app.engine.failures import broken_logits
-from app.engine.forward import Pending, Row
 from app.engine.lanes import Lane
+from app.engine.rows import Pending, Row
 from app.engine.tasks import run
 from app.engine.types import Counters
 from app.engine.under_way import UnderWay

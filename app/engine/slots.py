@@ -1,8 +1,9 @@
 """Which sequence lives in which slot of the KV cache, and what a slot still holds.
 
 Slots are a cache of sequences, not a property of them: any sequence can be rebuilt from its token
-ids. So there may be more sequences than slots, and what a freed slot holds serves later sequences
-that begin the same way.
+ids. So there may be more sequences than slots, and what a slot holds serves later sequences that
+begin the same way: the slot of a choice that has ended keeps its text (docs/prefix-cache.md) until
+another one needs the place or the memory, the text that was not used for longest going first.
 
 Every choice is entitled to a number of slots (`app.engine.lanes`), which nobody takes from it. What it holds
 beyond that goes to whoever has less than its own part, or else to a choice that began earlier; those that
@@ -11,108 +12,49 @@ branches that wait for each other would lose theirs at every token, and all of t
 again and again.
 """
 
+import logging
 import weakref
 from collections.abc import Sequence as Ids
-from dataclasses import dataclass
+from math import inf
+from operator import attrgetter
 
-from app.decoding.core.context import Context
-from app.decoding.core.text import Ledger, Text
+from app.decoding.core.text import Text
+from app.engine.failures import worded
+from app.engine.memory import tells_of_memory
+from app.engine.slot import Salt, Slot, Standing
 from models.language_model import KVCache
 
+log = logging.getLogger(__name__)
 
-@dataclass(eq=False, slots=True)
-class Standing:
-    """Where a choice stands among those that share the slots.
-
-    number: in order of beginning. entitled: slots that nobody takes from it.
-    held: slots of its sequences that go on. resting: of these, those whose sequence waits for no token now.
-    """
-
-    background: bool = False
-    number: int = 0
-    entitled: int = 1
-    held: int = 0
-    resting: int = 0
-
+HowMissed = tuple[int, bool, bool, int, bool, int]
 
 # Shorter prefixes that two prompts happen to share are cheaper to compute than to look after.
 MIN_SHARED_PREFIX = 16
 
 
-class Slot:
-    """One row of the cache.
+class SlotTable:
+    """All slots of a cache.
 
-    context: the ids that were written here; kept after their sequence is gone.
-    length: how many of them were written.
-    owner: the sequence that goes on here, None once it is gone.
-    standing: that of the owner's choice. counted: it is one of those that the choice holds.
-    used: tick of the last use. spent: tokens that the owner's choice had computed by then.
+    rows: how many of them sequences may own at a time; all if None. What is beyond keeps texts.
+    most_kept_bytes: texts of choices that have ended are kept while all texts take no more; none if 0.
     """
 
-    __slots__ = ("context", "counted", "index", "length", "owner", "spent", "standing", "used")
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.context: Context | None = None
-        self.length = 0
-        self.owner: weakref.ref[Text] | None = None
-        self.standing = Standing()
-        self.counted = False
-        self.used = -1
-        self.spent = 0
-
-    @property
-    def valid(self) -> int:
-        """Number of leading positions that hold what `context` says now."""
-        return 0 if self.context is None else min(self.length, self.context.unchanged)
-
-    @property
-    def free(self) -> bool:
-        """No living sequence owns it."""
-        return self.owner is None or self.owner() is None
-
-    @property
-    def resting(self) -> bool:
-        """Its owner waits for no token now."""
-        owner = None if self.owner is None else self.owner()
-        return owner is None or not owner.pending
-
-    def idle(self, longest: int) -> bool:
-        """It has no owner, or one that will hardly go on soon: its text is finished, or its choice has
-        computed more than `longest` tokens since it last had one."""
-        owner = None if self.owner is None else self.owner()
-        if owner is None or owner.finished:
-            return True
-        return not owner.pending and owner.ledger.spent - self.spent > longest
-
-    def written(self, length: int) -> None:
-        """The cache now holds the first `length` ids."""
-        assert self.context is not None
-        self.length = length
-        self.context.unchanged = length
-
-    def forget(self) -> None:
-        """What the cache holds here is not to be trusted."""
-        self.length = 0
-
-
-class SlotTable:
-    """All slots of a cache."""
-
-    def __init__(self, cache: KVCache) -> None:
+    def __init__(self, cache: KVCache, rows: int | None = None, most_kept_bytes: float = inf) -> None:
         self._cache = cache
+        self._rows = cache.slots if rows is None else rows
+        self._most_kept_bytes = most_kept_bytes
         self._slots = [Slot(index) for index in range(cache.slots)]
         # Branches that wait for each other all go on before their choice has computed so much.
-        self._patience = 2 * cache.slots
+        self._patience = 2 * self._rows
         self.tick = 0
 
     def free(self) -> int:
-        """Number of slots that no living sequence owns."""
-        return sum(slot.free for slot in self._slots)
+        """Number of slots that sequences could own beside those that do now."""
+        return self._rows - sum(not slot.free for slot in self._slots)
 
     def open(self) -> int:
         """Number of slots that a live choice may have: those that are free, and those of the background."""
-        return sum(slot.free or slot.standing.background for slot in self._slots)
+        return self._rows - sum(not (slot.free or slot.standing.background) for slot in self._slots)
 
     def count(self) -> None:
         """Count anew what every choice holds: branches come and go without a word to the table."""
@@ -145,14 +87,12 @@ class SlotTable:
         standing: that of its choice. seize: if no slot yields to it, take what is missed least all the same.
         None if no slot yields to it.
         """
-        source, shared = self._best_prefix(sequence)
-        target = self._take(source, standing)
-        if target is None and seize:
-            target = min(self._slots, key=lambda slot: self._how_missed(slot, standing))
+        source, shared = self._best_prefix(sequence, standing.salt)
+        target = self._take(source, shared, standing, seize=seize)
         if target is None:
             return None
-        if source is not None and source is not target:
-            self._cache.copy(source.index, target.index, 0, shared)
+        if source is not None and source is not target and not self._carry_over(source, target, 0, shared):
+            shared = 0
         if target.context is not None:
             target.context.slot = None
         target.standing.held -= target.counted
@@ -175,49 +115,119 @@ class SlotTable:
     def catch_up(self, slot: Slot) -> None:
         """Give a slot what another one holds of its text, if that is more than it holds itself."""
         assert slot.context is not None
-        source, shared = self._longest_prefix(slot.context.ids, slot.valid + MIN_SHARED_PREFIX)
-        if source is not None:
-            self.copy(source, slot, slot.valid, shared)
+        source, shared = self._longest_prefix(
+            slot.context.ids, slot.standing.salt, slot.valid + MIN_SHARED_PREFIX
+        )
+        if source is not None and self._carry_over(source, slot, slot.valid, shared):
+            slot.written(shared)
 
-    def release(self, ledger: Ledger) -> None:
-        """Free every slot of a choice that has ended; what they hold stays for others."""
+    def release(self, standing: Standing, *, keep: bool = True) -> None:
+        """Free every slot of a choice that has ended. keep: what they hold may serve others."""
+        standing.ended = True
         for slot in self._slots:
-            owner = None if slot.owner is None else slot.owner()
-            if owner is not None and owner.ledger is ledger:
+            if slot.standing is standing and slot.context is not None:
                 slot.owner = None
+                if keep and self._most_kept_bytes:
+                    self._keep_once(slot)
+                else:
+                    self._clear(slot)
+        self.keep_less()
 
     def release_all(self) -> None:
-        """Free every slot."""
+        """Free every slot, and keep nothing."""
         for slot in self._slots:
             slot.owner = None
+            self._clear(slot)
 
-    def _best_prefix(self, sequence: Text) -> tuple[Slot | None, int]:
+    def keep_less(self) -> None:
+        """Let go of what is kept beyond its bound, those texts first that were not used for longest."""
+        if self._cache.text_bytes > self._most_kept_bytes:
+            for slot in sorted(self._kept(), key=_used):
+                self._clear(slot)
+                if self._cache.text_bytes <= self._most_kept_bytes:
+                    return
+
+    def keep_nothing(self) -> bool:
+        """Let go of all that is kept. Returns whether there was anything."""
+        kept = self._kept()
+        for slot in kept:
+            self._clear(slot)
+        return bool(kept)
+
+    def _carry_over(self, source: Slot, target: Slot, start: int, end: int) -> bool:
+        """Copy what is computed anew if there is no memory for the copy; whether it was copied."""
+        if source.free:
+            source.used = self.tick
+        try:
+            self._cache.copy(source.index, target.index, start, end)
+        except Exception as error:
+            if not tells_of_memory(error):
+                raise
+            log.warning("A beginning that two texts share could not be copied: %s", worded(error))
+            return False
+        return True
+
+    def _keep_once(self, slot: Slot) -> None:
+        """Have no kept text be the beginning of another one, this one or any."""
+        for other in self._slots:
+            if other is not slot and other.context is not None and other.standing.ended:
+                if _begins(slot, other):
+                    other.used = self.tick
+                    self._clear(slot)
+                    return
+                if _begins(other, slot):
+                    self._clear(other)
+
+    def _kept(self) -> list[Slot]:
+        """Slots with texts that nobody goes on with. Of a choice that goes on, a branch that is gone may be
+        where others begin that have had no turn yet."""
+        old = self.tick - self._patience
+        return [
+            slot
+            for slot in self._slots
+            if slot.context is not None and slot.free and (slot.standing.ended or slot.used < old)
+        ]
+
+    def _clear(self, slot: Slot) -> None:
+        self._cache.cut(slot.index, 0)
+        slot.clear()
+
+    def _best_prefix(self, sequence: Text, salt: Salt) -> tuple[Slot | None, int]:
         """The slot with the longest prefix in common with the sequence, if it is worth having."""
         ids = sequence.context.ids
         if sequence.origin is not None and sequence.origin.slot is not None:
             slot = self._slots[sequence.origin.slot]
             return slot, shared_prefix(ids, sequence.origin.ids, slot.valid)
-        return self._longest_prefix(ids, MIN_SHARED_PREFIX)
+        return self._longest_prefix(ids, salt, MIN_SHARED_PREFIX)
 
-    def _longest_prefix(self, ids: Ids[int], least: int) -> tuple[Slot | None, int]:
+    def _longest_prefix(self, ids: Ids[int], salt: Salt, least: int) -> tuple[Slot | None, int]:
         """The slot that holds most of the beginning of a text, if that is at least so many ids."""
         best, most = None, least - 1
         for slot in self._slots:
             valid = slot.valid
-            if slot.context is not None and valid > most:
-                shared = shared_prefix(ids, slot.context.ids, valid)
-                if shared > most:
-                    best, most = slot, shared
+            if slot.context is not None and valid > most and slot.standing.salt == salt:
+                held = slot.context.ids
+                if ids[: most + 1] == held[: most + 1]:  # else it shares no more than the best so far
+                    best, most = slot, shared_prefix(ids, held, valid)
         return (None, 0) if best is None else (best, most)
 
-    def _take(self, source: Slot | None, standing: Standing) -> Slot | None:
-        """A slot to overwrite: the source itself if free, else what is missed least."""
-        if source is not None and source.free:
-            return source
-        candidates = [slot for slot in self._slots if self._yields(slot, standing) and slot is not source]
-        if candidates:
-            return min(candidates, key=lambda slot: self._how_missed(slot, standing))
-        return source if source is not None and self._yields(source, standing) else None
+    def _take(self, source: Slot | None, shared: int, standing: Standing, *, seize: bool) -> Slot | None:
+        """A slot to overwrite: the source itself if it is free and holds no more than what is shared, else
+        what is missed least, and rather anything than the source."""
+        is_full = self.free() <= 0
+        places = [
+            slot
+            for slot in self._slots
+            if not (is_full and slot.free) and (seize or self._yields(slot, standing))
+        ]
+
+        def order(slot: Slot) -> tuple[int, HowMissed]:
+            missed = self._how_missed(slot, standing)
+            if slot is not source:
+                return (1 if slot.free else 3), missed
+            return (4 if not slot.free else 2 if shared < slot.valid else 0), missed
+
+        return min(places, key=order, default=None)
 
     def _yields(self, slot: Slot, taker: Standing) -> bool:
         """Whether a choice may take it."""
@@ -232,7 +242,7 @@ class SlotTable:
             return False
         return taker.held < taker.entitled or taker.number < owner.number
 
-    def _how_missed(self, slot: Slot, taker: Standing) -> tuple[int, bool, bool, int, bool, int]:
+    def _how_missed(self, slot: Slot, taker: Standing) -> HowMissed:
         """Free slots are missed least, then idle ones, then those of the background and of choices that began
         last, resting branches first, and the choice's own come last; of equals, those not used for longest.
         """
@@ -255,3 +265,21 @@ def shared_prefix(left: Ids[int], right: Ids[int], limit: int) -> int:
         else:
             high = middle
     return low
+
+
+def _begins(slot: Slot, other: Slot) -> bool:
+    """Whether one slot's text is the beginning of another's, or the same."""
+    assert slot.context is not None
+    assert other.context is not None
+    length, ids, others = slot.valid, slot.context.ids, other.context.ids
+    if length == 0:
+        return True
+    return (
+        length <= other.valid
+        and ids[length - 1] == others[length - 1]  # which tells most of them apart
+        and slot.standing.salt == other.standing.salt
+        and ids[:length] == others[:length]
+    )
+
+
+_used = attrgetter("used")

@@ -54,6 +54,8 @@ class EngineLimits:
     max_prefill_tokens: prompt tokens in one forward pass; keeps long prompts from holding up
         the sequences that are being written. The engine takes fewer where these take long.
     max_context: positions per slot; None = the model's context length.
+    prefix_cache_bytes: memory of keys and values up to which texts that have ended are kept, for requests
+        that begin the same way; 0 = none is kept.
     """
 
     max_rows: int = 32
@@ -63,6 +65,7 @@ class EngineLimits:
     max_top_logprobs: int = 20
     max_prefill_tokens: int = 4096
     max_context: int | None = None
+    prefix_cache_bytes: int = 2**30
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class GenerationRequest:
     background: may take long; it gets what other requests leave of the engine, and waits without a limit.
     live: also deliver what happens to text that is not committed, as `LiveOut`.
     client: whose request it is, by any name; clients have equal parts of the engine.
+    cache_salt: it shares the cache with requests of its client that bring the same one alone.
     timeout: seconds after which it ends with `DeadlineError`; None = it may take as long as it takes.
     skip_special_tokens: special tokens have no text; if they have one, that of a token which ends the text is
         no part of it.
@@ -92,6 +96,7 @@ class GenerationRequest:
     background: bool = False
     live: bool = False
     client: str = ""
+    cache_salt: str = ""
     timeout: float | None = None
     skip_special_tokens: bool = True
 

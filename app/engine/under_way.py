@@ -16,7 +16,7 @@ from app.engine.scoring import ScoreJob, fail
 from app.engine.slots import SlotTable
 from app.engine.stream import Stream, Waiter, wake
 from app.engine.types import Counters, Failed, RequestDone, StreamItem
-from app.errors import DeadlineError, StrategyError
+from app.errors import DeadlineError, ModelFailureError, StrategyError
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class UnderWay:
         active.completion_tokens += result.position
         active.discarded_tokens += discarded
         self._counters.discarded_tokens += discarded
-        self._slots.release(choice.ledger)
+        self._slots.release(choice.standing)
         active.choices.remove(choice)
         self._lane(active).close(choice)
         active.ended += 1
@@ -125,15 +125,16 @@ class UnderWay:
         if not active.over:
             self._counters.failed += 1
             self.say(active, [Failed(error)])
-            self.end(active)
+            # What a broken pass wrote would break later requests that begin the same way.
+            self.end(active, keep=not isinstance(error, ModelFailureError))
 
-    def end(self, active: ActiveRequest) -> None:
-        """Stop whatever of the request still runs, and free its rows."""
+    def end(self, active: ActiveRequest, *, keep: bool = True) -> None:
+        """Stop whatever of the request still runs, and free its rows. keep: their texts may serve others."""
         active.over = True
         active.stream.drawn_tokens = active.drawn_tokens
         for choice in active.choices:
             choice.task.close()
-            self._slots.release(choice.ledger)
+            self._slots.release(choice.standing, keep=keep)
         active.group.members.pop(active, None)
         self._lane(active).remove(active)
         active.choices.clear()

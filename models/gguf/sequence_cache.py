@@ -64,10 +64,21 @@ class SequenceCache:
         """What they take if every slot is full and no two texts begin the same way."""
         return self.slots * self.length * self._position_bytes
 
+    @property
+    def text_bytes(self) -> int:
+        """Memory of the cells that slots refer to, or more where several refer to the same."""
+        return min(sum(self._lengths) * self._position_bytes, self.held_bytes)
+
+    def cut(self, slot: int, length: int) -> None:
+        """See `KVCache`. Other slots may have the same cells."""
+        if self._lengths[slot] > length:
+            self._context.cut(slot, length)
+            self._lengths[slot] = length
+
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         """See `KVCache`. Nothing is moved: the cells are those of both slots from now on."""
         if source != target and start < end:
-            self._cut(target, start)
+            self.cut(target, start)
             self._context.share(source, target, start, end)
             self._lengths[target] = end
 
@@ -132,12 +143,7 @@ class SequenceCache:
                     raise CapacityError(
                         f"slot {slot} holds {self._lengths[slot]} positions; the next cannot be {position}"
                     )
-                self._cut(slot, position)
-
-    def _cut(self, slot: int, length: int) -> None:
-        if self._lengths[slot] > length:
-            self._context.cut(slot, length)
-            self._lengths[slot] = length
+                self.cut(slot, position)
 
     def _grow(self) -> None:
         most = max(PASS, self.slots * self.length)

@@ -31,6 +31,7 @@ def describe(network: Any, name: str, *ends: EndTokens) -> ModelSpec:
         n_layers=_size(config, "num_hidden_layers"),
         parameters=count_parameters(network),
         end_token_ids=end_token_ids(*of_configs, *ends, vocab_size=vocab_size),
+        cache_grows=True,
     )
 
 

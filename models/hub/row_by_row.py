@@ -45,6 +45,18 @@ class RowCaches:
         """What they take if every slot is full."""
         return self.slots * self.length * self._position_bytes
 
+    @property
+    def text_bytes(self) -> int:
+        """The same: slots that hold no text take nothing."""
+        return self.held_bytes
+
+    def cut(self, slot: int, length: int) -> None:
+        """See `KVCache`."""
+        if length == 0:
+            self.rows[slot] = _new_row()
+        else:
+            _crop(self.rows[slot], length)
+
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         """Copy positions `start` to `end` of slot `source` over those of slot `target`."""
         made = _new_row()

@@ -65,6 +65,15 @@ class TokenPool:
         """What they take if every slot is full."""
         return self.slots * self.length * self._position_bytes
 
+    @property
+    def text_bytes(self) -> int:
+        """Memory of the pages that slots refer to."""
+        return self._pages.taken * PAGE * self._position_bytes
+
+    def cut(self, slot: int, length: int) -> None:
+        """See `KVCache`. Others may refer to the same pages; what comes free is there for whoever writes."""
+        self._pages.cut(slot, length)
+
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         """See `KVCache`. Nothing is moved before one of the two goes on."""
         if source != target and start < end:

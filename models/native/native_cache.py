@@ -29,11 +29,18 @@ class NativeCache:
         """The same: every slot has its memory from the beginning."""
         return self.held_bytes
 
+    @property
+    def text_bytes(self) -> int:
+        """See `KVCache`."""
+        return 0
+
+    def cut(self, slot: int, length: int) -> None:
+        """See `KVCache`. Nothing comes free by it."""
+
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         """Copy positions `start` to `end` of slot `source` over those of slot `target`."""
-        positions = torch.arange(start, end)
-        block, place = positions // BLOCK, positions % BLOCK
-        self.keys[:, target, :, block, :, place] = self.keys[:, source, :, block, :, place]
+        blocks = slice(start // BLOCK, _blocks(end))  # what else is in them is the same, or nothing
+        self.keys[:, target, :, blocks] = self.keys[:, source, :, blocks]
         self.values[:, target, :, start:end] = self.values[:, source, :, start:end]
 
 

@@ -57,8 +57,11 @@ class Cache:
 
     def __init__(self, slots: int, length: int) -> None:
         self.slots, self.length = slots, length
-        self.held_bytes = self.most_bytes = 0
+        self.held_bytes = self.most_bytes = self.text_bytes = 0
         self.answers: dict[int, tuple[int, Sequence[int]]] = {}
+
+    def cut(self, slot: int, length: int) -> None:
+        pass
 
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         assert start == 0

@@ -166,6 +166,22 @@ def test_fork_shares_the_prefix_and_nothing_else(subject: Subject) -> None:
     subject.assert_last(output, 1, [*ids[:6], 50])
 
 
+def test_what_one_slot_lets_go_of_others_still_have(subject: Subject) -> None:
+    ids = random_ids(9)
+    cache = subject.model.new_cache(3, 16)
+    assert cache.text_bytes == 0
+    subject.model.prefill(cache, [row(0, 0, ids)])
+    cache.copy(source=0, target=1, start=0, end=9)
+    cache.cut(0, 4)
+    subject.assert_last(subject.step(cache, [(1, 9, 40)]), 0, [*ids, 40])
+    subject.assert_last(subject.step(cache, [(0, 4, 41)]), 0, [*ids[:4], 41])
+    assert 0 <= cache.text_bytes <= cache.held_bytes
+    cache.cut(0, 0)
+    cache.cut(1, 0)
+    assert cache.text_bytes == 0
+    subject.assert_last(subject.model.prefill(cache, [row(0, 0, ids[:3])], LAYERS), 0, ids[:3])
+
+
 def test_rewind_forgets_what_came_after(subject: Subject) -> None:
     ids = random_ids(10)
     cache = subject.model.new_cache(1, 16)

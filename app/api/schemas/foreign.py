@@ -21,7 +21,7 @@ class Foreign:
 
 
 _BEAMS = 'use strategy: {"kind": "beam", "width": 4, "length_penalty": 1.0}'
-_CACHE = "whatever the prompt shares with an earlier one is taken from the cache, in every request"
+_CACHE = "what a prompt shares with an earlier one is taken from the cache, or send a cache_salt of its own"
 _FORMAT = "text comes as the model writes it; check it, or ask again where it does not fit"
 _GRAMMAR = "output is not constrained by a grammar or schema; check the text that comes back"
 _HISTORY = "penalties look at the whole text; use repetition_penalty, or dry_penalty_last_n with DRY"
@@ -146,7 +146,6 @@ _SHARED: Mapping[str, Foreign] = {
     "response_format": Foreign(_GRAMMAR, ({"type": "text"},)),
     # cache, queue and server
     "cache_prompt": Foreign(_CACHE, (True,)),
-    "cache_salt": Foreign(_CACHE),
     "n_cache_reuse": Foreign(_CACHE, (0,)),
     "n_keep": Foreign("a text ends where the context is full, nothing is shifted out", (0, -1)),
     "n_discard": Foreign("a text ends where the context is full, nothing is shifted out", (0,)),

@@ -103,6 +103,14 @@ class GenerationFields(SamplingFields):
     user: str | None = Field(
         default=None, max_length=512, description="Accepted for compatibility; has no effect."
     )
+    cache_salt: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=256,
+        description="What the prompt shares with an earlier one is taken from the cache if that came with "
+        "the same API key and the same salt, so who does not know it cannot tell from times what was asked. "
+        "Default: the salt that all requests have which bring none.",
+    )
     strategy: RequestStrategy | None = Field(
         default=None,
         description='How the text is decoded: {"kind": ...} with the parameters that GET /v1/strategies '

@@ -52,3 +52,15 @@ def test_it_answers_with_signals_and_strategies(asking: httpx2.Client) -> None:
     (choice,) = answer.json()["choices"]
     assert len(choice["signals"]) == 8
     assert all(each["entropy"] > 0 for each in choice["signals"])
+
+
+def test_what_prompts_have_in_common_is_computed_once(asking: httpx2.Client) -> None:
+    computed: list[int] = []
+    for end in ("a", "b"):
+        body = {"prompt": "the cat sat on the mat " * 2 + end, "max_tokens": 4, "ignore_eos": True}
+        answer = asking.post("/v1/completions", json=body)
+        assert answer.status_code == 200, answer.text
+        usage = answer.json()["usage"]
+        computed.append(usage["prompt_tokens"] - usage["prompt_tokens_details"]["cached_tokens"])
+    assert computed[0] > 16
+    assert computed[1] == 1

@@ -24,9 +24,13 @@ class RecordingCache:
     held_bytes: int = 0
     most_bytes: int = 0
     copies: list[tuple[int, int, int, int]] = field(default_factory=list[tuple[int, int, int, int]])
+    text_bytes: int = 0
 
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         self.copies.append((source, target, start, end))
+
+    def cut(self, slot: int, length: int) -> None:
+        pass
 
 
 def sequence(ids: list[int]) -> Sequence:

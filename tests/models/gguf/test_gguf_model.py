@@ -32,6 +32,7 @@ TESTS: tuple[Callable[..., None], ...] = (
     suite.test_prefill_in_pieces,
     suite.test_extending_in_pieces_has_every_position,
     suite.test_fork_shares_the_prefix_and_nothing_else,
+    suite.test_what_one_slot_lets_go_of_others_still_have,
     suite.test_rewind_forgets_what_came_after,
     suite.test_any_history_of_prefills_steps_forks_and_rewinds_equals_a_fresh_pass,
     suite.test_row_does_not_depend_on_its_neighbours,
