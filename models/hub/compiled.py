@@ -54,18 +54,21 @@ class CompiledModel:
         self._windows = windows_of(network.config.get_text_config(decoder=True))
         if len(set(getattr(network, "hf_device_map", {}).values())) > 1:
             raise ArtifactError("its layers are shared out among devices")
-        blocks = [_CompiledBlock(block, layer, backend) for layer, block in enumerate(stream.blocks)]
         log.info("compiling the blocks of %s, which can take minutes", self.spec.name)
         began = monotonic()
+        blocks: list[_CompiledBlock] = []
         try:
+            blocks += (_CompiledBlock(block, layer, backend) for layer, block in enumerate(stream.blocks))
             # Sizes that are equal by chance are not taken for the same.
             with shape_config.patch(use_duck_shape=False):  # pyright: ignore[reportAttributeAccessIssue]
                 for rows in COMPILED_ROWS:
                     self._check(batched, rows)
-        except ArtifactError:
+        except Exception as error:  # whatever a compiler stumbles over in the code of some architecture
             for block in blocks:
                 block.remove()
-            raise
+            if isinstance(error, ArtifactError):
+                raise
+            raise ArtifactError(f"torch.compile fails ({first_line(error)})") from error
         for block in blocks:
             block.compile_no_more()
         log.info("compiled the blocks of %s in %.0f s", self.spec.name, monotonic() - began)
@@ -112,10 +115,7 @@ class CompiledModel:
         batched.prefill(cache, [PrefillRow(slot, 0, tuple(ids)) for slot, ids in enumerate(texts)])
         asked = (cache, [ids[0] for ids in texts], range(rows), lengths)
         expected = batched.step(*asked).logits
-        try:
-            found = self.step(*asked).logits
-        except Exception as error:  # whatever a compiler stumbles over in the code of some architecture
-            raise ArtifactError(f"torch.compile fails ({first_line(error)})") from error
+        found = self.step(*asked).logits
         scale, difference = float(expected.abs().max()), float((found - expected).abs().max())
         if not difference <= tolerance_of(self._network) * scale:
             raise ArtifactError(f"compiled its logits differ by {difference:.2g}, of {scale:.2g} at most")
