@@ -39,10 +39,11 @@ def end_token_ids(*given: EndTokens, vocab_size: int) -> tuple[int, ...]:
 class ModelSpec:
     """What a loaded model is.
 
-    end_token_ids: each of them ends a text; empty for a model without an end. kernel: what computes it: native,
-    torch, torch.compile or llama.cpp. dtype: what it computes in, or int8 where its weights are; None where it
-    is what the settings name. quantisation: of weights that are computed with as they are quantised; None for
-    those of a dtype. cache_grows: a cache takes memory as texts are written, so slots without text are free.
+    end_token_ids: each of them ends a text; empty for a model without an end.
+    kernel: what computes it: native, torch, torch.compile or llama.cpp.
+    dtype: what it computes in, or int8 where its weights are; None where it is what the settings name.
+    quantisation: of weights that are computed with as they are quantised; None for those of a dtype.
+    cache_grows: a cache takes memory as texts are written, so slots without text are free.
     """
 
     name: str
