@@ -1,7 +1,7 @@
 # The build stage installs into three folders, which the final stage, a plain Python, takes over one by one: a
 # change of the code ships its own few megabytes, a change of the lock not torch again.
-# Any Python 3.11 of Debian 12. A digest pins it: BASE=python:3.11-slim-bookworm@sha256:...
-ARG BASE=python:3.11-slim-bookworm
+# Any Python 3.11 of Debian 12. The digest is that of the index of all platforms; docs/operations.md renews it.
+ARG BASE=python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 FROM $BASE AS build
 
