@@ -180,9 +180,12 @@ class DecodingLoop:
         self.under_way.settle(choice)
 
     def _note_cached(self, choice: Choice, tokens: int) -> None:
-        """Count what of a request's prompt need not be computed for it, as long as it has written nothing."""
+        """Count what of a request's prompt need not be computed for it, as long as it has written nothing:
+        at most all but its last token, however often its branches take that over, or lose it again."""
         if choice.index == 0 and choice.ledger.spent == 0:
-            choice.owner.cached_tokens += tokens
+            owner = choice.owner
+            tokens = min(tokens, len(owner.request.prompt_ids) - 1 - owner.cached_tokens)
+            owner.cached_tokens += tokens
             self.counters.cached_prompt_tokens += tokens
 
     def _go_on(self, lane: Lane, turn: Turn) -> None:
@@ -215,7 +218,8 @@ class DecodingLoop:
         if outcome.step_rows:
             self._ahead.taken(outcome.step_rows, outcome.step_seconds)
         for row in outcome.rows:
-            if row.leader is not None:
+            # What one branch of a request computes for its others comes from no other text.
+            if row.leader is not None and row.leader.pending.choice.owner is not row.pending.choice.owner:
                 self._note_cached(row.pending.choice, row.end - 1 - row.start)
         for row in rows:
             if row.taken_over:

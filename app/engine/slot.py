@@ -86,8 +86,8 @@ class Slot:
         self.length = 0
 
     def clear(self) -> None:
-        """The cache holds nothing here any more."""
+        """The cache holds nothing here any more, and nobody goes on."""
         if self.context is not None:
             self.context.slot = None
-        self.context = None
+        self.context = self.owner = None
         self.length, self.used = 0, -1

@@ -55,8 +55,9 @@ class SeveralRows:
 
     @property
     def past(self) -> int:
-        """No number is that of all rows, and none is asked for, as their masks are given."""
-        return 0
+        """Of a row alone, which lies in several pieces, as that of `OneRow`. No number is that of several
+        rows, and none is asked for, as their masks are given."""
+        return self.reach - len(self.into) if self.rows == 1 else 0
 
     def exchange(self, line: Tensor, states: Tensor, kind: str) -> Tensor:
         """Write states (B, heads, T, head size) into a line, and read (B, heads, reach, head size)."""

@@ -169,7 +169,8 @@ def _new_row() -> Any:
 
 
 def _crop(cache: Any, length: int) -> None:
-    """Keep the first `length` positions; transformers counts the ones to drop, as a negative number."""
-    surplus = cache.get_seq_length() - length
-    if surplus > 0:
-        cache.crop(-surplus)
+    """Keep the first `length` positions. Not by transformers, which drops so many of every layer: where a
+    pass failed half way, those that it did not come to hold fewer."""
+    for layer in cache.layers:
+        if layer.is_initialized:
+            layer.keys, layer.values = layer.keys[:, :, :length], layer.values[:, :, :length]

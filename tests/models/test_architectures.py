@@ -9,6 +9,7 @@ from torch import Tensor
 
 from models.hub.batched import BatchedModel
 from models.hub.choosing import hub_model
+from models.hub.pages import PAGE
 from models.hub.row_by_row import RowByRowModel
 from models.language_model import LanguageModel, PrefillRow, StepOutput
 from tests.models.architectures import CONFIGS, ONE_BY_ONE, VOCABULARY, WINDOW, network_of
@@ -115,6 +116,22 @@ def test_bfloat16_is_as_close_as_batches_of_transformers_are(kind: str) -> None:
         alone = [whole(network, text)[0] for text in texts.tolist()]
         own = max(own, *map(difference, together, alone))
     assert worst < max(3 * own, 2.0**-6), (worst, own)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_a_row_alone_that_goes_on_from_anothers_beginning(kind: str) -> None:
+    """It lies in several pieces then, and some networks make a mask by how long its past is."""
+    model = hub_model(network_of(kind), kind)
+    ids = tuple(range(10, 10 + PAGE + 8))
+    cache = model.new_cache(2, len(ids))
+    model.prefill(cache, [PrefillRow(0, 0, ids[:-2])])
+    cache.copy(0, 1, 0, PAGE + 4)
+    logits = [
+        model.prefill(cache, [PrefillRow(1, PAGE + 4, ids[PAGE + 4 : -1])]).logits[0],
+        model.step(cache, ids[-1:], [1], [len(ids) - 1]).logits[0],
+    ]
+    expected = model.score(ids).logits[-2:]
+    assert max(map(difference, logits, expected)) < TOLERANCE
 
 
 def test_rows_are_reported_in_their_order_whatever_their_lengths() -> None:

@@ -83,6 +83,24 @@ def test_gap_in_a_slot_is_refused_row_by_row() -> None:
         model.prefill(cache, [PrefillRow(0, 3, (1,))])
 
 
+def test_a_pass_that_failed_half_way_can_be_run_again_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when there was no memory for it: some layers hold more then than others."""
+    network = network_of("bloom")
+    model = hub_model(network, "mine")
+    cache, ids = model.new_cache(1, 24), tuple(range(3, 23))
+    model.prefill(cache, [PrefillRow(0, 0, ids[:12])])
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache.rows[0].layers[1], "update", fail)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            model.prefill(cache, [PrefillRow(0, 12, ids[12:])])
+    found = model.prefill(cache, [PrefillRow(0, 12, ids[12:])]).logits[0]
+    torch.testing.assert_close(found, model.score(ids).logits[-1], atol=1e-4, rtol=0)
+
+
 def test_masks_by_layer_type() -> None:
     positions = torch.tensor([[2, 3], [5, 5]])
     windows = {"full_attention": None, "sliding_attention": 2, "chunked_attention": 4}

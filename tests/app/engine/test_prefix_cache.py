@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.decoding.sampling.params import SamplingParams
-from app.decoding.strategies import Greedy
+from app.decoding.strategies import ConfidenceVoting, Greedy, SelfConsistency
+from app.decoding.strategies.base import Runnable
 from app.engine.engine import Engine
 from app.engine.loop import SPARE_SLOTS, DecodingLoop
 from app.engine.slots import MIN_SHARED_PREFIX
@@ -212,6 +213,15 @@ def test_what_is_written_twice_is_computed_once_for_whoever_may_know_of_each_oth
     assert len({tuple(result.only.ids) for result in results}) == 1
     assert cached(*results) == [0, 0, 23]
     assert loop.counters.prefill_tokens == 2 * len(PROMPT)
+
+
+@pytest.mark.parametrize("strategy", [SelfConsistency(), ConfidenceVoting()])
+def test_branches_that_read_one_prompt_together_take_nothing_from_the_cache(strategy: Runnable) -> None:
+    """One of them computes it; and what was there already is counted once, not for each branch."""
+    loop = loop_of(tiny_model())
+    results = [decode(loop, ask(ids, strategy))[0] for ids in (PROMPT, (*PROMPT[:20], 60, 61, 62))]
+    assert cached(*results) == [0, 20]
+    assert (loop.counters.prompt_tokens, loop.counters.cached_prompt_tokens) == (24 + 23, 20)
 
 
 def test_nothing_is_kept_where_that_is_turned_off(any_model: LanguageModel[Any]) -> None:
