@@ -45,12 +45,24 @@ except MemoryError:
     pass
 """
 
+_ENDED_IN_TORCH = b"terminate called without an active exception\n"
+"""What CPython 3.11 does to a daemon thread that comes back from an operation of torch while the process ends: a
+hundredth of this thread's time. One that comes back from the native step ends well."""
+_MORE_TRIES = 3
+
+
+def ended(program: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, "-c", _NETWORK + program], capture_output=True, timeout=250)
+
 
 @needs_native
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc, and a fork beside threads")
 @pytest.mark.parametrize("program", [_AT_WORK, _FORKED, _NO_MORE_THREADS], ids=["pass", "fork", "threads"])
 def test_a_process_ends_well(program: str) -> None:
-    done = subprocess.run([sys.executable, "-c", _NETWORK + program], capture_output=True, timeout=250)
+    done = ended(program)
+    for _ in range(_MORE_TRIES):
+        if done.stderr == _ENDED_IN_TORCH:
+            done = ended(program)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
