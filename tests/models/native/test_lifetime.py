@@ -46,7 +46,7 @@ except MemoryError:
 """
 
 _ENDED_IN_TORCH = b"terminate called without an active exception\n"
-"""What CPython 3.11 does to a daemon thread that comes back from an operation of torch while the process ends,
+"""What CPython 3.11 does to a daemon thread coming back from an operation of torch while the process ends:
 a hundredth of this thread's time. One that comes back from the native step ends well."""
 _MORE_TRIES = 3
 
