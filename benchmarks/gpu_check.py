@@ -39,6 +39,9 @@ LONGEST_SECONDS = 480
 PARITY = 1e-3
 """Of the largest absolute logit; the sums of another device's products round otherwise."""
 
+STEPS = 20
+"""That are timed."""
+
 BILLION = {
     "vocab_size": 32_000,
     "hidden_size": 2048,
@@ -228,46 +231,45 @@ def speeds(engine: Engine, network: Any, batch: int, tokens: int) -> str:
     return "tokens/s: " + ", ".join(found)
 
 
-def steps_per_second(model: LanguageModel[Any], batch: int, steps: int = 20) -> float:
-    """Of rows of 32 tokens and more, by the clock, after one that does not count."""
+def stepping(model: LanguageModel[Any], batch: int) -> Callable[[], float]:
+    """Rows of 32 tokens, with which one step has been made. What is returned makes `STEPS` more, and says the
+    seconds that they took by the clock."""
     texts = prompts(batch, 32, model.spec.vocab_size)
     cache = model.new_cache(batch, 64)
     model.prefill(cache, [PrefillRow(row, 0, tuple(ids)) for row, ids in enumerate(texts)])
     model.step(cache, [5] * batch, range(batch), [32] * batch).logits.cpu()
-    began = time.perf_counter()
-    for position in range(33, 33 + steps):
-        model.step(cache, [5] * batch, range(batch), [position] * batch).logits.argmax(-1).cpu()
-    return steps / (time.perf_counter() - began)
+
+    def seconds() -> float:
+        began = time.perf_counter()
+        for position in range(33, 33 + STEPS):
+            model.step(cache, [5] * batch, range(batch), [position] * batch).logits.argmax(-1).cpu()
+        return time.perf_counter() - began
+
+    return seconds
 
 
 def compiled(subject: Subject, network: Any, eager: LanguageModel[Any], run: Run) -> str:
     """What `demur serve --compile` gives. Last, as it changes the network's blocks."""
-    plain = [steps_per_second(eager, batch) for batch in run.batches]
+    plain = [stepping(eager, batch)() for batch in run.batches]
     model = hub_model(network, subject.name, compiled=True)
     if model.spec.kernel == eager.spec.kernel:
         return f"{subject.name}: could not be compiled; the log says why"
-    found = [steps_per_second(model, batch) for batch in run.batches]
+    found = [stepping(model, batch)() for batch in run.batches]
     ratios = (
-        f"{each / before:.2f} (batch {batch})"
+        f"{before / each:.2f} (batch {batch})"
         for batch, before, each in zip(run.batches, plain, found, strict=True)
     )
     return f"{subject.name}: compiled blocks make steps {', '.join(ratios)} times as fast"
 
 
 @torch.inference_mode()
-def device_share(model: LanguageModel[Any], device: str, batch: int, steps: int = 20) -> float:
+def device_share(model: LanguageModel[Any], device: str, batch: int) -> float:
     """Of the time of steps, how much the device computes. What is missing to 1 is the most that CUDA graphs,
     which spare the launching of kernels, could save; see decision 28."""
     kind = ProfilerActivity.CPU if device == "cpu" else ProfilerActivity.CUDA
-    texts = prompts(batch, 32, model.spec.vocab_size)
-    cache = model.new_cache(batch, 64)
-    model.prefill(cache, [PrefillRow(row, 0, tuple(ids)) for row, ids in enumerate(texts)])
-    model.step(cache, [5] * batch, range(batch), [32] * batch).logits.cpu()
+    steps = stepping(model, batch)
     with profile(activities=[kind]) as profiled:
-        began = time.perf_counter()
-        for position in range(33, 33 + steps):
-            model.step(cache, [5] * batch, range(batch), [position] * batch).logits.argmax(-1).cpu()
-        whole = time.perf_counter() - began
+        whole = steps()
     events = profiled.key_averages()
     if kind is ProfilerActivity.CPU:
         return sum(event.self_cpu_time_total for event in events) / 1e6 / whole

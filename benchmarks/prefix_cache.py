@@ -61,13 +61,11 @@ def cost_of_keeping(keeping: Engine, forgetful: Engine, texts: Sequence[list[int
     """Ratio of the processor time that it takes to go on with texts, in turn by both engines."""
     seconds = {keeping: 0.0, forgetful: 0.0}
     for number, text in enumerate(texts):
-        found = [
-            processor_seconds(engine, text)
-            for engine in ((keeping, forgetful) if number % 2 else (forgetful, keeping))
-        ]
-        assert found[0][1] == found[1][1], "their texts differ"
-        seconds[keeping] += found[1 - number % 2][0]
-        seconds[forgetful] += found[number % 2][0]
+        order = (keeping, forgetful) if number % 2 else (forgetful, keeping)
+        found = {engine: processor_seconds(engine, text) for engine in order}
+        assert found[keeping][1] == found[forgetful][1], "their texts differ"
+        for engine in order:
+            seconds[engine] += found[engine][0]
     return seconds[keeping] / seconds[forgetful]
 
 

@@ -85,10 +85,7 @@ class BatchedModel:
     ) -> StepOutput:
         """Append one token to each of several slots; see `LanguageModel`."""
         check_layers(self.spec, hidden_layers)
-        ids, rows, at = np.array((token_ids, slots, positions), dtype=np.int64)
-        cache.reserve(
-            [Need(slot, start, start + 1) for slot, start in zip(rows.tolist(), at.tolist(), strict=True)]
-        )
+        ids, rows, at = with_room(cache, token_ids, slots, positions)
         return self._last(cache, ids[:, None], rows, at[:, None], at + 1, None, hidden_layers)
 
     @torch.inference_mode()
@@ -203,6 +200,17 @@ class BatchedModel:
 
 def _at(states: Tensor, places: Tensor, columns: Tensor) -> Tensor:
     return states[places.to(states.device), columns.to(states.device)]
+
+
+def with_room(
+    cache: TokenPool, token_ids: Integers, slots: Integers, positions: Integers
+) -> tuple[Ids, Ids, Ids]:
+    """Make room for one token in each of several slots. Returns ids, slots and positions, (B,) each."""
+    ids, rows, at = np.array((token_ids, slots, positions), dtype=np.int64)
+    cache.reserve(
+        [Need(slot, start, start + 1) for slot, start in zip(rows.tolist(), at.tolist(), strict=True)]
+    )
+    return ids, rows, at
 
 
 def alike(lengths: Sequence[int]) -> list[list[int]]:

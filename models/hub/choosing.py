@@ -11,7 +11,7 @@ import torch
 from models.errors import ArtifactError, first_line
 from models.hub.batched import BatchedModel
 from models.hub.description import describe
-from models.hub.dtypes import tolerance_of
+from models.hub.dtypes import require_agreement
 from models.hub.masks import WINDOW_NAMES
 from models.hub.residual_stream import ResidualStream
 from models.hub.row_by_row import RowByRowModel, check_past
@@ -75,9 +75,7 @@ def check_batched(model: BatchedModel, network: Any) -> None:
             raise ArtifactError(f"it refuses ({first_line(error)})") from error
         each = [model.score(text).logits[-1] for text in texts]
     alone = torch.stack((*each, each[0], each[0]))
-    scale, difference = float(alone.abs().max()), float((found - alone).abs().max())
-    if not difference <= tolerance_of(network) * scale:
-        raise ArtifactError(f"together its logits differ by {difference:.2g}, of {scale:.2g} at most")
+    require_agreement(network, "together", found, alone)
 
 
 def _run_together(model: BatchedModel, texts: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -14,12 +14,12 @@ from torch.fx.experimental import _config as shape_config
 from transformers import Cache
 
 from models.errors import ArtifactError, first_line
-from models.hub.batched import BatchedModel
-from models.hub.dtypes import tolerance_of
+from models.hub.batched import BatchedModel, with_room
+from models.hub.dtypes import require_agreement
 from models.hub.masks import additive_masks, windows_of
 from models.hub.pages import PAGE, pages_for
 from models.hub.residual_stream import ResidualStream
-from models.hub.token_pool import Need, TokenPool
+from models.hub.token_pool import TokenPool
 from models.language_model import Integers, PrefillRow, StepOutput, check_layers
 
 log = logging.getLogger(__name__)
@@ -84,9 +84,7 @@ class CompiledModel:
     ) -> StepOutput:
         """Append one token to each of several slots; see `LanguageModel`."""
         check_layers(self.spec, hidden_layers)
-        ids, rows, at = np.array((token_ids, slots, positions), dtype=np.int64)
-        needs = [Need(slot, start, start + 1) for slot, start in zip(rows.tolist(), at.tolist(), strict=True)]
-        cache.reserve(needs)
+        ids, rows, at = with_room(cache, token_ids, slots, positions)
         # Whole pages, since some kernels want lengths that are multiples. Beyond the end of a row stands its
         # last position: nothing of another row, and no stale number.
         reach = pages_for(int(at.max()) + 1) * PAGE
@@ -115,10 +113,7 @@ class CompiledModel:
         batched.prefill(cache, [PrefillRow(slot, 0, tuple(ids)) for slot, ids in enumerate(texts)])
         asked = (cache, [ids[0] for ids in texts], range(rows), lengths)
         expected = batched.step(*asked).logits
-        found = self.step(*asked).logits
-        scale, difference = float(expected.abs().max()), float((found - expected).abs().max())
-        if not difference <= tolerance_of(self._network) * scale:
-            raise ArtifactError(f"compiled its logits differ by {difference:.2g}, of {scale:.2g} at most")
+        require_agreement(self._network, "compiled", self.step(*asked).logits, expected)
 
 
 class _Lines(Cache):
@@ -133,7 +128,7 @@ class _Lines(Cache):
         return _Line(*self._pool.line(number), self._into, self._seen)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002
-        """As that of `PassCache`."""
+        """No number is that of all rows, and none is asked for, as their masks are given."""
         return 0
 
     def get_mask_sizes(self, *_: Any, **__: Any) -> tuple[int, int]:
@@ -180,7 +175,7 @@ class _CompiledBlock:
         self._compiled = torch._dynamo.run(self._compiled)  # pyright: ignore[reportPrivateUsage]
 
     def remove(self) -> None:
-        """Leave the block as it was."""
+        """Leave the block's forward as it was."""
         self._block.forward = self._eager
 
     def _forward(self, *args: Any, **kwargs: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from models.errors import SpecError
+from models.errors import ArtifactError, SpecError
 
 if TYPE_CHECKING:
     import torch  # settings name a precision, and need no torch for it
@@ -65,3 +65,16 @@ def name_of(dtype: "torch.dtype") -> str:
 def tolerance_of(network: Any) -> float:
     """Of a network's logits; see `TOLERANCES`."""
     return TOLERANCES.get(name_of(network.dtype), TOLERANCES["bfloat16"])
+
+
+def require_agreement(network: Any, how: str, found: "torch.Tensor", expected: "torch.Tensor") -> None:
+    """Refuse logits that were computed some other way if they differ from a network's by more than rounding.
+
+    how: in a word, for the message.
+
+    Raises:
+        ArtifactError: they do.
+    """
+    scale, difference = float(expected.abs().max()), float((found - expected).abs().max())
+    if not difference <= tolerance_of(network) * scale:
+        raise ArtifactError(f"{how} its logits differ by {difference:.2g}, of {scale:.2g} at most")
